@@ -1,0 +1,36 @@
+"""One act is one transaction: it commits whole, or it never happened."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db import transaction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_outer: ContextVar[bool] = ContextVar("an outer transaction was opened on purpose", default=False)
+
+
+def act(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a service function in a transaction of its own; called inside another transaction it raises."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with transaction.atomic(durable=not _outer.get()):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+@contextmanager
+def one_transaction() -> Iterator[None]:
+    """Let exactly one act share a transaction with what its door must write beside it (a request key)."""
+    with transaction.atomic(durable=True):
+        token = _outer.set(True)
+        try:
+            yield
+        finally:
+            _outer.reset(token)

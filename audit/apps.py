@@ -1,0 +1,7 @@
+"""Tell Django about the trail."""
+
+from django.apps import AppConfig
+
+
+class AuditConfig(AppConfig):
+    name = "audit"

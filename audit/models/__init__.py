@@ -1,0 +1,7 @@
+"""Tables of the trail and of those who act."""
+
+from audit.models.accounts import Account
+from audit.models.events import AuditEvent
+from audit.models.requests import RequestKey
+
+__all__ = ["Account", "AuditEvent", "RequestKey"]

@@ -1,0 +1,58 @@
+"""Write to the trail, inside the transaction of the act that is recorded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+from django.db import models, transaction
+
+from audit.actions import ACTIONS
+from audit.actors import Actor
+from audit.models import AuditEvent
+
+
+def subject_of(on: models.Model) -> str:
+    """Return the name under which the trail knows a thing, such as 'handoff:7d…'."""
+    return f"{on._meta.model_name}:{on.pk}"
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    on: models.Model | str,
+    chain: str,
+    data: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    """Append one event to a chain. The database numbers it, stamps the time and links the hash.
+
+    `on` is what was acted upon; `chain` names the governed thing whose story it belongs to ('handoff:<id>',
+    'model:<id>', 'environment:<id>' or 'site'). Raises KeyError for an action that is not registered, and
+    TransactionManagementError outside a transaction.
+    """
+    if action not in ACTIONS:
+        raise KeyError(f"{action} is not a registered action.")
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("An event is recorded in the transaction of its act.")
+    subject = on if isinstance(on, str) else subject_of(on)
+    body = {
+        "chain": chain,
+        "action": action,
+        "actor": {"kind": actor.kind, "id": actor.user_id, "label": actor.label, "via": actor.via},
+        "subject": subject,
+        "reason": reason,
+        "data": dict(data or {}),
+    }
+    return AuditEvent.objects.create(
+        chain=chain,
+        at=None,
+        action=action,
+        actor_kind=actor.kind,
+        actor_id=actor.user_id,
+        actor_label=actor.label,
+        subject=subject,
+        body=rfc8785.dumps(body).decode(),
+        previous=b"",
+        hash=b"",
+    )

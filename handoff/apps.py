@@ -1,0 +1,8 @@
+"""Tell Django about handoffs."""
+
+from django.apps import AppConfig
+
+
+class HandoffConfig(AppConfig):
+    name = "handoff"
+    verbose_name = "handoffs"

@@ -1,0 +1,69 @@
+"""Refusals of the handoff, by name."""
+
+from audit.errors import Forbidden, Hidden, Invalid, Refused, StaleView, Unavailable, WrongState
+
+__all__ = [
+    "AlreadySigned",
+    "Conflict",
+    "Forbidden",
+    "GateShut",
+    "Hidden",
+    "Invalid",
+    "LeaseLost",
+    "NotConfirmed",
+    "NotReady",
+    "OpenAlready",
+    "Refused",
+    "StaleView",
+    "Unavailable",
+    "WrongRole",
+    "WrongState",
+]
+
+
+class AlreadySigned(WrongState):
+    """The person has a sign-off that counts at this gate."""
+
+    code = "already_signed"
+
+
+class Conflict(Forbidden):
+    """Separation of duties: the person did something earlier in this chain."""
+
+    code = "duty_conflict"
+
+
+class WrongRole(Forbidden):
+    """The person does not hold the role that the requirement names."""
+
+    code = "role_not_held"
+
+
+class NotConfirmed(Forbidden):
+    """The person did not confirm who they are, or the confirmation is used up or too old."""
+
+    code = "not_confirmed"
+
+
+class GateShut(WrongState):
+    """A requirement of the gate is not met."""
+
+    code = "gate_shut"
+
+
+class NotReady(Invalid):
+    """Something that the policy requires is missing; `fields` lists what, and who must supply it."""
+
+    code = "not_ready"
+
+
+class OpenAlready(WrongState):
+    """An open handoff of this version to this environment exists."""
+
+    code = "already_open"
+
+
+class LeaseLost(WrongState):
+    """The worker that reports no longer holds the job."""
+
+    code = "lease_lost"

@@ -1,0 +1,27 @@
+"""Tables of the handoff."""
+
+from handoff.models.answers import Acknowledgement, Answer, Evidence
+from handoff.models.decisions import Decision
+from handoff.models.deployments import Deployment, OwnerOfRecord
+from handoff.models.handoffs import Handoff, Return
+from handoff.models.jobs import Job
+from handoff.models.policies import Policy, PolicyRevision
+from handoff.models.promotion_tests import PromotionTest
+from handoff.models.signoffs import Reauthentication, SignOff
+
+__all__ = [
+    "Acknowledgement",
+    "Answer",
+    "Decision",
+    "Deployment",
+    "Evidence",
+    "Handoff",
+    "Job",
+    "OwnerOfRecord",
+    "Policy",
+    "PolicyRevision",
+    "PromotionTest",
+    "Reauthentication",
+    "Return",
+    "SignOff",
+]

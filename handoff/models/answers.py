@@ -1,0 +1,90 @@
+"""Answers to checklist items, the evidence behind them, and acknowledged differences. All append-only."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from handoff.models.handoffs import Handoff
+from models_registry.models import Blob
+
+APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+
+
+class Answer(models.Model):
+    """One answer to one checklist item. The latest counts; earlier ones stay."""
+
+    class Choice(models.TextChoices):
+        YES = "yes", "yes"
+        NO = "no", "no"
+        NOT_APPLICABLE = "not_applicable", "not applicable"
+
+    handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="answers")
+    item = models.SlugField()
+    choice = models.CharField(max_length=14, choices=Choice)
+    reason = models.TextField(blank=True)
+    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    answered_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(condition=Q(choice__in=["yes", "no", "not_applicable"]), name="answer_choice_known"),
+            models.CheckConstraint(
+                condition=Q(choice="yes") | ~Q(reason=""), name="answer_other_than_yes_has_a_reason"
+            ),
+        ]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.item}: {self.choice}"
+
+
+class Evidence(models.Model):
+    """What backs an answer: a file by content, a link, or a figure."""
+
+    class Kind(models.TextChoices):
+        FILE = "file", "file"
+        LINK = "link", "link"
+        FIGURE = "figure", "figure"
+
+    answer = models.ForeignKey(Answer, models.PROTECT, related_name="evidence")
+    kind = models.CharField(max_length=6, choices=Kind)
+    label = models.CharField(max_length=200)
+    blob = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    link = models.URLField(max_length=500, blank=True)
+    figure = models.FloatField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="file", blob__isnull=False, link="", figure=None)
+                | Q(kind="link", blob=None, figure=None) & ~Q(link="")
+                | Q(kind="figure", blob=None, link="", figure__isnull=False),
+                name="evidence_is_what_it_says",
+            )
+        ]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Acknowledgement(models.Model):
+    """Somebody on the receiving side has read one difference and lives with it."""
+
+    handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="acknowledgements")
+    difference = models.CharField(max_length=120)
+    comment = models.TextField(blank=True)
+    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    acknowledged_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["handoff", "difference"], name="acknowledgement_once_a_difference")
+        ]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return self.difference

@@ -1,0 +1,108 @@
+"""Deployments: the order to run a version in an environment, what became of it, and who owns the environment's model."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from handoff.models.handoffs import Handoff
+from handoff.states import DEPLOYMENT_MOVES, DeploymentState, pairs
+from models_registry.models import Environment, ModelVersion, Organisation, RegisteredModel
+
+
+class Deployment(models.Model):
+    """One order. `order` rises for ever per environment, and the engine refuses a lower one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="deployments")
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="deployments")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="deployments")
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="deployments")
+    slot = models.SlugField(default="main")
+    order = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, choices=DeploymentState, default=DeploymentState.ORDERED)
+    rollback_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="rollbacks")
+    ordered_by = models.CharField(max_length=200)
+    reason = models.TextField(blank=True)
+    log = models.JSONField(default=list, help_text="The steps as they happened.")
+    ordered_at = models.DateTimeField(db_default=Now())
+    live_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-ordered_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "order"], name="deployment_order_once"),
+            models.UniqueConstraint(
+                fields=["model", "environment", "slot"], condition=Q(state="live"), name="deployment_one_live"
+            ),
+            models.UniqueConstraint(
+                fields=["model", "environment", "slot"],
+                condition=Q(state__in=["ordered", "confirming"]),
+                name="deployment_one_under_way",
+            ),
+            models.CheckConstraint(condition=Q(state__in=DeploymentState.values), name="deployment_state_known"),
+            models.CheckConstraint(
+                condition=~Q(state="live") | Q(live_at__isnull=False), name="deployment_live_has_a_time"
+            ),
+        ]
+        triggers = [
+            pgtrigger.FSM(name="legal_moves", field="state", transitions=pairs(DEPLOYMENT_MOVES)),
+            pgtrigger.Protect(
+                name="order_is_fixed",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    "handoff", "model", "version", "environment", "slot", "digest", "rollback_of"
+                ),
+            ),
+            pgtrigger.Protect(
+                name="order_only_rises",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(new__order__lt=pgtrigger.F("old__order")),
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} in {self.environment} ({self.state})"
+
+
+class OwnerOfRecord(models.Model):
+    """Who answered for a model in an environment, from when until when; without gap or overlap."""
+
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="owners_of_record")
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="owners_of_record")
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    deployment = models.ForeignKey(Deployment, models.PROTECT, related_name="owners")
+    period = DateTimeRangeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            ExclusionConstraint(
+                name="owner_one_at_a_time",
+                expressions=[
+                    ("model", RangeOperators.EQUAL),
+                    ("environment", RangeOperators.EQUAL),
+                    ("period", RangeOperators.OVERLAPS),
+                ],
+            )
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="only_ended",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["period"]),
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} for {self.model_id} in {self.environment_id}"

@@ -1,0 +1,99 @@
+"""Sign-offs: electronic signatures, and the confirmations of identity that each one uses up."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from handoff.models.handoffs import Handoff
+
+
+class Reauthentication(models.Model):
+    """A person proved again who they are; good for one signature, for a few minutes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    method = models.CharField(max_length=20)
+    confirmed_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        triggers = [
+            pgtrigger.Protect(
+                name="used_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__used_at__isnull=False),
+            ),
+            pgtrigger.Protect(
+                name="only_used",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["used_at"]),
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} by {self.method}"
+
+
+class SignOff(models.Model):
+    """One person's decision, in one role, about exactly what `scope` names. Only the voiding may be added later."""
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve", "approve"
+        REFUSE = "refuse", "refuse"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="signoffs")
+    gate = models.CharField(max_length=8)
+    requirement = models.SlugField()
+    role = models.CharField(max_length=20)
+    signer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="signoffs")
+    printed_name = models.CharField(max_length=200)
+    decision = models.CharField(max_length=8, choices=Decision)
+    meaning = models.CharField(max_length=40)
+    comment = models.TextField(blank=True)
+    scope = models.JSONField(help_text="The digests of all that was signed.")
+    scope_digest = models.CharField(max_length=64)
+    statement = models.TextField(help_text="The canonical bytes of the signed statement.")
+    statement_digest = models.CharField(max_length=64, unique=True)
+    reauthentication = models.OneToOneField(Reauthentication, models.PROTECT, related_name="signoff")
+    signed_at = models.DateTimeField()
+    voided_at = models.DateTimeField(null=True)
+    voided_because = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["signed_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["handoff", "gate", "signer"], condition=Q(voided_at=None), name="signoff_one_per_person_and_gate"
+            ),
+            models.CheckConstraint(condition=Q(decision__in=["approve", "refuse"]), name="signoff_decision_known"),
+            models.CheckConstraint(
+                condition=Q(voided_at=None, voided_because="") | Q(voided_at__isnull=False) & ~Q(voided_because=""),
+                name="signoff_voided_with_a_cause",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision="approve") | ~Q(comment=""), name="signoff_refusal_has_a_comment"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="only_voiding",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["voided_at", "voided_because"]),
+            ),
+            pgtrigger.Protect(
+                name="voided_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__voided_at__isnull=False),
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.printed_name} ({self.role}): {self.decision}"

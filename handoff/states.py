@@ -1,0 +1,90 @@
+"""The only list of legal moves of handoffs, jobs and deployments."""
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    """Where a handoff is in its life."""
+
+    DRAFT = "draft", "draft"
+    IN_REVIEW = "in_review", "in review"
+    TESTING = "testing", "testing"
+    READY = "ready", "ready"
+    DEPLOYING = "deploying", "deploying"
+    CONFIRMING = "confirming", "confirming"
+    LIVE = "live", "live"
+    SUPERSEDED = "superseded", "superseded"
+    ROLLED_BACK = "rolled_back", "rolled back"
+    RETIRED = "retired", "retired"
+    RETURNED = "returned", "returned"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired"
+
+
+S = State
+MOVES: dict[State, frozenset[State]] = {
+    S.DRAFT: frozenset({S.IN_REVIEW, S.WITHDRAWN}),
+    S.IN_REVIEW: frozenset({S.TESTING, S.RETURNED, S.WITHDRAWN, S.EXPIRED}),
+    S.TESTING: frozenset({S.READY, S.RETURNED, S.WITHDRAWN, S.EXPIRED}),
+    S.READY: frozenset({S.DEPLOYING, S.RETURNED, S.WITHDRAWN, S.EXPIRED}),
+    S.DEPLOYING: frozenset({S.CONFIRMING, S.READY, S.RETURNED}),
+    S.CONFIRMING: frozenset({S.LIVE, S.RETURNED}),
+    S.LIVE: frozenset({S.SUPERSEDED, S.ROLLED_BACK, S.RETIRED}),
+    S.SUPERSEDED: frozenset({S.LIVE}),  # a rollback brings the previous version back
+    S.ROLLED_BACK: frozenset(),
+    S.RETIRED: frozenset(),
+    S.RETURNED: frozenset(),
+    S.WITHDRAWN: frozenset(),
+    S.EXPIRED: frozenset(),
+}
+OPEN = (S.DRAFT, S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
+UNDER_OFFER = (S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
+
+
+class JobState(models.TextChoices):
+    """Where a piece of background work is."""
+
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    REFUSED = "refused", "refused"  # the gate was shut when the worker looked again
+    CANCELLED = "cancelled", "cancelled"
+    DEAD = "dead", "dead"  # out of attempts
+
+
+J = JobState
+JOB_MOVES: dict[JobState, frozenset[JobState]] = {
+    J.QUEUED: frozenset({J.RUNNING, J.CANCELLED}),
+    J.RUNNING: frozenset({J.QUEUED, J.DONE, J.REFUSED, J.CANCELLED, J.DEAD}),
+    J.DONE: frozenset(),
+    J.REFUSED: frozenset(),
+    J.CANCELLED: frozenset(),
+    J.DEAD: frozenset(),
+}
+
+
+class DeploymentState(models.TextChoices):
+    """What became of the order to run a version in an environment."""
+
+    ORDERED = "ordered", "ordered"
+    CONFIRMING = "confirming", "confirming"
+    LIVE = "live", "live"
+    SUPERSEDED = "superseded", "superseded"
+    ROLLED_BACK = "rolled_back", "rolled back"
+    FAILED = "failed", "failed"
+
+
+D = DeploymentState
+DEPLOYMENT_MOVES: dict[DeploymentState, frozenset[DeploymentState]] = {
+    D.ORDERED: frozenset({D.CONFIRMING, D.LIVE, D.FAILED}),
+    D.CONFIRMING: frozenset({D.LIVE, D.FAILED, D.ROLLED_BACK}),
+    D.LIVE: frozenset({D.SUPERSEDED, D.ROLLED_BACK}),
+    D.SUPERSEDED: frozenset(),
+    D.ROLLED_BACK: frozenset(),
+    D.FAILED: frozenset(),
+}
+
+
+def pairs(moves: dict) -> list[tuple[str, str]]:
+    """Return the moves as pairs, as the database's trigger takes them."""
+    return [(came.value, to.value) for came, targets in moves.items() for to in sorted(targets)]

@@ -1,0 +1,44 @@
+"""Read settings from the environment, and refuse odd values by name."""
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+
+def text(name: str, default: str | None = None) -> str:
+    """Return the variable's text; without a default it must be set."""
+    value = env.str(name, default=default if default is not None else environ.Env.NOTSET)
+    return str(value).strip()
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes or no; anything else but 1, 0, true, false, yes, no is refused."""
+    value = text(name, "true" if default else "false").lower()
+    if value not in {"1", "0", "true", "false", "yes", "no"}:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+    return value in {"1", "true", "yes"}
+
+
+def number(name: str, default: int, *, least: int = 0) -> int:
+    """Return a whole number that is not below least."""
+    value = text(name, str(default))
+    if not value.isdigit() or int(value) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {value!r}.")
+    return int(value)
+
+
+def names(name: str, default: str = "") -> list[str]:
+    """Return a comma-separated list."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def urls(name: str, default: str = "") -> dict[str, str]:
+    """Return a map from a name to an address, written as name=url,name=url."""
+    found = {}
+    for part in names(name, default):
+        key, equals, url = part.partition("=")
+        if not equals or not url.startswith(("http://", "https://")):
+            raise ImproperlyConfigured(f"{name} must be written as name=http://host:port,…; {part!r} is not.")
+        found[key.strip()] = url.strip().rstrip("/")
+    return found

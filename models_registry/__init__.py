@@ -1,0 +1,1 @@
+"""What is handed over: registered models, versions, artifacts, schemas; and the environments they move between."""

@@ -1,0 +1,8 @@
+"""Tell Django about the registry."""
+
+from django.apps import AppConfig
+
+
+class RegistryConfig(AppConfig):
+    name = "models_registry"
+    verbose_name = "models and environments"

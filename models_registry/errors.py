@@ -1,0 +1,46 @@
+"""Refusals of the registry, by name."""
+
+from audit.errors import Forbidden, Hidden, Invalid, WrongState
+
+__all__ = [
+    "BadElement",
+    "Forbidden",
+    "Hidden",
+    "Invalid",
+    "MissingElement",
+    "Sealed",
+    "SlugTaken",
+    "TooLarge",
+    "WrongState",
+]
+
+
+class Sealed(WrongState):
+    """The version was nominated; it never changes again."""
+
+    code = "version_sealed"
+
+
+class MissingElement(Invalid):
+    """A version lacks something that every nominated version has."""
+
+    code = "element_missing"
+
+
+class BadElement(Invalid):
+    """An element's bytes break a rule. The engine's own code says which."""
+
+    code = "element_invalid"
+
+
+class TooLarge(Invalid):
+    """A file is over the limit."""
+
+    status = 413
+    code = "file_too_large"
+
+
+class SlugTaken(WrongState):
+    """The short name is in use."""
+
+    code = "name_taken"

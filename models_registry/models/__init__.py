@@ -1,0 +1,27 @@
+"""Tables of the registry."""
+
+from models_registry.models.environments import (
+    Environment,
+    EnvironmentGroupGrant,
+    EnvironmentUserGrant,
+    Organisation,
+)
+from models_registry.models.registered_models import (
+    RegisteredModel,
+    RegisteredModelGroupGrant,
+    RegisteredModelUserGrant,
+)
+from models_registry.models.versions import Blob, Element, ModelVersion
+
+__all__ = [
+    "Blob",
+    "Element",
+    "Environment",
+    "EnvironmentGroupGrant",
+    "EnvironmentUserGrant",
+    "ModelVersion",
+    "Organisation",
+    "RegisteredModel",
+    "RegisteredModelGroupGrant",
+    "RegisteredModelUserGrant",
+]

@@ -1,0 +1,84 @@
+"""Environments: the places where models run, and who holds a role on them."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from models_registry.roles import ROLE_PERMISSIONS
+
+
+class Organisation(models.Model):
+    """A party that answers for environments."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=120)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Environment(models.Model):
+    """A place where models run: its kind, runtime, rules for libraries, and owner of record."""
+
+    class Kind(models.TextChoices):
+        CREATION = "creation", "creation"
+        TEST = "test", "test"
+        STAGING = "staging", "staging"
+        PRODUCTION = "production", "production"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="environments")
+    purpose = models.TextField(blank=True)
+    python = models.CharField(max_length=20, help_text="The interpreter's version, such as 3.11.7.")
+    packages = models.JSONField(default=dict, blank=True, help_text='Installed libraries: {"numpy": "2.4.6"}.')
+    hardware = models.CharField(max_length=200, blank=True)
+    import_policy = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='{"default": "warn", "rules": {"numpy": {"answer": "allow", "versions": ">=2,<3"}}}',
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", help_text="The person who answers for it."
+    )
+    engine = models.SlugField(
+        blank=True, help_text="The engine's name in ENGINE_URLS; empty where nothing is deployed."
+    )
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = ROLE_PERMISSIONS
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["creation", "test", "staging", "production"]), name="environment_kind_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EnvironmentUserGrant(UserObjectPermissionBase):
+    """A person holds a role on an environment."""
+
+    content_object = models.ForeignKey(Environment, models.CASCADE, related_name="user_grants")
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = False
+
+
+class EnvironmentGroupGrant(GroupObjectPermissionBase):
+    """A group holds a role on an environment."""
+
+    content_object = models.ForeignKey(Environment, models.CASCADE, related_name="group_grants")
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        abstract = False

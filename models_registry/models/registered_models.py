@@ -1,0 +1,65 @@
+"""Registered models: the business assets, and who holds a role on them."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from models_registry.models.environments import Environment
+from models_registry.roles import ROLE_PERMISSIONS
+
+
+class RegisteredModel(models.Model):
+    """The business asset: what it is for, whose it is, and how risky."""
+
+    class RiskTier(models.TextChoices):
+        LOW = "low", "low"
+        MEDIUM = "medium", "medium"
+        HIGH = "high", "high"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(unique=True, help_text="The short name in addresses and on the engine.")
+    name = models.CharField(max_length=120)
+    purpose = models.TextField(help_text="What decision or work it supports, and for whom.")
+    owner_team = models.CharField(max_length=120)
+    risk_tier = models.CharField(max_length=6, choices=RiskTier, default=RiskTier.MEDIUM)
+    destinations = models.ManyToManyField(
+        Environment,
+        blank=True,
+        related_name="expected_models",
+        help_text="Environments it is handed to; people with a role there may read it.",
+    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    revision = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = ROLE_PERMISSIONS
+        constraints = [
+            models.CheckConstraint(condition=Q(risk_tier__in=["low", "medium", "high"]), name="model_risk_tier_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RegisteredModelUserGrant(UserObjectPermissionBase):
+    """A person holds a role on a registered model."""
+
+    content_object = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="user_grants")
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = False
+
+
+class RegisteredModelGroupGrant(GroupObjectPermissionBase):
+    """A group holds a role on a registered model."""
+
+    content_object = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="group_grants")
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        abstract = False

@@ -1,0 +1,19 @@
+"""The only list of legal moves of a model version."""
+
+from django.db import models
+
+
+class VersionState(models.TextChoices):
+    DRAFT = "draft", "draft"
+    NOMINATED = "nominated", "nominated"
+    DISCARDED = "discarded", "discarded"
+
+
+MOVES: dict[VersionState, frozenset[VersionState]] = {
+    VersionState.DRAFT: frozenset({VersionState.NOMINATED, VersionState.DISCARDED}),
+    VersionState.NOMINATED: frozenset(),
+    VersionState.DISCARDED: frozenset(),
+}
+
+ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+TEXT_ELEMENTS = frozenset({"input_schema", "output_schema", "runtime", "thresholds"})
