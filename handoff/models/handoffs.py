@@ -28,6 +28,8 @@ class Handoff(models.Model):
     policy_revision = models.ForeignKey(PolicyRevision, models.PROTECT, null=True, related_name="handoffs")
     policy = models.JSONField(null=True, help_text="The policy as it was copied when the handoff was offered.")
     report = models.JSONField(null=True, help_text="The difference report as it was computed when offered.")
+    policy_digest = models.CharField(max_length=64, blank=True)
+    report_digest = models.CharField(max_length=64, blank=True)
     drafted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     drafted_at = models.DateTimeField(db_default=Now(), editable=False)
     offered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
@@ -74,6 +76,8 @@ class Handoff(models.Model):
                     pgtrigger.Q(old__policy_revision__df=pgtrigger.F("new__policy_revision"))
                     | pgtrigger.Q(old__policy__df=pgtrigger.F("new__policy"))
                     | pgtrigger.Q(old__report__df=pgtrigger.F("new__report"))
+                    | pgtrigger.Q(old__policy_digest__df=pgtrigger.F("new__policy_digest"))
+                    | pgtrigger.Q(old__report_digest__df=pgtrigger.F("new__report_digest"))
                     | pgtrigger.Q(old__offered_by__df=pgtrigger.F("new__offered_by"))
                     | pgtrigger.Q(old__offered_at__df=pgtrigger.F("new__offered_at"))
                 ),

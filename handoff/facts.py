@@ -1,0 +1,175 @@
+"""Gather, in one statement, all the facts that a handoff's gates are judged on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from handoff.models import Handoff
+from handoff.rules.duties import Chain
+from handoff.rules.gates import AnswerFact, Facts, SignOffFact, TestFact
+from handoff.rules.policies import PolicyRules, parse
+from handoff.rules.scopes import digest
+from models_registry.roles import DUTIES
+
+HELD_ON_MODEL = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on == "model"]
+HELD_ON_ENVIRONMENT = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on == "environment"]
+
+SQL = """
+WITH held AS (
+    SELECT p.codename, g.user_id FROM models_registry_registeredmodelusergrant g
+      JOIN auth_permission p ON p.id = g.permission_id
+     WHERE g.content_object_id = %(model)s AND p.codename = ANY(%(on_model)s)
+    UNION
+    SELECT p.codename, m.account_id FROM models_registry_registeredmodelgroupgrant g
+      JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
+     WHERE g.content_object_id = %(model)s AND p.codename = ANY(%(on_model)s)
+    UNION
+    SELECT p.codename, g.user_id FROM models_registry_environmentusergrant g
+      JOIN auth_permission p ON p.id = g.permission_id
+     WHERE g.content_object_id = %(target)s AND p.codename = ANY(%(on_environment)s)
+    UNION
+    SELECT p.codename, m.account_id FROM models_registry_environmentgroupgrant g
+      JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
+     WHERE g.content_object_id = %(target)s AND p.codename = ANY(%(on_environment)s)
+)
+SELECT json_build_object(
+  'held', (SELECT json_agg(json_build_array(
+        substr(h.codename, 6), u.id, u.kind,
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username)) ORDER BY u.id)
+      FROM held h JOIN audit_account u ON u.id = h.user_id WHERE u.is_active),
+  'answers', (SELECT json_agg(json_build_array(
+        a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
+        (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure) ORDER BY e.id)
+           FROM handoff_evidence e WHERE e.answer_id = a.id)) ORDER BY a.id)
+      FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = %(handoff)s),
+  'acknowledged', (SELECT json_agg(json_build_array(k.difference, k.comment, k.acknowledged_by_id) ORDER BY k.id)
+      FROM handoff_acknowledgement k WHERE k.handoff_id = %(handoff)s),
+  'signoffs', (SELECT json_agg(json_build_array(
+        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope)
+        ORDER BY s.signed_at)
+      FROM handoff_signoff s WHERE s.handoff_id = %(handoff)s AND s.voided_at IS NULL),
+  'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
+      FROM handoff_promotiontest t WHERE t.handoff_id = %(handoff)s),
+  'builders', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
+      FROM models_registry_element e JOIN audit_account u ON u.id = e.set_by_id WHERE e.version_id = %(version)s),
+  'authors', (SELECT json_build_array(v.digest, COALESCE(c.responsible_id, c.id), COALESCE(n.responsible_id, n.id))
+      FROM models_registry_modelversion v JOIN audit_account c ON c.id = v.created_by_id
+      LEFT JOIN audit_account n ON n.id = v.nominated_by_id WHERE v.id = %(version)s),
+  'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
+      FROM audit_account u WHERE u.id IN (%(drafted_by)s, %(offered_by)s)),
+  'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
+      WHERE d.handoff_id = %(handoff)s ORDER BY d.ordered_at DESC LIMIT 1)
+)::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The facts of one handoff, and who holds which role on it (service accounts included)."""
+
+    facts: Facts
+    roles: Mapping[int, frozenset[str]]
+
+    def sees(self, account: int) -> bool:
+        """Tell whether an account may know of the handoff."""
+        return account in self.roles
+
+    def holds(self, account: int, role: str) -> bool:
+        """Tell whether an account holds a role on the handoff now."""
+        return role in self.roles.get(account, frozenset())
+
+
+@lru_cache(maxsize=256)
+def _parsed(policy_digest: str, content: str) -> PolicyRules:
+    return parse(orjson.loads(content))
+
+
+def rules_of(handoff: Handoff) -> PolicyRules:
+    """Return the rules that were copied into a handoff when it was offered."""
+    return _parsed(handoff.policy_digest, orjson.dumps(handoff.policy).decode())
+
+
+def known_of(handoff: Handoff) -> Known:
+    """Return the facts of a handoff as they are now, by one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SQL,
+            {
+                "handoff": handoff.pk,
+                "model": handoff.model_id,
+                "version": handoff.version_id,
+                "target": handoff.target_id,
+                "drafted_by": handoff.drafted_by_id,
+                "offered_by": handoff.offered_by_id or handoff.drafted_by_id,
+                "on_model": HELD_ON_MODEL,
+                "on_environment": HELD_ON_ENVIRONMENT,
+            },
+        )
+        row = cursor.fetchone()
+    raw = {name: value or [] for name, value in orjson.loads(row[0]).items()}
+    roles, holders = _holders(raw["held"])
+    facts = Facts(
+        version=raw["authors"][0],
+        parts=_parts(handoff, raw),
+        differences=tuple((handoff.report or {}).get("undeclared", ())),
+        answers={a[0]: AnswerFact(a[1], a[3], tuple(e[0] for e in a[4] or ())) for a in raw["answers"]},
+        acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
+        signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
+        tests={t[0]: TestFact(t[1], t[2]) for t in raw["tests"]},
+        holders=holders,
+        chain=_chain(raw),
+    )
+    return Known(facts, roles)
+
+
+def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:
+    roles: dict[int, set[str]] = {}
+    holders: dict[str, dict[int, str]] = {}
+    for role, account, kind, name in held:
+        roles.setdefault(account, set()).add(role)
+        if kind == "person":
+            holders.setdefault(role, {})[account] = name
+    return {account: frozenset(found) for account, found in roles.items()}, holders
+
+
+def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOffFact:
+    key, gate, requirement, role, person, name, decision, meaning, scope = row
+    entitled = person in holders.get(role, {})
+    return SignOffFact(str(key), gate, requirement, role, person, name, decision, meaning, scope, entitled)
+
+
+def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:
+    latest = {answer[0]: [*answer[:3], answer[4] or []] for answer in raw["answers"]}
+    answers = [sorted(latest.values(), key=lambda a: a[0]), sorted(k[:2] for k in raw["acknowledged"])]
+    return {
+        "handoff": str(handoff.pk),
+        "version": raw["authors"][0],
+        "source": str(handoff.source_id),
+        "target": str(handoff.target_id),
+        "bindings": digest(handoff.bindings),
+        "answers": digest(answers),
+        "report": handoff.report_digest,
+        "policy": handoff.policy_digest,
+        "results": digest(raw["tests"]) if raw["tests"] else "",
+        "deployment": str(raw["deployment"][0]) if raw["deployment"] else "",
+    }
+
+
+def _chain(raw: Mapping[str, Any]) -> Chain:
+    acts: dict[int, dict[str, None]] = {}
+    _, creator, nominator = raw["authors"]
+    for person, sentence in (
+        (creator, "created this version"),
+        (nominator, "nominated this version"),
+        *((person, "supplied elements of this version") for person in raw["builders"]),
+        *((person, "offered this handoff") for person in raw["offerers"]),
+        *((answer[3], "answered checklist items of this handoff") for answer in raw["answers"]),
+    ):
+        if person is not None:
+            acts.setdefault(person, {})[sentence] = None
+    signed = {s[4]: s[3] for s in raw["signoffs"]}
+    return Chain({person: tuple(found) for person, found in acts.items()}, signed)

@@ -1,0 +1,74 @@
+"""What crosses to the workers: frozen, complete, and free of the ORM."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TestPlan:
+    """All that one promotion test needs. `fence` is the number under which its result may be written."""
+
+    __test__ = False
+
+    job_id: str
+    fence: int
+    kind: str
+    format: str
+    manifest: str
+    digest: str
+    elements: dict[str, Path]
+    thresholds: dict[str, Any]
+    packages: dict[str, str]
+    live_elements: dict[str, Path] = field(default_factory=dict)
+    live_format: str = ""
+    live_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """What one promotion test found. Figures are plain numbers and short texts under stable names."""
+
+    __test__ = False
+
+    verdict: str
+    summary: str
+    figures: dict[str, Any]
+    thresholds: dict[str, Any]
+    log: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPlan:
+    """An order to a target: make this version live there, unless a higher order was accepted."""
+
+    job_id: str
+    fence: int
+    engine_url: str
+    model: str
+    version: str
+    digest: str
+    manifest: str
+    blobs: dict[str, str]
+    golden: tuple[dict[str, Any], ...]
+    tolerance: dict[str, float]
+    previous: "PreviousVersion | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousVersion:
+    """The version to swap back to."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployReport:
+    """What happened at the target: each step with its time, and whether the version is live there now."""
+
+    live: bool
+    summary: str
+    steps: tuple[dict[str, Any], ...]
+    reason_code: str = ""

@@ -1,0 +1,17 @@
+"""Queue work: a row beside the act that caused it, once per handoff, gate and purpose."""
+
+from collections.abc import Iterable
+
+from handoff.models import Handoff, Job
+
+RUN_TEST = "handoff.run_test"
+DEPLOY = "handoff.deploy"
+ROLL_BACK = "handoff.roll_back"
+QUEUES = {RUN_TEST: Job.Queue.TESTS, DEPLOY: Job.Queue.DEPLOYMENTS, ROLL_BACK: Job.Queue.DEPLOYMENTS}
+
+
+def enqueue(handoff: Handoff, *, gate: str, task: str, purposes: Iterable[str]) -> list[Job]:
+    """Write one job a purpose, in the caller's transaction. A trigger rings the relay when it commits."""
+    return Job.objects.bulk_create(
+        [Job(handoff=handoff, gate=gate, purpose=purpose, queue=QUEUES[task], task=task) for purpose in purposes]
+    )

@@ -1,0 +1,196 @@
+"""Whether a gate is open, why not, and who can clear it: one pure function from recorded facts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from handoff.rules.duties import Chain, conflicts
+from handoff.rules.policies import ChecklistItem, Gate, PolicyRules, SignOffRule
+from handoff.rules.scopes import scope_for, touched
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFact:
+    """The latest answer to an item. `evidence` names the kinds that were attached."""
+
+    choice: str
+    person: int
+    evidence: tuple[str, ...] = ()
+    entitled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffFact:
+    """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in."""
+
+    id: str
+    gate: str
+    requirement: str
+    role: str
+    person: int
+    name: str
+    decision: str
+    meaning: str
+    scope: Mapping[str, str]
+    entitled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestFact:
+    """The result of one promotion test, for one version digest."""
+
+    __test__ = False
+
+    verdict: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name."""
+
+    version: str
+    parts: Mapping[str, str]
+    differences: tuple[str, ...] = ()
+    answers: Mapping[str, AnswerFact] = field(default_factory=dict)
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+    signoffs: tuple[SignOffFact, ...] = ()
+    tests: Mapping[str, TestFact] = field(default_factory=dict)
+    holders: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    chain: Chain = field(default_factory=Chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing a gate asks for, whether it is met, and if not why and who can clear it."""
+
+    kind: str
+    key: str
+    title: str
+    role: str
+    met: bool
+    why: str = ""
+    who: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate, judged."""
+
+    gate: str
+    open: bool
+    refused: bool
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def missing(self) -> tuple[Requirement, ...]:
+        """Return what is not met yet."""
+        return tuple(r for r in self.requirements if not r.met)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, to be stored with a decision or sent to a client."""
+        return asdict(self)
+
+
+def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
+    """Judge one gate. It is open only if every requirement is met and no standing refusal is on record.
+
+    Only the facts count: no silence, no rank. A sign-off counts if it approves, its signer is entitled now, has no
+    conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats.
+    """
+    gate = rules.gate(name)
+    found = [
+        *(_test(kind, facts) for kind in rules.tests if name != "review"),
+        *(_answer(item, facts) for item in gate.checklist),
+        *_acknowledgements(gate, facts),
+    ]
+    seats: set[int] = set()
+    for rule in gate.signoffs:
+        found.append(_signoffs(name, rule, facts, seats))
+    refused = any(s.decision == "refuse" for s in facts.signoffs)
+    met = bool(gate.signoffs or name == "confirm") and all(r.met for r in found)
+    return GateResult(name, met and not refused, refused, tuple(found))
+
+
+def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> bool:
+    """Tell whether one sign-off counts for one requirement now."""
+    return (
+        signoff.gate == name
+        and signoff.requirement == rule.key
+        and signoff.role == rule.role
+        and signoff.meaning == rule.meaning
+        and signoff.decision == "approve"
+        and signoff.entitled
+        and not conflicts(facts.chain, person=signoff.person, role=rule.role)
+        and not touched(scope_for(name, facts.parts), signoff.scope)
+    )
+
+
+def _people(role: str, facts: Facts, *, but: set[int] | frozenset[int] = frozenset()) -> dict[int, str]:
+    return {person: name for person, name in facts.holders.get(role, {}).items() if person not in but}
+
+
+def _title(role: str) -> str:
+    return {"it_operations": "IT operations"}.get(role, role.replace("_", " ").capitalize())
+
+
+def _test(kind: str, facts: Facts) -> Requirement:
+    result = facts.tests.get(kind)
+    met = result is not None and result.verdict == "passed" and result.digest == facts.version
+    why = "" if met else ("has not run yet" if result is None else f"{result.verdict}")
+    who = () if met else (("the workers",) if result is None else ("data science, with a new version",))
+    return Requirement("test", kind, f"Promotion test: {kind}", "", met, why, who)
+
+
+def _answer(item: ChecklistItem, facts: Facts) -> Requirement:
+    answer = facts.answers.get(item.key)
+    why = ""
+    if answer is None:
+        why = f"{_title(item.role)} has not answered"
+    elif answer.choice == "no":
+        why = "was answered no"
+    elif answer.choice == "yes" and item.evidence and not set(answer.evidence) & set(item.evidence):
+        why = f"needs evidence: {' or '.join(item.evidence)}"
+    who = tuple(_people(item.role, facts).values()) or (f"nobody holds the role {_title(item.role)}",)
+    return Requirement("answer", item.key, item.question, item.role, not why, why, () if not why else who)
+
+
+def _acknowledgements(gate: Gate, facts: Facts) -> list[Requirement]:
+    if not gate.acknowledge:
+        return []
+    open_ = tuple(d for d in facts.differences if d not in facts.acknowledged)
+    why = f"{len(open_)} of {len(facts.differences)} undeclared differences are not acknowledged" if open_ else ""
+    who = tuple(_people(gate.acknowledge, facts).values()) if open_ else ()
+    title = "Undeclared differences acknowledged"
+    return [Requirement("differences", "differences", title, gate.acknowledge, not open_, why, who)]
+
+
+def _signoffs(name: str, rule: SignOffRule, facts: Facts, seats: set[int]) -> Requirement:
+    counting = [s for s in facts.signoffs if counts(s, name, rule, facts) and s.person not in seats]
+    chosen = list({s.person: s for s in counting}.values())[: rule.count]
+    seats.update(s.person for s in chosen)
+    met = len(chosen) >= rule.count
+    refusal = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision == "refuse"), None)
+    able = {
+        person: who
+        for person, who in _people(rule.role, facts, but={s.person for s in chosen}).items()
+        if not conflicts(facts.chain, person=person, role=rule.role)
+    }
+    why = ""
+    if not met:
+        why = f"{len(chosen)} of {rule.count} signed" if rule.count > 1 else f"{_title(rule.role)} has not signed"
+        if refusal is not None:
+            why = f"{refusal.name} refused"
+        elif len(able) < rule.count - len(chosen):
+            why += "; nobody who holds the role is free of conflicts" if not able else "; too few can sign"
+    return Requirement(
+        "signoff",
+        rule.key,
+        f"{_title(rule.role)} signs: {rule.meaning}",
+        rule.role,
+        met,
+        why,
+        () if met else tuple(able.values()),
+        tuple(s.name for s in chosen),
+    )

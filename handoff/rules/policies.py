@@ -1,0 +1,258 @@
+"""Read a policy: strict, with every mistake named; what is not understood is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+import yaml
+
+from handoff.errors import Invalid
+
+GATES = ("review", "release", "confirm")
+EVIDENCE = ("file", "link", "figure")
+MEANINGS = ("authorship", "review", "approval", "responsibility")
+TIERS = ("low", "medium", "high")
+KINDS = ("test", "staging", "production")
+TESTS = ("integrity", "safety", "schema", "golden", "performance", "robustness", "latency")
+ROLES = (
+    "data_scientist",
+    "model_owner",
+    "validator",
+    "analytic_engineer",
+    "it_operations",
+    "integration_owner",
+    "risk_compliance",
+)
+ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """A question, who answers it, and which kinds of evidence back a yes (none listed: none needed)."""
+
+    key: str
+    question: str
+    role: str
+    help: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffRule:
+    """How many holders of a role must sign, and with which meaning."""
+
+    key: str
+    role: str
+    meaning: str
+    count: int = 1
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A point that opens when its checklist is answered, differences are acknowledged, and all have signed."""
+
+    name: str
+    checklist: tuple[ChecklistItem, ...] = ()
+    acknowledge: str = ""
+    signoffs: tuple[SignOffRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRules:
+    """One policy, read."""
+
+    key: str
+    title: str
+    risk_tiers: tuple[str, ...]
+    target_kinds: tuple[str, ...]
+    elements: tuple[str, ...]
+    tests: tuple[str, ...]
+    gates: Mapping[str, Gate]
+    expires_after_days: int = 30
+
+    def gate(self, name: str) -> Gate:
+        """Return a gate; one that the policy does not name has no requirements."""
+        return self.gates.get(name, Gate(name))
+
+    def roles(self) -> tuple[str, ...]:
+        """Return every role that must act, in the order of the gates."""
+        found: dict[str, None] = {}
+        for gate in self.gates.values():
+            for item in gate.checklist:
+                found[item.role] = None
+            if gate.acknowledge:
+                found[gate.acknowledge] = None
+            for rule in gate.signoffs:
+                found[rule.role] = None
+        return tuple(found)
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a policy's canonical content, 64 hex digits."""
+    return sha256(rfc8785.dumps(dict(content))).hexdigest()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases and without a key that stands twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("anchors and aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if len(set(keys)) != len(keys):
+            raise yaml.YAMLError(f"a key stands twice near line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def load(source: str) -> dict[str, Any]:
+    """Return the content of a policy's YAML. Raises Invalid with the line that is wrong."""
+    if len(source) > LIMIT:
+        raise Invalid("The policy is longer than 256 KiB.", code="policy_too_long")
+    try:
+        content = yaml.load(source, Loader=_Loader)  # noqa: S506 - a safe loader, made stricter above
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise Invalid(f"The policy is not YAML that we accept: {error}", code="policy_not_yaml") from error
+    if not isinstance(content, dict):
+        raise Invalid("A policy is a mapping that starts with 'policy: <short name>'.", code="policy_not_yaml")
+    return content
+
+
+def parse(content: Mapping[str, Any]) -> PolicyRules:
+    """Return the rules in a policy's content. Raises Invalid that lists every mistake by its place."""
+    reader = _Reader()
+    rules = reader.policy(content)
+    if reader.mistakes:
+        raise Invalid(
+            "The policy cannot be published: " + "; ".join(f"{k}: {v}" for k, v in reader.mistakes.items()),
+            code="policy_invalid",
+            todo="Correct what is named, then validate it again.",
+            fields=reader.mistakes,
+        )
+    return rules
+
+
+class _Reader:
+    """Walk the content and collect every mistake instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self.mistakes: dict[str, str | list[str]] = {}
+        self.keys: set[str] = set()
+
+    def policy(self, content: Mapping[str, Any]) -> PolicyRules:
+        known = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days"}
+        self.unknown("", content, known)
+        applies = self.mapping("applies_to", content.get("applies_to", {}))
+        self.unknown("applies_to", applies, {"risk_tiers", "target_kinds"})
+        gates = self.mapping("gates", content.get("gates", {}))
+        self.unknown("gates", gates, set(GATES))
+        read = {name: self.gate(name, gates[name]) for name in GATES if name in gates}
+        for name in ("review", "release"):
+            if not read.get(name, Gate(name)).signoffs:
+                self.mistakes[f"gates.{name}.signoffs"] = "nobody signs; a gate never opens by silence"
+        days = content.get("expires_after_days", 30)
+        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 3650:
+            self.mistakes["expires_after_days"] = "must be a whole number of days from 1 to 3650"
+            days = 30
+        return PolicyRules(
+            key=self.slug("policy", content.get("policy")),
+            title=self.text("title", content.get("title")),
+            risk_tiers=self.subset("applies_to.risk_tiers", applies.get("risk_tiers"), TIERS),
+            target_kinds=self.subset("applies_to.target_kinds", applies.get("target_kinds"), KINDS),
+            elements=self.subset("elements", content.get("elements", list(ELEMENTS)), ELEMENTS),
+            tests=self.subset("tests", content.get("tests"), TESTS),
+            gates=read,
+            expires_after_days=days,
+        )
+
+    def gate(self, name: str, raw: Any) -> Gate:
+        place = f"gates.{name}"
+        raw = self.mapping(place, raw)
+        self.unknown(place, raw, {"checklist", "acknowledge", "signoffs"})
+        items = self.rows(f"{place}.checklist", raw.get("checklist", []))
+        rules = self.rows(f"{place}.signoffs", raw.get("signoffs", []))
+        acknowledge = raw.get("acknowledge", "")
+        if acknowledge:
+            acknowledge = self.one_of(f"{place}.acknowledge", acknowledge, ROLES)
+        return Gate(
+            name=name,
+            checklist=tuple(self.item(f"{place}.checklist[{i}]", row) for i, row in enumerate(items)),
+            acknowledge=acknowledge,
+            signoffs=tuple(self.rule(f"{place}.signoffs[{i}]", row) for i, row in enumerate(rules)),
+        )
+
+    def item(self, place: str, row: Mapping[str, Any]) -> ChecklistItem:
+        self.unknown(place, row, {"key", "question", "help", "role", "evidence"})
+        return ChecklistItem(
+            key=self.key(place, row.get("key")),
+            question=self.text(f"{place}.question", row.get("question")),
+            role=self.one_of(f"{place}.role", row.get("role"), ROLES),
+            help=str(row.get("help", "")),
+            evidence=self.subset(f"{place}.evidence", row.get("evidence", []), EVIDENCE, empty=True),
+        )
+
+    def rule(self, place: str, row: Mapping[str, Any]) -> SignOffRule:
+        self.unknown(place, row, {"key", "role", "meaning", "count", "help"})
+        count = row.get("count", 1)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 20:
+            self.mistakes[f"{place}.count"] = "must be a whole number from 1 to 20"
+            count = 1
+        return SignOffRule(
+            key=self.key(place, row.get("key")),
+            role=self.one_of(f"{place}.role", row.get("role"), ROLES),
+            meaning=self.one_of(f"{place}.meaning", row.get("meaning"), MEANINGS),
+            count=count,
+            help=str(row.get("help", "")),
+        )
+
+    def unknown(self, place: str, row: Mapping[str, Any], known: set[str]) -> None:
+        for key in row:
+            if key not in known:
+                self.mistakes[f"{place}.{key}".lstrip(".")] = "is not known; known are " + ", ".join(sorted(known))
+
+    def mapping(self, place: str, raw: Any) -> Mapping[str, Any]:
+        if isinstance(raw, Mapping):
+            return raw
+        self.mistakes[place] = "must be a mapping"
+        return {}
+
+    def rows(self, place: str, raw: Any) -> list[Mapping[str, Any]]:
+        if isinstance(raw, list) and all(isinstance(row, Mapping) for row in raw) and len(raw) <= 200:
+            return raw
+        self.mistakes[place] = "must be a list of at most 200 mappings"
+        return []
+
+    def text(self, place: str, raw: Any) -> str:
+        if not isinstance(raw, str) or not raw.strip() or len(raw) > 1000:
+            self.mistakes[place] = "must be a text of at most 1000 characters"
+        return str(raw)
+
+    def slug(self, place: str, raw: Any) -> str:
+        text = str(raw)
+        if not (isinstance(raw, str) and 1 <= len(text) <= 50 and text.replace("-", "").replace("_", "").isalnum()):
+            self.mistakes[place] = "must be a short name of letters, digits, - and _"
+        return text
+
+    def key(self, place: str, raw: Any) -> str:
+        found = self.slug(f"{place}.key", raw)
+        if found in self.keys:
+            self.mistakes[f"{place}.key"] = f"{found} stands twice in the policy"
+        self.keys.add(found)
+        return found
+
+    def one_of(self, place: str, raw: Any, known: tuple[str, ...]) -> str:
+        if raw not in known:
+            self.mistakes[place] = "must be one of " + ", ".join(known)
+        return str(raw)
+
+    def subset(self, place: str, raw: Any, known: tuple[str, ...], *, empty: bool = False) -> tuple[str, ...]:
+        if not isinstance(raw, list) or any(value not in known for value in raw) or not (raw or empty):
+            self.mistakes[place] = ("must be a list of " if empty else "must be a list, not empty, of ") + ", ".join(known)
+            return ()
+        return tuple(value for value in known if value in raw)

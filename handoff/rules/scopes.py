@@ -1,0 +1,46 @@
+"""What a signature covers, and which signatures a change touches."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+REVIEW = ("handoff", "version", "source", "target", "bindings", "answers", "report", "policy")
+COVERS: dict[str, tuple[str, ...]] = {
+    "review": REVIEW,
+    "release": (*REVIEW, "results"),
+    "confirm": (*REVIEW, "results", "deployment"),
+}
+WORDS = {
+    "handoff": "the handoff",
+    "version": "the model version",
+    "source": "the source environment",
+    "target": "the target environment",
+    "bindings": "the planned bindings",
+    "answers": "the checklist answers and acknowledged differences",
+    "report": "the difference report",
+    "policy": "the policy revision",
+    "results": "the promotion test results",
+    "deployment": "the deployment",
+}
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of the canonical JSON (RFC 8785) of some content, 64 hex digits."""
+    return sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def scope_for(gate: str, parts: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts that a signature at this gate covers, each by its digest or key."""
+    return {name: parts[name] for name in COVERS[gate]}
+
+
+def touched(signed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of what has changed since a signature was given; none means it still holds."""
+    return tuple(name for name, value in signed.items() if now.get(name) != value)
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Return names of parts as people read them."""
+    return ", ".join(WORDS.get(name, name) for name in names)
