@@ -1,9 +1,10 @@
-"""Gather, in one statement, all the facts that a handoff's gates are judged on."""
+"""Gather, in one statement, all the facts that the gates of handoffs are judged on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db import connection
@@ -11,7 +12,7 @@ from django.db import connection
 from handoff.models import Handoff
 from handoff.rules.duties import Chain
 from handoff.rules.gates import AnswerFact, Facts, SignOffFact, TestFact
-from handoff.rules.policies import PolicyRules, parse
+from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from models_registry.roles import DUTIES
 
@@ -19,60 +20,63 @@ HELD_ON_MODEL = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on
 HELD_ON_ENVIRONMENT = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on == "environment"]
 
 SQL = """
-WITH held AS (
-    SELECT p.codename, g.user_id FROM models_registry_registeredmodelusergrant g
-      JOIN auth_permission p ON p.id = g.permission_id
-     WHERE g.content_object_id = %(model)s AND p.codename = ANY(%(on_model)s)
-    UNION
-    SELECT p.codename, m.account_id FROM models_registry_registeredmodelgroupgrant g
-      JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
-     WHERE g.content_object_id = %(model)s AND p.codename = ANY(%(on_model)s)
-    UNION
-    SELECT p.codename, g.user_id FROM models_registry_environmentusergrant g
-      JOIN auth_permission p ON p.id = g.permission_id
-     WHERE g.content_object_id = %(target)s AND p.codename = ANY(%(on_environment)s)
-    UNION
-    SELECT p.codename, m.account_id FROM models_registry_environmentgroupgrant g
-      JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
-     WHERE g.content_object_id = %(target)s AND p.codename = ANY(%(on_environment)s)
-)
-SELECT json_build_object(
+SELECT h.id, json_build_object(
   'held', (SELECT json_agg(json_build_array(
-        substr(h.codename, 6), u.id, u.kind,
+        substr(held.codename, 6), u.id, u.kind,
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username)) ORDER BY u.id)
-      FROM held h JOIN audit_account u ON u.id = h.user_id WHERE u.is_active),
+      FROM (
+        SELECT p.codename, g.user_id FROM models_registry_registeredmodelusergrant g
+          JOIN auth_permission p ON p.id = g.permission_id
+         WHERE g.content_object_id = h.model_id AND p.codename = ANY(%(on_model)s)
+        UNION
+        SELECT p.codename, m.account_id FROM models_registry_registeredmodelgroupgrant g
+          JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
+         WHERE g.content_object_id = h.model_id AND p.codename = ANY(%(on_model)s)
+        UNION
+        SELECT p.codename, g.user_id FROM models_registry_environmentusergrant g
+          JOIN auth_permission p ON p.id = g.permission_id
+         WHERE g.content_object_id = h.target_id AND p.codename = ANY(%(on_environment)s)
+        UNION
+        SELECT p.codename, m.account_id FROM models_registry_environmentgroupgrant g
+          JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
+         WHERE g.content_object_id = h.target_id AND p.codename = ANY(%(on_environment)s)
+      ) held JOIN audit_account u ON u.id = held.user_id WHERE u.is_active),
   'answers', (SELECT json_agg(json_build_array(
         a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
         (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure) ORDER BY e.id)
            FROM handoff_evidence e WHERE e.answer_id = a.id)) ORDER BY a.id)
-      FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = %(handoff)s),
+      FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = h.id),
   'acknowledged', (SELECT json_agg(json_build_array(k.difference, k.comment, k.acknowledged_by_id) ORDER BY k.id)
-      FROM handoff_acknowledgement k WHERE k.handoff_id = %(handoff)s),
+      FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
   'signoffs', (SELECT json_agg(json_build_array(
         s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope)
         ORDER BY s.signed_at)
-      FROM handoff_signoff s WHERE s.handoff_id = %(handoff)s AND s.voided_at IS NULL),
+      FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_at IS NULL),
   'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
-      FROM handoff_promotiontest t WHERE t.handoff_id = %(handoff)s),
+      FROM handoff_promotiontest t WHERE t.handoff_id = h.id),
   'builders', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
-      FROM models_registry_element e JOIN audit_account u ON u.id = e.set_by_id WHERE e.version_id = %(version)s),
+      FROM models_registry_element e JOIN audit_account u ON u.id = e.set_by_id WHERE e.version_id = h.version_id),
   'authors', (SELECT json_build_array(v.digest, COALESCE(c.responsible_id, c.id), COALESCE(n.responsible_id, n.id))
       FROM models_registry_modelversion v JOIN audit_account c ON c.id = v.created_by_id
-      LEFT JOIN audit_account n ON n.id = v.nominated_by_id WHERE v.id = %(version)s),
+      LEFT JOIN audit_account n ON n.id = v.nominated_by_id WHERE v.id = h.version_id),
   'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
-      FROM audit_account u WHERE u.id IN (%(drafted_by)s, %(offered_by)s)),
+      FROM audit_account u WHERE u.id IN (h.drafted_by_id, h.offered_by_id)),
+  'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
+      WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
-      WHERE d.handoff_id = %(handoff)s ORDER BY d.ordered_at DESC LIMIT 1)
+      WHERE d.handoff_id = h.id ORDER BY d.ordered_at DESC LIMIT 1)
 )::text
+  FROM handoff_handoff h WHERE h.id = ANY(%(ids)s)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The facts of one handoff, and who holds which role on it (service accounts included)."""
+    """The facts of one handoff, who holds which role on it (service accounts included), and its last event's hash."""
 
     facts: Facts
     roles: Mapping[int, frozenset[str]]
+    head: str
 
     def sees(self, account: int) -> bool:
         """Tell whether an account may know of the handoff."""
@@ -95,22 +99,21 @@ def rules_of(handoff: Handoff) -> PolicyRules:
 
 def known_of(handoff: Handoff) -> Known:
     """Return the facts of a handoff as they are now, by one query."""
+    return known_of_many([handoff])[handoff.pk]
+
+
+def known_of_many(handoffs: Sequence[Handoff]) -> dict[UUID, Known]:
+    """Return the facts of several handoffs by one query, under their keys."""
+    by_key = {handoff.pk: handoff for handoff in handoffs}
+    parameters = {"ids": list(by_key), "on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
     with connection.cursor() as cursor:
-        cursor.execute(
-            SQL,
-            {
-                "handoff": handoff.pk,
-                "model": handoff.model_id,
-                "version": handoff.version_id,
-                "target": handoff.target_id,
-                "drafted_by": handoff.drafted_by_id,
-                "offered_by": handoff.offered_by_id or handoff.drafted_by_id,
-                "on_model": HELD_ON_MODEL,
-                "on_environment": HELD_ON_ENVIRONMENT,
-            },
-        )
-        row = cursor.fetchone()
-    raw = {name: value or [] for name, value in orjson.loads(row[0]).items()}
+        cursor.execute(SQL, parameters)
+        rows = cursor.fetchall()
+    return {key: _known(by_key[key], orjson.loads(text)) for key, text in rows}
+
+
+def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
+    raw = {name: value or [] for name, value in found.items()}
     roles, holders = _holders(raw["held"])
     facts = Facts(
         version=raw["authors"][0],
@@ -123,7 +126,7 @@ def known_of(handoff: Handoff) -> Known:
         holders=holders,
         chain=_chain(raw),
     )
-    return Known(facts, roles)
+    return Known(facts, roles, raw["head"] or "")
 
 
 def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:
@@ -144,19 +147,26 @@ def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOf
 
 def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:
     latest = {answer[0]: [*answer[:3], answer[4] or []] for answer in raw["answers"]}
-    answers = [sorted(latest.values(), key=lambda a: a[0]), sorted(k[:2] for k in raw["acknowledged"])]
+    items = {gate: _items(handoff, gate) for gate in GATES}
+    answers = {gate: [latest[item] for item in items[gate] if item in latest] for gate in GATES}
     return {
         "handoff": str(handoff.pk),
         "version": raw["authors"][0],
         "source": str(handoff.source_id),
         "target": str(handoff.target_id),
         "bindings": digest(handoff.bindings),
-        "answers": digest(answers),
+        "answers": digest([answers["review"], sorted(k[:2] for k in raw["acknowledged"])]),
+        "release_answers": digest(answers["release"]),
+        "confirm_answers": digest(answers["confirm"]),
         "report": handoff.report_digest,
         "policy": handoff.policy_digest,
         "results": digest(raw["tests"]) if raw["tests"] else "",
         "deployment": str(raw["deployment"][0]) if raw["deployment"] else "",
     }
+
+
+def _items(handoff: Handoff, gate: str) -> list[str]:
+    return [item.key for item in rules_of(handoff).gate(gate).checklist] if handoff.policy else []
 
 
 def _chain(raw: Mapping[str, Any]) -> Chain:

@@ -6,8 +6,14 @@ from handoff.models import Handoff, Job
 
 RUN_TEST = "handoff.run_test"
 DEPLOY = "handoff.deploy"
+CONFIRM = "handoff.confirm"
 ROLL_BACK = "handoff.roll_back"
-QUEUES = {RUN_TEST: Job.Queue.TESTS, DEPLOY: Job.Queue.DEPLOYMENTS, ROLL_BACK: Job.Queue.DEPLOYMENTS}
+QUEUES = {
+    RUN_TEST: Job.Queue.TESTS,
+    DEPLOY: Job.Queue.DEPLOYMENTS,
+    CONFIRM: Job.Queue.DEPLOYMENTS,
+    ROLL_BACK: Job.Queue.DEPLOYMENTS,
+}
 
 
 def enqueue(handoff: Handoff, *, gate: str, task: str, purposes: Iterable[str]) -> list[Job]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from handoff.rules.duties import Chain, conflicts
-from handoff.rules.policies import ChecklistItem, Gate, PolicyRules, SignOffRule
+from handoff.rules.policies import GATES, ChecklistItem, Gate, PolicyRules, SignOffRule
 from handoff.rules.scopes import scope_for, touched
 
 
@@ -101,6 +101,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     """
     gate = rules.gate(name)
     found = [
+        *_earlier(name, rules, facts),
         *(_test(kind, facts) for kind in rules.tests if name != "review"),
         *(_answer(item, facts) for item in gate.checklist),
         *_acknowledgements(gate, facts),
@@ -125,6 +126,24 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and not conflicts(facts.chain, person=signoff.person, role=rule.role)
         and not touched(scope_for(name, facts.parts), signoff.scope)
     )
+
+
+def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
+    """Ask that the gates before this one still stand: a role taken away, or an answer changed, shuts them again."""
+    before = GATES[: GATES.index(name)]
+    results = [evaluate(gate, rules, facts) for gate in before]
+    return [
+        Requirement(
+            "gate",
+            result.gate,
+            f"The {result.gate} gate still stands",
+            "",
+            result.open,
+            "; ".join(f"{r.title}: {r.why}" for r in result.missing),
+            tuple(dict.fromkeys(who for r in result.missing for who in r.who)),
+        )
+        for result in results[-1:]
+    ]
 
 
 def _people(role: str, facts: Facts, *, but: set[int] | frozenset[int] = frozenset()) -> dict[int, str]:

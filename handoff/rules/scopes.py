@@ -9,8 +9,8 @@ import rfc8785
 REVIEW = ("handoff", "version", "source", "target", "bindings", "answers", "report", "policy")
 COVERS: dict[str, tuple[str, ...]] = {
     "review": REVIEW,
-    "release": (*REVIEW, "results"),
-    "confirm": (*REVIEW, "results", "deployment"),
+    "release": (*REVIEW, "results", "release_answers"),
+    "confirm": (*REVIEW, "results", "release_answers", "confirm_answers", "deployment"),
 }
 WORDS = {
     "handoff": "the handoff",
@@ -22,6 +22,8 @@ WORDS = {
     "report": "the difference report",
     "policy": "the policy revision",
     "results": "the promotion test results",
+    "release_answers": "the checklist answers at release",
+    "confirm_answers": "the checklist answers at confirmation",
     "deployment": "the deployment",
 }
 

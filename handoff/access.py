@@ -1,0 +1,46 @@
+"""The only way to fetch a handoff: visible to this account, permitted, and locked where it will change."""
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from audit.actors import Actor
+from audit.models import Account
+from handoff.errors import Forbidden, Hidden, WrongRole
+from handoff.facts import Known, known_of
+from handoff.models import Handoff
+from models_registry.access import environments_held_by, models_held_by
+from models_registry.roles import Role
+
+
+def handoffs_visible_to(user: Account) -> QuerySet[Handoff]:
+    """Return the handoffs of models, or to environments, on which an account holds a role."""
+    return Handoff.objects.filter(Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user)))
+
+
+def lock_handoff(actor: Actor, handoff_id: UUID | str) -> tuple[Handoff, Known]:
+    """Lock a handoff that the actor may know of, and return it with its facts. Raises Hidden."""
+    handoff = (
+        Handoff.objects.select_for_update(of=("self",))
+        .select_related("model", "version", "source", "target")
+        .filter(pk=handoff_id)
+        .first()
+    )
+    if handoff is None or actor.user is None:
+        raise Hidden("There is no such handoff.")
+    known = known_of(handoff)
+    if not actor.user.is_active or not known.sees(actor.user.pk):
+        raise Hidden("There is no such handoff.")
+    return handoff, known
+
+
+def require_role(actor: Actor, known: Known, role: str, act: str) -> None:
+    """Let a holder of a role pass. Raises WrongRole that names who may do it."""
+    if actor.user is None:
+        raise Forbidden(f"Only a person may {act}.", code="person_required")
+    if not known.holds(actor.user.pk, role):
+        who = ", ".join(known.facts.holders.get(role, {}).values()) or "nobody yet"
+        raise WrongRole(
+            f"You do not hold the role {Role(role).label} here, which is needed to {act}.",
+            todo=f"Those who hold it: {who}. Ask one of them, or ask an administrator for the role.",
+        )

@@ -1,0 +1,152 @@
+"""Answer checklist items with evidence, and acknowledge differences. An earlier answer stays; the latest counts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import IntegrityError, transaction
+
+from audit.actors import Person, ServiceAccount
+from audit.acts import act
+from audit.trail import record
+from handoff.access import lock_handoff, require_role
+from handoff.errors import Invalid, WrongState
+from handoff.facts import known_of, rules_of
+from handoff.models import Acknowledgement, Answer, Evidence, Handoff
+from handoff.moves import chain_of
+from handoff.rules.policies import ChecklistItem
+from handoff.states import State
+from handoff.voiding import void_touched
+from models_registry.models import Blob
+
+GATE_OF = {State.IN_REVIEW: "review", State.READY: "release", State.CONFIRMING: "confirm"}
+
+
+@act
+def answer(
+    *,
+    actor: Person | ServiceAccount,
+    handoff_id: str,
+    item: str,
+    choice: str,
+    reason: str = "",
+    evidence: Sequence[Mapping[str, Any]] = (),
+) -> Answer:
+    """Answer one item of the gate under way. Evidence rows are {"kind", "label", and "sha256", "link" or "figure"}.
+
+    A changed answer voids exactly the sign-offs that covered the answers. Raises Invalid for a yes without the
+    evidence that the item asks for, and for a no or not applicable without a reason.
+    """
+    handoff, known = lock_handoff(actor, handoff_id)
+    gate, asked = _item(handoff, item)
+    require_role(actor, known, asked.role, f"answer '{asked.question}'")
+    rows = [_evidence(index, row) for index, row in enumerate(evidence)]
+    _check(asked, choice, reason, rows)
+    given = Answer.objects.create(
+        handoff=handoff, item=item, choice=choice, reason=reason.strip(), answered_by=actor.user
+    )
+    for row in rows:
+        row.answer = given
+    Evidence.objects.bulk_create(rows)
+    record(
+        "answer.given",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"gate": gate, "item": item, "choice": choice, "evidence": [_told(row) for row in rows]},
+        reason=reason,
+    )
+    void_touched(handoff, known_of(handoff), actor=actor)
+    return given
+
+
+def _item(handoff: Handoff, key: str) -> tuple[str, ChecklistItem]:
+    gate = GATE_OF.get(State(handoff.state), "")
+    if not gate:
+        raise WrongState(f"A handoff that is {State(handoff.state).label} takes no answers.")
+    for asked in rules_of(handoff).gate(gate).checklist:
+        if asked.key == key:
+            return gate, asked
+    raise Invalid("The gate under way has no such item.", fields={"item": f"{key} is not an item of the {gate} gate"})
+
+
+def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Evidence]) -> None:
+    if choice not in Answer.Choice.values:
+        raise Invalid("Answer yes, no or not_applicable.", fields={"choice": "must be yes, no or not_applicable"})
+    if choice != Answer.Choice.YES and not reason.strip():
+        raise Invalid("An answer other than yes needs a reason.", fields={"reason": "is empty"})
+    if choice == Answer.Choice.YES and asked.evidence and not {row.kind for row in rows} & set(asked.evidence):
+        wanted = " or ".join(asked.evidence)
+        raise Invalid(f"A yes needs evidence: {wanted}.", code="evidence_missing", fields={"evidence": f"add a {wanted}"})
+
+
+def _evidence(index: int, row: Mapping[str, Any]) -> Evidence:
+    """Return one unsaved row of evidence. Raises Invalid that names the field."""
+    place = f"evidence[{index}]"
+    kind, label = row.get("kind"), str(row.get("label", "")).strip()[:200]
+    if kind == Evidence.Kind.FILE:
+        blob = Blob.objects.filter(pk=str(row.get("sha256", ""))).first()
+        if blob is None:
+            raise Invalid("The file was not uploaded.", fields={f"{place}.sha256": "is not a stored file"})
+        return Evidence(kind=kind, label=label or blob.pk[:12], blob=blob)
+    if kind == Evidence.Kind.LINK:
+        link = str(row.get("link", ""))
+        try:
+            URLValidator(schemes=["http", "https"])(link)
+        except ValidationError as error:
+            raise Invalid("A link starts with http or https.", fields={f"{place}.link": "is not a link"}) from error
+        return Evidence(kind=kind, label=label or link[:200], link=link)
+    if kind == Evidence.Kind.FIGURE:
+        figure = row.get("figure")
+        if isinstance(figure, bool) or not isinstance(figure, int | float) or figure != figure or abs(figure) > 1e300:
+            raise Invalid("A figure is a finite number.", fields={f"{place}.figure": "is not a finite number"})
+        return Evidence(kind=kind, label=label or "figure", figure=float(figure))
+    raise Invalid("Evidence is a file, a link or a figure.", fields={f"{place}.kind": "must be file, link or figure"})
+
+
+def _told(row: Evidence) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "label": row.label,
+        "sha256": row.blob_id or "",
+        "link": row.link,
+        "figure": row.figure,
+    }
+
+
+@act
+def acknowledge(
+    *, actor: Person, handoff_id: str, differences: Sequence[str], comment: str = ""
+) -> list[Acknowledgement]:
+    """Acknowledge undeclared differences by their keys, as the role that the policy names."""
+    handoff, known = lock_handoff(actor, handoff_id)
+    if handoff.state != State.IN_REVIEW:
+        raise WrongState(f"A handoff that is {State(handoff.state).label} takes no acknowledgements.")
+    role = rules_of(handoff).gate("review").acknowledge
+    if not role:
+        raise WrongState("The policy asks for no acknowledgement.", code="nothing_to_acknowledge")
+    require_role(actor, known, role, "acknowledge differences")
+    odd = [key for key in differences if key not in known.facts.differences]
+    if odd or not differences:
+        raise Invalid("Name undeclared differences of the report.", fields={"differences": ", ".join(odd) or "is empty"})
+    try:
+        with transaction.atomic():
+            rows = Acknowledgement.objects.bulk_create(
+                [
+                    Acknowledgement(handoff=handoff, difference=key, comment=comment, acknowledged_by=actor.user)
+                    for key in dict.fromkeys(differences)
+                ]
+            )
+    except IntegrityError as error:
+        raise WrongState("One of these is acknowledged already.", code="acknowledged_already") from error
+    record(
+        "difference.acknowledged",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"differences": list(differences)},
+        reason=comment,
+    )
+    void_touched(handoff, known_of(handoff), actor=actor)
+    return rows

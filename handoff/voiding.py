@@ -1,0 +1,35 @@
+"""Void exactly the sign-offs whose scope a change touches, and say why."""
+
+from django.db.models.functions import Now
+
+from audit.actors import Actor
+from audit.trail import record
+from handoff.facts import Known
+from handoff.models import Handoff, SignOff
+from handoff.moves import chain_of
+from handoff.rules.gates import SignOffFact
+from handoff.rules.scopes import in_words, touched
+
+
+def void_touched(handoff: Handoff, known: Known, *, actor: Actor) -> list[SignOffFact]:
+    """Void the sign-offs of a locked handoff that cover something which is no longer what it was."""
+    voided = []
+    for signoff in known.facts.signoffs:
+        changed = touched(signoff.scope, known.facts.parts)
+        if changed:
+            void(handoff, signoff, f"{in_words(changed)} changed after it was given", actor=actor)
+            voided.append(signoff)
+    return voided
+
+
+def void(handoff: Handoff, signoff: SignOffFact, because: str, *, actor: Actor, action: str = "signoff.voided") -> None:
+    """Void one sign-off of a locked handoff; it never counts again."""
+    SignOff.objects.filter(pk=signoff.id, voided_at=None).update(voided_at=Now(), voided_because=because)
+    record(
+        action,
+        actor=actor,
+        on=f"signoff:{signoff.id}",
+        chain=chain_of(handoff),
+        data={"signer": signoff.name, "role": signoff.role, "gate": signoff.gate},
+        reason=because,
+    )
