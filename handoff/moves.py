@@ -23,9 +23,7 @@ def move(handoff: Handoff, to: State, *, actor: Actor, because: str = "") -> Aud
         raise WrongState(f"A handoff that is {came_from.label} cannot become {to.label}.")
     handoff.state = to
     handoff.revision += 1
-    Handoff.objects.filter(pk=handoff.pk, state=came_from).update(
-        state=to, moved_at=Now(), revision=F("revision") + 1
-    )
+    Handoff.objects.filter(pk=handoff.pk, state=came_from).update(state=to, moved_at=Now(), revision=F("revision") + 1)
     return record(
         "handoff.moved",
         actor=actor,

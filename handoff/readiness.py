@@ -38,7 +38,9 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     )
     items = report(cargo, side_of(handoff.source), side_of(handoff.target), handoff.bindings)
     content = as_content(items)
-    missing = {item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)}
+    missing = {
+        item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)
+    }
     revision = policy_for(handoff)
     if revision is None:
         missing["policy"] = (
@@ -100,5 +102,3 @@ def _empty_roles(rules: PolicyRules, known: Known) -> dict[str, str]:
                     "of duties; an administrator must grant the role to somebody else"
                 )
     return found
-
-

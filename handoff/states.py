@@ -40,6 +40,8 @@ MOVES: dict[State, frozenset[State]] = {
 OPEN = (S.DRAFT, S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 UNDER_OFFER = (S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 
+GATE_OF = {S.IN_REVIEW: "review", S.READY: "release", S.CONFIRMING: "confirm"}
+
 
 class JobState(models.TextChoices):
     """Where a piece of background work is."""

@@ -8,7 +8,5 @@ class Migration(migrations.Migration):
     dependencies: list[tuple[str, str]] = []
     operations = [
         BtreeGistExtension(),
-        migrations.RunSQL(
-            "CREATE SEQUENCE handoff_fence", "DROP SEQUENCE handoff_fence"
-        ),
+        migrations.RunSQL("CREATE SEQUENCE handoff_fence", "DROP SEQUENCE handoff_fence"),
     ]

@@ -36,9 +36,7 @@ class Migration(migrations.Migration):
                 ("result", models.JSONField()),
                 (
                     "decided_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
             ],
             options={
@@ -79,15 +77,11 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 (
                     "log",
-                    models.JSONField(
-                        default=list, help_text="The steps as they happened."
-                    ),
+                    models.JSONField(default=list, help_text="The steps as they happened."),
                 ),
                 (
                     "ordered_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("live_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
@@ -138,9 +132,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "number",
-                    models.PositiveIntegerField(
-                        help_text="Counts the handoffs of one model."
-                    ),
+                    models.PositiveIntegerField(help_text="Counts the handoffs of one model."),
                 ),
                 (
                     "state",
@@ -166,9 +158,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "note",
-                    models.TextField(
-                        blank=True, help_text="What the receiving side should know."
-                    ),
+                    models.TextField(blank=True, help_text="What the receiving side should know."),
                 ),
                 (
                     "bindings",
@@ -204,9 +194,7 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField(null=True)),
                 (
                     "moved_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("revision", models.PositiveIntegerField(default=1, editable=False)),
             ],
@@ -265,9 +253,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True)),
                 (
                     "queued_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("claimed_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
@@ -331,9 +317,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64)),
                 (
                     "published_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
             ],
             options={
@@ -374,9 +358,7 @@ class Migration(migrations.Migration):
                 ("worker", models.CharField(max_length=120)),
                 (
                     "finished_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
             ],
             options={
@@ -398,9 +380,7 @@ class Migration(migrations.Migration):
                 ("method", models.CharField(max_length=20)),
                 (
                     "confirmed_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("expires_at", models.DateTimeField()),
                 ("used_at", models.DateTimeField(null=True)),
@@ -429,9 +409,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "returned_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
             ],
         ),
@@ -467,9 +445,7 @@ class Migration(migrations.Migration):
                 ("scope_digest", models.CharField(max_length=64)),
                 (
                     "statement",
-                    models.TextField(
-                        help_text="The canonical bytes of the signed statement."
-                    ),
+                    models.TextField(help_text="The canonical bytes of the signed statement."),
                 ),
                 ("statement_digest", models.CharField(max_length=64, unique=True)),
                 ("signed_at", models.DateTimeField()),
@@ -496,9 +472,7 @@ class Migration(migrations.Migration):
                 ("comment", models.TextField(blank=True)),
                 (
                     "acknowledged_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 (
                     "acknowledged_by",
@@ -537,9 +511,7 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 (
                     "answered_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now()
-                    ),
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 (
                     "answered_by",

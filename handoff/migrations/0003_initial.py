@@ -364,9 +364,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="deployment",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "order"), name="deployment_order_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("environment", "order"), name="deployment_order_once"),
         ),
         migrations.AddConstraint(
             model_name="deployment",
@@ -670,9 +668,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="policyrevision",
-            constraint=models.UniqueConstraint(
-                fields=("policy", "number"), name="policy_revision_number_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("policy", "number"), name="policy_revision_number_once"),
         ),
         migrations.AddConstraint(
             model_name="policyrevision",
@@ -697,9 +693,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="handoff",
-            constraint=models.UniqueConstraint(
-                fields=("model", "number"), name="handoff_number_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("model", "number"), name="handoff_number_once"),
         ),
         migrations.AddConstraint(
             model_name="handoff",
@@ -832,9 +826,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="promotiontest",
-            constraint=models.UniqueConstraint(
-                fields=("handoff", "kind"), name="test_result_once_a_kind"
-            ),
+            constraint=models.UniqueConstraint(fields=("handoff", "kind"), name="test_result_once_a_kind"),
         ),
         migrations.AddConstraint(
             model_name="promotiontest",

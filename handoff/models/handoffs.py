@@ -43,7 +43,9 @@ class Handoff(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["model", "number"], name="handoff_number_once"),
             models.UniqueConstraint(
-                fields=["version", "target"], condition=Q(state__in=OPEN), name="handoff_one_open_per_version_and_target"
+                fields=["version", "target"],
+                condition=Q(state__in=OPEN),
+                name="handoff_one_open_per_version_and_target",
             ),
             models.CheckConstraint(condition=Q(state__in=State.values), name="handoff_state_known"),
             models.CheckConstraint(condition=~Q(source=F("target")), name="handoff_between_two_environments"),

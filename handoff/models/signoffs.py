@@ -70,7 +70,9 @@ class SignOff(models.Model):
         ordering = ["signed_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["handoff", "gate", "signer"], condition=Q(voided_at=None), name="signoff_one_per_person_and_gate"
+                fields=["handoff", "gate", "signer"],
+                condition=Q(voided_at=None),
+                name="signoff_one_per_person_and_gate",
             ),
             models.CheckConstraint(condition=Q(decision__in=["approve", "refuse"]), name="signoff_decision_known"),
             models.CheckConstraint(

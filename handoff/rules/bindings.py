@@ -34,6 +34,7 @@ def _stream(side: str, raw: Any) -> dict[str, str]:
     stream.update({key: str(value) for key, value in raw.items()})
     if stream["transport"] != "http" or stream["encoding"] not in {"json", "binary"}:
         raise Invalid(
-            "The engine takes JSON or binary tensors over HTTP.", fields={f"bindings.{side}": "must be http, json or binary"}
+            "The engine takes JSON or binary tensors over HTTP.",
+            fields={f"bindings.{side}": "must be http, json or binary"},
         )
     return stream

@@ -161,7 +161,9 @@ def _package(name: str, specifier: str, source: Side, target: Side) -> Differenc
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
     kind = "undeclared" if holds and answer == "warn" and here != there else "constrained"
-    return Difference(f"packages.{name}", "packages", name, here or "not installed", there, kind, here == there, holds, rule)
+    return Difference(
+        f"packages.{name}", "packages", name, here or "not installed", there, kind, here == there, holds, rule
+    )
 
 
 def _other_packages(cargo: Cargo, source: Side, target: Side) -> list[Difference]:

@@ -253,6 +253,8 @@ class _Reader:
 
     def subset(self, place: str, raw: Any, known: tuple[str, ...], *, empty: bool = False) -> tuple[str, ...]:
         if not isinstance(raw, list) or any(value not in known for value in raw) or not (raw or empty):
-            self.mistakes[place] = ("must be a list of " if empty else "must be a list, not empty, of ") + ", ".join(known)
+            self.mistakes[place] = ("must be a list of " if empty else "must be a list, not empty, of ") + ", ".join(
+                known
+            )
             return ()
         return tuple(value for value in known if value in raw)

@@ -16,11 +16,9 @@ from handoff.facts import known_of, rules_of
 from handoff.models import Acknowledgement, Answer, Evidence, Handoff
 from handoff.moves import chain_of
 from handoff.rules.policies import ChecklistItem
-from handoff.states import State
+from handoff.states import GATE_OF, State
 from handoff.voiding import void_touched
 from models_registry.models import Blob
-
-GATE_OF = {State.IN_REVIEW: "review", State.READY: "release", State.CONFIRMING: "confirm"}
 
 
 @act
@@ -78,7 +76,9 @@ def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Eviden
         raise Invalid("An answer other than yes needs a reason.", fields={"reason": "is empty"})
     if choice == Answer.Choice.YES and asked.evidence and not {row.kind for row in rows} & set(asked.evidence):
         wanted = " or ".join(asked.evidence)
-        raise Invalid(f"A yes needs evidence: {wanted}.", code="evidence_missing", fields={"evidence": f"add a {wanted}"})
+        raise Invalid(
+            f"A yes needs evidence: {wanted}.", code="evidence_missing", fields={"evidence": f"add a {wanted}"}
+        )
 
 
 def _evidence(index: int, row: Mapping[str, Any]) -> Evidence:
@@ -129,7 +129,9 @@ def acknowledge(
     require_role(actor, known, role, "acknowledge differences")
     odd = [key for key in differences if key not in known.facts.differences]
     if odd or not differences:
-        raise Invalid("Name undeclared differences of the report.", fields={"differences": ", ".join(odd) or "is empty"})
+        raise Invalid(
+            "Name undeclared differences of the report.", fields={"differences": ", ".join(odd) or "is empty"}
+        )
     try:
         with transaction.atomic():
             rows = Acknowledgement.objects.bulk_create(

@@ -219,7 +219,11 @@ def withdraw(*, actor: Person | ServiceAccount, handoff_id: str, reason: str) ->
 def expire(*, actor: Worker, handoff_id: str) -> Handoff | None:
     """End an offer whose time ran out: silence never approves. Returns None if there was nothing to end."""
     handoff = Handoff.objects.select_for_update(of=("self",)).filter(pk=handoff_id).first()
-    if handoff is None or handoff.state not in UNDER_OFFER[:3] or (handoff.expires_at or timezone.now()) > timezone.now():
+    if (
+        handoff is None
+        or handoff.state not in UNDER_OFFER[:3]
+        or (handoff.expires_at or timezone.now()) > timezone.now()
+    ):
         return None
     _cancel_jobs(handoff, actor)
     record("handoff.expired", actor=actor, on=handoff, chain=chain_of(handoff))
@@ -229,5 +233,3 @@ def expire(*, actor: Worker, handoff_id: str) -> Handoff | None:
 
 def _cancel_jobs(handoff: Handoff, actor: Actor) -> None:
     handoff.jobs.filter(state__in=["queued", "running"]).update(state="cancelled", ended_at=timezone.now())
-
-

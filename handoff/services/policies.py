@@ -50,7 +50,9 @@ def _refuse_overlap(policy: Policy, rules: PolicyRules) -> None:
     others = PolicyRevision.objects.exclude(policy=policy).order_by("policy", "-number").distinct("policy")
     for other in others:
         applies: Mapping[str, Any] = other.content["applies_to"]
-        if set(applies["risk_tiers"]) & set(rules.risk_tiers) and set(applies["target_kinds"]) & set(rules.target_kinds):
+        if set(applies["risk_tiers"]) & set(rules.risk_tiers) and set(applies["target_kinds"]) & set(
+            rules.target_kinds
+        ):
             raise WrongState(
                 f"The policy {other.policy.slug} already speaks for this risk tier and kind of target.",
                 code="policy_overlaps",

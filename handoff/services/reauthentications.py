@@ -51,9 +51,7 @@ def _confirm(*, actor: Person, password: str, code: str) -> Reauthentication | N
     if not method:
         record("account.confirmation_failed", actor=actor, on=subject, chain=subject)
         return None
-    return Reauthentication.objects.create(
-        person=actor.user, method=method, expires_at=timezone.now() + GOOD_FOR
-    )
+    return Reauthentication.objects.create(person=actor.user, method=method, expires_at=timezone.now() + GOOD_FOR)
 
 
 def _method(actor: Person, password: str, code: str) -> str:

@@ -35,11 +35,10 @@ from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, SignOffFact, evaluate
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
-from handoff.states import State
+from handoff.states import GATE_OF, State
 from handoff.voiding import void
 from models_registry.roles import Role
 
-GATE_OF = {State.IN_REVIEW: "review", State.READY: "release", State.CONFIRMING: "confirm"}
 USE_UP = """
     UPDATE handoff_reauthentication SET used_at = clock_timestamp()
      WHERE id = %s AND person_id = %s AND used_at IS NULL AND expires_at > clock_timestamp()
@@ -85,7 +84,9 @@ def sign(
     if decision == SignOff.Decision.APPROVE:
         _check_homework(gate, handoff, known)
     signed_at, method = _use_up(reauthentication, actor)
-    signoff = _write(handoff, known, gate, rule, scope, actor, decision, meaning, comment, signed_at, method, reauthentication)
+    signoff = _write(
+        handoff, known, gate, rule, scope, actor, decision, meaning, comment, signed_at, method, reauthentication
+    )
     _settle(handoff, known, gate, signoff, actor, reasons, retests)
     return signoff
 

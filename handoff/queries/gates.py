@@ -1,0 +1,79 @@
+"""The gates of a handoff as they stand now, and what somebody may do about them."""
+
+from dataclasses import dataclass
+
+from audit.models import Account
+from handoff.facts import Known, rules_of
+from handoff.models import Handoff
+from handoff.rules.duties import conflicts
+from handoff.rules.gates import GateResult, evaluate
+from handoff.rules.policies import GATES
+from handoff.states import GATE_OF, State
+from models_registry.roles import Role
+
+AFTER_RELEASE = (State.DEPLOYING, State.CONFIRMING, State.LIVE, State.SUPERSEDED, State.ROLLED_BACK)
+PASSED: dict[str, tuple[State, ...]] = {
+    "review": (State.TESTING, State.READY, *AFTER_RELEASE),
+    "release": AFTER_RELEASE,
+    "confirm": AFTER_RELEASE[2:],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """A gate as it is shown: passed, under way or ahead, and its requirements."""
+
+    name: str
+    status: str
+    result: GateResult
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that waits for one person in one handoff."""
+
+    kind: str
+    key: str
+    title: str
+    handoff: Handoff
+    gate: str = ""
+
+
+def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
+    """Return the gates that the policy names, in order; none for a draft."""
+    if handoff.policy is None:
+        return []
+    rules = rules_of(handoff)
+    now = GATE_OF.get(State(handoff.state), "")
+    views = []
+    for name in GATES:
+        if name in rules.gates:
+            status = "passed" if handoff.state in PASSED[name] else ("now" if name == now else "ahead")
+            views.append(GateView(name, status, evaluate(name, rules, known.facts)))
+    return views
+
+
+def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
+    """Return what waits for an account in one handoff: to offer, answer, acknowledge or sign."""
+    mine = known.roles.get(user.pk, frozenset())
+    if handoff.state == State.DRAFT:
+        wanted = Role.DATA_SCIENTIST in mine
+        return [Task("offer", "offer", "Complete and offer the draft", handoff)] if wanted else []
+    gate = GATE_OF.get(State(handoff.state), "")
+    if not gate or handoff.policy is None:
+        return []
+    result = evaluate(gate, rules_of(handoff), known.facts)
+    homework = any(r.kind in {"answer", "differences"} and not r.met for r in result.requirements)
+    signed = any(s.person == user.pk and s.gate == gate for s in known.facts.signoffs)
+    found = []
+    for requirement in result.missing:
+        if requirement.role not in mine:
+            continue
+        if requirement.kind == "answer":
+            found.append(Task("answer", requirement.key, requirement.title, handoff, gate))
+        elif requirement.kind == "differences":
+            found.append(Task("acknowledge", requirement.key, "Acknowledge undeclared differences", handoff, gate))
+        elif requirement.kind == "signoff" and user.is_person and not homework and not signed:
+            if not conflicts(known.facts.chain, person=user.pk, role=requirement.role):
+                found.append(Task("sign", requirement.key, requirement.title, handoff, gate))
+    return found

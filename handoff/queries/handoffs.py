@@ -1,0 +1,97 @@
+"""Read handoffs for lists, the board and the page of one."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from audit.models import Account, AuditEvent
+from handoff.access import handoffs_visible_to
+from handoff.errors import Hidden
+from handoff.facts import Known, known_of
+from handoff.models import Answer, Handoff, Job, SignOff
+from handoff.queries.gates import GateView, Task, gates_of, tasks_for
+from handoff.readiness import Offer, offer_of
+from handoff.states import OPEN, State
+
+RELATED = ("model", "version", "source", "target", "drafted_by", "offered_by", "policy_revision__policy")
+COLUMNS: tuple[tuple[str, tuple[State, ...]], ...] = (
+    ("Draft", (State.DRAFT,)),
+    ("In review", (State.IN_REVIEW,)),
+    ("Testing", (State.TESTING,)),
+    ("Ready", (State.READY,)),
+    ("Deploying", (State.DEPLOYING, State.CONFIRMING)),
+    ("Live", (State.LIVE,)),
+    ("Returned", (State.RETURNED,)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffView:
+    """All that the page of one handoff shows."""
+
+    handoff: Handoff
+    known: Known
+    gates: list[GateView]
+    tasks: list[Task]
+    offer: Offer | None
+    answers: dict[str, Answer]
+    signoffs: list[SignOff]
+    jobs: list[Job]
+    events: list[AuditEvent]
+
+
+def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
+    """Return the handoffs an account may know of; filters are state, model, target, open and text."""
+    found = handoffs_visible_to(user).select_related(*RELATED)
+    if filters.get("state"):
+        found = found.filter(state=filters["state"])
+    if filters.get("model"):
+        found = found.filter(model__slug=filters["model"])
+    if filters.get("target"):
+        found = found.filter(target__slug=filters["target"])
+    if filters.get("open"):
+        found = found.filter(state__in=OPEN)
+    if filters.get("text"):
+        text = filters["text"]
+        found = found.filter(Q(model__name__icontains=text) | Q(model__slug__icontains=text) | Q(note__icontains=text))
+    return found.order_by("-drafted_at", "pk")
+
+
+def board(user: Account, **filters: Any) -> list[tuple[str, list[Handoff]]]:
+    """Return the columns of the board, from the newest five hundred handoffs."""
+    rows = list(listed(user, **filters)[:500])
+    return [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
+
+
+def fetch(user: Account, handoff_id: UUID | str) -> Handoff:
+    """Return one handoff that an account may know of. Raises Hidden."""
+    handoff = (
+        handoffs_visible_to(user)
+        .select_related(*RELATED, "source__organisation", "target__organisation", "source__owner", "target__owner")
+        .select_related("return_note__returned_by")
+        .filter(pk=handoff_id)
+        .first()
+    )
+    if handoff is None:
+        raise Hidden("There is no such handoff.")
+    return handoff
+
+
+def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
+    """Return one handoff with its gates, answers, signatures, work and story. Raises Hidden."""
+    handoff = fetch(user, handoff_id)
+    known = known_of(handoff)
+    answers = handoff.answers.select_related("answered_by").prefetch_related("evidence").order_by("pk")
+    return HandoffView(
+        handoff=handoff,
+        known=known,
+        gates=gates_of(handoff, known),
+        tasks=tasks_for(user, handoff, known),
+        offer=offer_of(handoff, known) if handoff.state == State.DRAFT else None,
+        answers={answer.item: answer for answer in answers},
+        signoffs=list(handoff.signoffs.select_related("signer", "reauthentication").order_by("signed_at")),
+        jobs=list(handoff.jobs.select_related("result").order_by("queued_at", "purpose")),
+        events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
+    )

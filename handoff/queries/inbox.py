@@ -1,0 +1,50 @@
+"""What waits for me: to answer, to acknowledge, to sign, to offer, to fix."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from audit.models import Account
+from handoff.access import handoffs_visible_to
+from handoff.facts import known_of_many
+from handoff.models import Handoff
+from handoff.queries.gates import Task, tasks_for
+from handoff.queries.handoffs import RELATED
+from handoff.states import State
+from models_registry.roles import Role
+
+WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that waits, with the time by which it is wanted."""
+
+    task: Task
+    due: datetime | None
+    overdue: bool
+
+
+def inbox_of(user: Account) -> list[Entry]:
+    """Return what waits for an account, the overdue and the soonest due first: two queries, however long it is."""
+    later = Handoff.objects.filter(
+        model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
+    ).exclude(state=State.WITHDRAWN)
+    rows = list(
+        handoffs_visible_to(user)
+        .filter(state__in=(*WAITING, State.RETURNED))
+        .exclude(Exists(later), state=State.RETURNED)
+        .select_related(*RELATED)[:500]
+    )
+    known = known_of_many(rows)
+    tasks = [task for handoff in rows for task in tasks_for(user, handoff, known[handoff.pk])]
+    tasks += [
+        Task("fix", "fix", "Read why it came back, and make the next version", handoff)
+        for handoff in rows
+        if handoff.state == State.RETURNED and known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST)
+    ]
+    now = timezone.now()
+    entries = [Entry(t, t.handoff.expires_at, bool(t.handoff.expires_at and t.handoff.expires_at < now)) for t in tasks]
+    return sorted(entries, key=lambda e: (not e.overdue, e.due is None, e.due or now))

@@ -1,0 +1,63 @@
+"""Exactly what a person is asked to sign."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from audit.models import Account
+from handoff.errors import Hidden
+from handoff.facts import Known, known_of, rules_of
+from handoff.models import Handoff, SignOff
+from handoff.queries.handoffs import fetch
+from handoff.rules.duties import conflicts
+from handoff.rules.gates import GateResult, evaluate
+from handoff.rules.policies import SignOffRule
+from handoff.rules.scopes import COVERS, WORDS, digest, scope_for, touched
+from handoff.states import GATE_OF, State
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is put before a signer: the parts with their digests, and the digest over all that must come back.
+
+    `barred` says why this person may not sign; `changed` what has changed since they last signed here.
+    """
+
+    handoff: Handoff
+    known: Known
+    gate: str
+    rule: SignOffRule
+    parts: tuple[tuple[str, str, str], ...]
+    seen: str
+    result: GateResult
+    barred: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
+    """Return the sheet to sign for one requirement of the gate under way. Raises Hidden."""
+    handoff = fetch(user, handoff_id)
+    gate = GATE_OF.get(State(handoff.state), "")
+    rules = [r for r in rules_of(handoff).gate(gate).signoffs if r.key == requirement] if gate else []
+    if not rules:
+        raise Hidden("Nothing is to be signed here now.", code="nothing_to_sign", todo="Go back to the handoff.")
+    known = known_of(handoff)
+    scope = scope_for(gate, known.facts.parts)
+    barred = [f"you {act}" for act in conflicts(known.facts.chain, person=user.pk, role=rules[0].role)]
+    if not known.holds(user.pk, rules[0].role):
+        barred.insert(0, "you do not hold the role that signs here")
+    before = (
+        SignOff.objects.filter(handoff=handoff, signer=user, gate=gate, voided_at__isnull=False)
+        .order_by("-signed_at")
+        .first()
+    )
+    return Sheet(
+        handoff=handoff,
+        known=known,
+        gate=gate,
+        rule=rules[0],
+        parts=tuple((name, WORDS[name], scope[name]) for name in COVERS[gate]),
+        seen=digest(scope),
+        result=evaluate(gate, rules_of(handoff), known.facts),
+        barred=tuple(barred),
+        changed=touched(before.scope, known.facts.parts) if before else (),
+    )
