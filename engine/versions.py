@@ -1,0 +1,306 @@
+"""The versions a scoring engine holds: staged, live and kept for going back; loaded, swapped and remembered."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.blobs import BlobStore, Registry
+from engine.counters import VersionCounters
+from engine.errors import EngineError, LoadError
+from engine.formats import open_model
+from engine.scoring import Scorer
+from engine.manifests import Manifest
+from engine.orders import OrderBook, Place, State
+from engine.records import read_golden
+from engine.schemas import Schema
+
+log = logging.getLogger("engine")
+
+NEEDED = ("model", "input_schema", "output_schema")
+WARM_UP_RECORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version in memory, able to score."""
+
+    model: str
+    place: Place
+    manifest: Manifest
+    scorer: Scorer
+    counters: VersionCounters
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOrder:
+    """An order to fetch and stage one version."""
+
+    order: int
+    version: str
+    digest: str
+    manifest: bytes
+    blobs: dict[str, str]
+
+
+class Versions:
+    """All versions of all models in one engine.
+
+    `table` maps (model, version) and, for what is live, (model, "") to the loaded version. It is never changed, only
+    replaced whole: a request that looked up one version keeps it to its end.
+    """
+
+    def __init__(self, home: Path, registry: str, largest_blob: int) -> None:
+        """Open the home folder; nothing is loaded before `restore`."""
+        home.mkdir(parents=True, exist_ok=True)
+        self._claim = _claim(home)
+        self.registry = Registry(registry) if registry else None
+        self.blobs = BlobStore(home / "blobs", largest_blob)
+        self.book = OrderBook(home / "models")
+        self.states: dict[str, State] = self.book.read_all()
+        self.table: dict[tuple[str, str], Loaded] = {}
+        self.counters: dict[tuple[str, str], VersionCounters] = {}
+        self.failures: dict[tuple[str, str], str] = {}
+        self.restored = False
+        self._lock = threading.RLock()
+        self._loads: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    @property
+    def ready(self) -> bool:
+        """Say whether everything that should be live is live."""
+        return self.restored and all((name, "") in self.table for name, state in self.states.items() if state.live)
+
+    def find(self, model: str, version: str = "") -> Loaded:
+        """Return a loaded version, the live one unless told otherwise. Raises `unknown_model` or `model_not_ready`."""
+        loaded = self.table.get((model, version))
+        if loaded is not None:
+            return loaded
+        state = self.states.get(model, State())
+        if state.live if not version else state.place(version):
+            why = self.failures.get((model, version), "it is still being loaded")
+            raise LoadError("model_not_ready", f"{_title(model, version)} is not ready: {why}.")
+        raise LoadError("unknown_model", f"{_title(model, version)} is not in this engine.")
+
+    def restore(self) -> None:
+        """Load what was live when the engine last ran, then what was staged."""
+        states = list(self.states.items())
+        for model, state in states:
+            if state.live:
+                self._restore(model, state.live, live=True)
+        self.restored = True
+        for model, state in states:
+            for place in state.staged:
+                self._restore(model, place, live=False)
+        self._sweep()
+
+    def load(self, model: str, order: LoadOrder) -> dict[str, Any]:
+        """Fetch, verify and load a version, and keep it staged. A version that is there already answers at once."""
+        manifest = self._manifest(model, order)
+        with self._lock:
+            self._see(model, order.order)
+            if answer := self._present(model, order):
+                return answer
+        shas = [element.sha256 for element in manifest.elements] + [order.digest]
+        with self._loads[model], self.blobs.pinned(shas):
+            with self._lock:
+                self._see(model, order.order)
+                if answer := self._present(model, order):
+                    return answer
+            self._fetch(manifest, order)
+            place = Place(order.version, order.digest, order.order)
+            loaded = self._open(model, place, manifest)
+            with self._lock:
+                state = self.states[model].under(order.order)
+                again = state.live is not None and state.live.version == order.version
+                fresh = {(model, order.version): loaded} | ({(model, ""): loaded} if again else {})
+                self._remember(model, state if again else state.with_staged(place), self.table | fresh)
+        log.info("loaded %s version %s (order %s)", model, order.version, order.order)
+        return _answer(model, place, "live" if again else "staged")
+
+    def activate(self, model: str, order: int, version: str, digest: str) -> dict[str, Any]:
+        """Make a staged version the live one, in one step."""
+        with self._lock:
+            place = self.states.get(model, State()).place(version)
+            if place is None:
+                raise LoadError("unknown_model", f"{_title(model, version)} is not in this engine; load it first.")
+            if place.digest != digest:
+                raise LoadError(
+                    "digest_mismatch",
+                    f"{_title(model, version)} has digest {place.digest} here, not {digest}.",
+                    field="digest",
+                )
+            self._see(model, order)
+            loaded = self.find(model, version)
+            place = Place(version, digest, order)
+            after = self.states[model].with_live(place)
+            fresh = Loaded(model, place, loaded.manifest, loaded.scorer, loaded.counters)
+            self._remember(model, after, self.table | {(model, version): fresh, (model, ""): fresh})
+        self._sweep()
+        log.info("live is %s version %s (order %s)", model, version, order)
+        previous = after.previous and {"version": after.previous.version, "digest": after.previous.digest}
+        return {**_answer(model, place, "live"), "previous": previous}
+
+    def unload(self, model: str, order: int, version: str) -> dict[str, Any]:
+        """Take a version out of this engine, the live one too; doing it twice is no error."""
+        with self._lock:
+            if model not in self.states:
+                raise LoadError("unknown_model", f"{_title(model)} is not in this engine.")
+            self._see(model, order)
+            self._remember(model, self.states[model].without(version), self.table)
+        self._sweep()
+        log.info("unloaded %s version %s (order %s)", model, version, order)
+        return {"name": model, "version": version, "state": "unloaded"}
+
+    def index(self) -> list[dict[str, Any]]:
+        """Return every version that is kept and whether it can score."""
+        return [
+            {
+                "name": model,
+                "version": place.version,
+                "state": "READY" if (model, place.version) in self.table else "UNAVAILABLE",
+                "reason": self.failures.get((model, place.version), ""),
+                "parameters": {**place.told(), "live": place is state.live},
+            }
+            for model, state in sorted(self.states.items())
+            for place in state.places()
+        ]
+
+    # below: steps of the acts above
+
+    def _manifest(self, model: str, order: LoadOrder) -> Manifest:
+        """Return the parsed manifest of an order, which must hash to the digest and name the same version."""
+        manifest = Manifest.parse(order.manifest)
+        if manifest.digest != order.digest:
+            raise LoadError(
+                "digest_mismatch", f"The manifest hashes to {manifest.digest}, not {order.digest}.", field="digest"
+            )
+        if (manifest.model, str(manifest.version)) != (model, order.version):
+            raise LoadError(
+                "manifest_mismatch",
+                f"The manifest is of {_title(manifest.model, str(manifest.version))}, not {_title(model, order.version)}.",
+                field="manifest",
+            )
+        listed = {element.name: element for element in manifest.elements}
+        for name in NEEDED:
+            if name not in listed or listed[name].sha256 not in order.blobs:
+                raise LoadError("blob_missing", f"The order gives no blob for the element {name!r}.", field="blobs")
+        return manifest
+
+    def _see(self, model: str, order: int) -> None:
+        """Remember an order number on disk before anything is done for it."""
+        before = self.states.get(model, State())
+        after = before.under(order)
+        if after != before:
+            self.book.write(model, after)
+            self.states = self.states | {model: after}
+
+    def _present(self, model: str, order: LoadOrder) -> dict[str, Any] | None:
+        """Return the answer for a version that is loaded already. Raises when that number has another digest."""
+        state = self.states[model]
+        place = state.place(order.version)
+        if place is not None and place.digest != order.digest:
+            raise LoadError(
+                "digest_mismatch",
+                f"{_title(model, order.version)} is here with digest {place.digest}; a sealed version never changes.",
+                field="digest",
+            )
+        if place is None or (model, order.version) not in self.table:
+            return None
+        return _answer(model, place, "live" if place is state.live else "staged")
+
+    def _fetch(self, manifest: Manifest, order: LoadOrder) -> None:
+        """Bring every blob of an order here, and the manifest itself as a blob named by its digest."""
+        if self.registry is None:
+            raise LoadError("no_registry", "This engine was started without --registry, so it fetches nothing.")
+        for element in manifest.elements:
+            if url := order.blobs.get(element.sha256):
+                self.blobs.fetch(self.registry, url, element.sha256, element.size)
+        self.blobs.keep(order.digest, order.manifest)
+
+    def _open(self, model: str, place: Place, manifest: Manifest) -> Loaded:
+        """Load and warm up a version from blobs that lie here."""
+        shas = {element.name: element.sha256 for element in manifest.elements}
+        schemas = [Schema.parse(self.blobs.path(shas[name]).read_bytes()) for name in NEEDED[1:]]
+        opened = open_model(self.blobs.path(shas["model"]), manifest.format, *schemas)
+        scorer = Scorer(model, place.version, opened, *schemas)
+        golden = self.blobs.path(shas.get("golden", "-"))
+        if golden.exists():
+            with golden.open("rb") as stream:
+                scorer.warm_up([pair["input"] for pair in _first(read_golden(stream), WARM_UP_RECORDS)])
+        counters = self.counters.setdefault((model, place.version), VersionCounters(model, place.version))
+        return Loaded(model, place, manifest, scorer, counters)
+
+    def _restore(self, model: str, place: Place, *, live: bool) -> None:
+        """Load a version from disk after a restart; a failure is kept to be told, and the others go on."""
+        with self._loads[model]:
+            try:
+                manifest = self._manifest_on_disk(place)
+                loaded = self._open(model, place, manifest)
+            except (EngineError, OSError) as error:
+                why = getattr(error, "message", None) or str(error)
+                log.error("could not restore %s version %s: %s", model, place.version, why)
+                self.failures |= {(model, place.version): why} | ({(model, ""): why} if live else {})
+                return
+            with self._lock:
+                if self.states[model].place(place.version) == place:
+                    keys = {(model, place.version): loaded} | ({(model, ""): loaded} if live else {})
+                    self.table = self.table | keys
+
+    def _manifest_on_disk(self, place: Place) -> Manifest:
+        """Return the manifest of a version that was loaded before, with all its blobs hashed again."""
+        if not self.blobs.intact(place.digest):
+            raise LoadError("blob_damaged", "its manifest on this engine's disk is damaged; deploy it again")
+        manifest = Manifest.parse(self.blobs.path(place.digest).read_bytes())
+        for element in manifest.elements:
+            present = element.name in NEEDED or self.blobs.path(element.sha256).exists()
+            if present and not self.blobs.intact(element.sha256):
+                raise LoadError("blob_damaged", f"its {element.name} on this engine's disk is damaged; deploy it again")
+        return manifest
+
+    def _remember(self, model: str, state: State, table: dict[tuple[str, str], Loaded]) -> None:
+        """Write a model's state to disk, then serve by it: the table is replaced in one assignment."""
+        self.book.write(model, state)
+        self.states = self.states | {model: state}
+        kept = {place.version for place in state.places()} | ({""} if state.live else set())
+        self.table = {key: loaded for key, loaded in table.items() if key[0] != model or key[1] in kept}
+        self.failures = {key: why for key, why in self.failures.items() if key not in self.table}
+
+    def _sweep(self) -> None:
+        """Delete the blobs that no kept version needs."""
+        with self._lock:
+            wanted = {place.digest for state in self.states.values() for place in state.places()}
+            if any(key not in self.table for key in self._kept()):
+                return  # a version that could not be loaded may still need its blobs
+            wanted |= {element.sha256 for loaded in self.table.values() for element in loaded.manifest.elements}
+            self.blobs.sweep(wanted)
+
+    def _kept(self) -> set[tuple[str, str]]:
+        return {(model, place.version) for model, state in self.states.items() for place in state.places()}
+
+
+def _claim(home: Path) -> Any:
+    """Hold the home folder for this process alone. Raises `home_in_use`."""
+    handle = (home / ".lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise LoadError("home_in_use", f"Another engine runs on {home}; give this one a --home of its own.") from error
+    return handle
+
+
+def _title(model: str, version: str = "") -> str:
+    return f"Model {model!r} version {version}" if version else f"Model {model!r}"
+
+
+def _answer(model: str, place: Place, state: str) -> dict[str, Any]:
+    return {"name": model, "version": place.version, "digest": place.digest, "state": state}
+
+
+def _first(items: Any, count: int) -> list[Any]:
+    return [item for item, _ in zip(items, range(count), strict=False)]
