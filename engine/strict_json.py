@@ -1,0 +1,24 @@
+"""Read JSON without the things that two readers could understand differently."""
+
+import json
+from typing import Any
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON; leave the value out or send null")
+
+
+def loads(text: str | bytes) -> Any:
+    """Return the value of a JSON text. Raises ValueError for duplicate keys, NaN, infinity, and nesting too deep."""
+    try:
+        value = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("the nesting is too deep") from error
+    return value
