@@ -72,3 +72,15 @@ class DeployReport:
     summary: str
     steps: tuple[dict[str, Any], ...]
     reason_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """An order to put back what the records say is live; nothing there means: serve this model no more."""
+
+    job_id: str
+    fence: int
+    engine_url: str
+    model: str
+    unwanted: str
+    wanted: DeployPlan | None

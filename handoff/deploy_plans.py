@@ -1,0 +1,90 @@
+"""Write the plans that go to the deployment workers, from what is sealed and stored."""
+
+from hashlib import sha256
+
+import orjson
+from django.conf import settings
+from models_registry.links import blob_url
+from models_registry.store import open_blob
+
+from handoff.errors import Unavailable
+from handoff.models import Deployment
+from handoff.plans import DeployPlan, PreviousVersion, RestorePlan
+from models_registry.models import Environment, ModelVersion
+
+LINK_SECONDS = 900
+CHUNK = 1 << 20
+
+
+def damage_in(version: ModelVersion) -> list[str]:
+    """Hash everything a version is made of again, and return a sentence for each part that is not what was sealed."""
+    found = []
+    if sha256(version.manifest.encode()).hexdigest() != version.digest:
+        found.append(f"the manifest does not hash to {version.digest}")
+    sealed = {e["name"]: e["sha256"] for e in orjson.loads(version.manifest or "{}").get("elements", [])}
+    for name, digest in sorted(sealed.items()):
+        seen = _hash_of(digest)
+        if seen != digest:
+            found.append(f"the element {name} {f'hashes to {seen}' if seen else 'is gone from the store'}")
+    if {e.name: e.blob_id for e in version.elements.all()} != sealed:
+        found.append("the elements on record are not those of the manifest")
+    return found
+
+
+def _hash_of(digest: str) -> str:
+    seen = sha256()
+    try:
+        with open_blob(digest) as stream:
+            while chunk := stream.read(CHUNK):
+                seen.update(chunk)
+    except FileNotFoundError:
+        return ""
+    return seen.hexdigest()
+
+
+def engine_url(environment: Environment) -> str:
+    """Return the address of an environment's engine. Raises Unavailable that says what to configure."""
+    url = settings.ENGINE_URLS.get(environment.engine, "")
+    if not url:
+        raise Unavailable(
+            f"{environment.name} has no engine that we know the address of.",
+            code="engine_unknown",
+            todo=f"Add {environment.engine or 'its engine'}=http://… to ENGINE_URLS of the deployment workers.",
+        )
+    return str(url)
+
+
+def deploy_plan(deployment: Deployment, *, job_id: str, fence: int, previous: Deployment | None) -> DeployPlan:
+    """Return the order to run a deployment's version, with links that are good for a quarter of an hour."""
+    version = deployment.version
+    elements = {e.name: e for e in version.elements.all()}
+    thresholds = orjson.loads(elements["thresholds"].text or "{}") if "thresholds" in elements else {}
+    golden: list[dict[str, object]] = []
+    if "golden" in elements:
+        with open_blob(elements["golden"].blob_id) as stream:
+            golden = [orjson.loads(line) for line in stream if line.strip()]
+    return DeployPlan(
+        job_id=job_id,
+        fence=fence,
+        engine_url=engine_url(deployment.environment),
+        model=deployment.model.slug,
+        version=str(version.number),
+        digest=version.digest,
+        manifest=version.manifest,
+        blobs={e.blob_id: blob_url(e.blob_id, seconds=LINK_SECONDS) for e in elements.values()},
+        golden=tuple(golden),
+        tolerance=dict(thresholds.get("tolerance", {})),
+        previous=PreviousVersion(str(previous.version.number), previous.digest) if previous else None,
+    )
+
+
+def restore_plan(unwanted: Deployment, wanted: Deployment | None, *, job_id: str, fence: int) -> RestorePlan:
+    """Return the order to serve what the records say is live, or nothing, instead of an order that failed."""
+    return RestorePlan(
+        job_id=job_id,
+        fence=fence,
+        engine_url=engine_url(unwanted.environment),
+        model=unwanted.model.slug,
+        unwanted=str(unwanted.version.number),
+        wanted=deploy_plan(wanted, job_id=job_id, fence=fence, previous=None) if wanted else None,
+    )

@@ -1,0 +1,49 @@
+"""Promotion tests, one file a kind. The model runs in a process of its own; verdicts are computed here."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from engine.runner import Limits
+
+from engine.errors import EngineError
+from handoff.executors.errors import ExecutorError
+from handoff.executors.testing import golden, integrity, latency, performance, robustness, safety, schema
+from handoff.executors.testing.findings import Finding, Log, plain, text_of
+from handoff.plans import TestPlan, TestReport
+
+KINDS: Mapping[str, Callable[[TestPlan, Limits, Log], Finding]] = {
+    "integrity": integrity.run,
+    "safety": safety.run,
+    "schema": schema.run,
+    "golden": golden.run,
+    "performance": performance.run,
+    "robustness": robustness.run,
+    "latency": latency.run,
+}
+
+
+def run(plan: TestPlan, *, seconds: int, memory_mb: int) -> TestReport:
+    """Run one test. What the model does wrong is a verdict; only failures of ours are raised, to be tried again."""
+    log, started = Log(), time.monotonic()
+    limits = Limits(seconds=seconds, memory_mb=memory_mb)
+    verdict, finding = "error", Finding(False, "", {})
+    try:
+        if plan.kind not in KINDS:
+            raise ExecutorError(f"There is no test of the kind {plan.kind}.", permanent=True)
+        finding = KINDS[plan.kind](plan, limits, log)
+        verdict = "passed" if finding.passed else "failed"
+    except ExecutorError as error:
+        if not error.permanent:
+            raise
+        finding = Finding(False, error.message, {}, dict(plan.thresholds))
+    except EngineError as error:
+        log.line(f"{error.code}: {error.message}")
+        finding = Finding(False, f"The test could not be completed: {error.message}", {}, dict(plan.thresholds))
+    return TestReport(
+        verdict=verdict,
+        summary=text_of(finding.summary),
+        figures=plain(finding.figures),
+        thresholds=plain(finding.thresholds),
+        log=log.text(),
+        seconds=time.monotonic() - started,
+    )

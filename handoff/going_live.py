@@ -1,0 +1,113 @@
+"""Make an ordered deployment the live one: what it replaces ends, and the ownership of record moves, at one instant."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+
+from audit.actors import Actor
+from audit.trail import record
+from handoff.models import Deployment, Handoff, OwnerOfRecord
+from handoff.moves import chain_of, move
+from handoff.states import DeploymentState, State
+
+# Later than the last change of owner even if the clock was set back: a period never ends before it began.
+INSTANT = """
+    SELECT GREATEST(clock_timestamp(), max(lower(period)) + interval '1 microsecond')
+      FROM handoff_ownerofrecord WHERE model_id = %s AND environment_id = %s
+"""
+
+
+def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Make a deployment of a locked handoff live, and end the one before; a rollback rolls that one back."""
+    at = _instant(deployment)
+    to = DeploymentState.ROLLED_BACK if deployment.rollback_of_id else DeploymentState.SUPERSEDED
+    before = live_in(deployment)
+    if before is not None:
+        _end(before, to, at, by=deployment, actor=actor)
+    deployment.state, deployment.live_at, deployment.log = DeploymentState.LIVE, at, [*deployment.log, *log]
+    deployment.save(update_fields=["state", "live_at", "log"])
+    record(
+        "deployment.live",
+        actor=actor,
+        on=deployment,
+        chain=chain_of(deployment.handoff),
+        data={
+            "version": deployment.version.number,
+            "digest": deployment.digest,
+            "environment": deployment.environment.slug,
+            "order": deployment.order,
+            "instead_of": before.version.number if before else None,
+        },
+    )
+    _move_owner(deployment, at, actor)
+
+
+def live_in(deployment: Deployment) -> Deployment | None:
+    """Lock and return what is live now where a deployment goes."""
+    return (
+        Deployment.objects.select_for_update(of=("self",))
+        .select_related("version", "handoff")
+        .filter(
+            model=deployment.model_id,
+            environment=deployment.environment_id,
+            slot=deployment.slot,
+            state=DeploymentState.LIVE,
+        )
+        .first()
+    )
+
+
+def _instant(deployment: Deployment) -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute(INSTANT, [deployment.model_id, deployment.environment_id])
+        found: datetime = cursor.fetchone()[0]
+    return found
+
+
+def _end(before: Deployment, to: DeploymentState, at: datetime, *, by: Deployment, actor: Actor) -> None:
+    before.state, before.ended_at = to, at
+    before.save(update_fields=["state", "ended_at"])
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=before.handoff_id)
+    rolled_back = to == DeploymentState.ROLLED_BACK
+    record(
+        "deployment.rolled_back" if rolled_back else "deployment.superseded",
+        actor=actor,
+        on=before,
+        chain=chain_of(handoff),
+        data={"version": before.version.number, "by": by.version.number, "order": by.order},
+        reason=by.reason,
+    )
+    because = f"version {by.version.number} took its place" + (f": {by.reason}" if by.reason else "")
+    move(handoff, State.ROLLED_BACK if rolled_back else State.SUPERSEDED, actor=actor, because=because)
+
+
+def _move_owner(deployment: Deployment, at: datetime, actor: Actor) -> None:
+    owners = OwnerOfRecord.objects.filter(model=deployment.model_id, environment=deployment.environment_id)
+    before = owners.select_for_update(of=("self",)).filter(period__upper_inf=True).first()
+    if before is not None:
+        before.period = DateTimeTZRange(before.period.lower, at, "[)")
+        before.save(update_fields=["period"])
+    target = deployment.environment
+    owner = OwnerOfRecord.objects.create(
+        model=deployment.model,
+        environment=target,
+        organisation=target.organisation,
+        person=target.owner,
+        deployment=deployment,
+        period=DateTimeTZRange(at, None, "[)"),
+    )
+    record(
+        "owner.moved",
+        actor=actor,
+        on=owner,
+        chain=chain_of(deployment.handoff),
+        data={
+            "organisation": target.organisation.slug,
+            "person": owner.person_id,
+            "from": before.person_id if before else None,
+            "since": at.isoformat(),
+        },
+    )

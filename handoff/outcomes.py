@@ -1,0 +1,130 @@
+"""What follows when background work has ended: tests are joined by counting rows, failures are sent back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db.models.functions import Now
+
+from audit.actors import Actor
+from audit.trail import record
+from handoff import queue
+from handoff.facts import rules_of
+from handoff.leases import cancel_waiting
+from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
+from handoff.moves import chain_of, move
+from handoff.states import DeploymentState, JobState, State
+
+WAITING = (JobState.QUEUED, JobState.RUNNING)
+REASON_OF = {
+    "integrity": Return.Reason.SECURITY,
+    "safety": Return.Reason.SECURITY,
+    "schema": Return.Reason.CONTRACT_BREACH,
+    "golden": Return.Reason.CONTRACT_BREACH,
+    "robustness": Return.Reason.CONTRACT_BREACH,
+    "performance": Return.Reason.PERFORMANCE,
+    "latency": Return.Reason.OPERABILITY,
+}
+
+
+def send_back(
+    handoff: Handoff, reasons: Iterable[str], comment: str, *, actor: Actor, retests: Sequence[str] = ()
+) -> None:
+    """Return a locked handoff to data science, with reason codes, words and what must be tested again."""
+    codes = list(dict.fromkeys(str(reason) for reason in reasons))
+    Return.objects.create(handoff=handoff, reasons=codes, comment=comment, retests=list(retests), returned_by=None)
+    record(
+        "handoff.returned",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"reasons": codes, "retests": list(retests)},
+        reason=comment,
+    )
+    cancel_waiting(handoff)
+    move(handoff, State.RETURNED, actor=actor, because=comment)
+
+
+def settle_tests(handoff: Handoff, *, actor: Actor) -> None:
+    """Once the last required test of a locked handoff has ended: ready if all have passed, else returned."""
+    if handoff.state != State.TESTING:
+        return
+    required = rules_of(handoff).tests
+    jobs = handoff.jobs.filter(task=queue.RUN_TEST, purpose__in=[f"test:{kind}" for kind in required])
+    if jobs.filter(state__in=WAITING).exists():
+        return
+    found = {test.kind: test for test in handoff.tests.all()}
+    bad = [kind for kind in required if not _passed(found.get(kind), handoff)]
+    if not bad:
+        cancel_waiting(handoff)
+        move(handoff, State.READY, actor=actor, because=f"all {len(required)} promotion tests passed")
+        return
+    ended = dict(jobs.values_list("purpose", "error"))
+    why = "; ".join(_why(kind, found.get(kind), ended.get(f"test:{kind}", "")) for kind in bad)
+    send_back(handoff, [_reason(kind, found.get(kind)) for kind in bad], why, actor=actor, retests=bad)
+
+
+def _passed(test: PromotionTest | None, handoff: Handoff) -> bool:
+    return test is not None and test.verdict == "passed" and test.version_digest == handoff.version.digest
+
+
+def _reason(kind: str, test: PromotionTest | None) -> str:
+    """Return the reason code for a test that did not pass; one that never ended is a matter of operations."""
+    return REASON_OF.get(kind, Return.Reason.OPERABILITY) if test is not None else Return.Reason.OPERABILITY
+
+
+def _why(kind: str, test: PromotionTest | None, error: str) -> str:
+    if test is not None:
+        return f"{kind} {'failed' if test.verdict == 'failed' else 'could not be run'}: {test.summary}"
+    return f"{kind} never ended: {error or 'it did not run'}"
+
+
+def under_way(handoff: Handoff) -> Deployment | None:
+    """Return the order of a handoff that is not live yet and has not ended."""
+    return handoff.deployments.filter(state__in=[DeploymentState.ORDERED, DeploymentState.CONFIRMING]).first()
+
+
+def fail_order(deployment: Deployment, because: str, *, actor: Actor, log: Sequence[Mapping[str, Any]] = ()) -> None:
+    """End an order that did not come about."""
+    deployment.state = DeploymentState.FAILED
+    deployment.log = [*deployment.log, *log]
+    Deployment.objects.filter(pk=deployment.pk).update(
+        state=DeploymentState.FAILED, ended_at=Now(), log=deployment.log, reason=because
+    )
+    record(
+        "deployment.failed",
+        actor=actor,
+        on=deployment,
+        chain=chain_of(deployment.handoff),
+        data={"version": deployment.version.number, "order": deployment.order},
+        reason=because,
+    )
+
+
+def make_ready_again(handoff: Handoff, because: str, *, actor: Actor, unknown: bool = False) -> None:
+    """Put a handoff that was being deployed back, so that operations can deploy again; nothing is wrong with it.
+
+    `unknown`: nobody knows what the engine serves now, so a worker is told to put back what the records say.
+    """
+    deployment = under_way(handoff)
+    if deployment is not None:
+        fail_order(deployment, because, actor=actor)
+    if unknown and deployment is not None:
+        queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"restore:{deployment.order}"])
+    if handoff.state == State.DEPLOYING:
+        move(handoff, State.READY, actor=actor, because=because)
+
+
+def after_death(handoff: Handoff, job: Job, *, actor: Actor) -> None:
+    """Draw the consequences when a job of a locked handoff is out of attempts."""
+    if job.task == queue.RUN_TEST:
+        settle_tests(handoff, actor=actor)
+    elif job.task == queue.DEPLOY:
+        because = f"the deployment was tried {job.attempts} times and never ended: {job.error}"
+        make_ready_again(handoff, because, actor=actor, unknown=True)
+    elif job.purpose.startswith("rollback"):
+        for order in Deployment.objects.filter(
+            rollback_of__handoff=handoff, state=DeploymentState.ORDERED
+        ).select_related("handoff", "version"):
+            fail_order(order, f"the rollback was tried {job.attempts} times: {job.error}", actor=actor)
+            restore = [f"restore:{order.order}"]
+            queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=restore)

@@ -1,0 +1,203 @@
+"""Deployments: let a worker carry out an order while its gate is open, and keep what became of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from audit.actors import Actor, Person, Worker
+from audit.acts import act
+from audit.trail import record
+from handoff import queue
+from handoff.access import lock_handoff, require_role
+from handoff.decisions import decide
+from handoff.deploy_plans import damage_in, deploy_plan, engine_url
+from handoff.errors import GateShut, Unavailable, WrongState
+from handoff.going_live import go_live, live_in
+from handoff.leases import end, hold
+from handoff.models import Deployment, Handoff, Job, Return
+from handoff.moves import chain_of, move
+from handoff.outcomes import WAITING, fail_order, make_ready_again, send_back, under_way
+from handoff.plans import DeployPlan, DeployReport
+from handoff.states import DeploymentState, JobState, State
+from models_registry.models import ModelVersion
+from models_registry.roles import Role
+
+STATE_OF = {"release": State.DEPLOYING, "confirm": State.CONFIRMING}
+AGAIN = {"unreachable", "unknown", "stale_order"}  # nothing is wrong with the version: operations may deploy again
+IN_SLOT = (DeploymentState.ORDERED, DeploymentState.CONFIRMING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    deployment: Deployment
+    previous: Deployment | None
+
+
+def begin(job_id: UUID | str, fence: int) -> DeployPlan | None:
+    """Return the plan of a claimed order; None, with the job ended, when its gate is shut. Raises LeaseLost.
+
+    Every byte of the version is hashed again first; only then, and only while the gate is open, does the worker get
+    links to the bytes.
+    """
+    version = ModelVersion.objects.get(handoffs__jobs=job_id)
+    admitted = _admit(job_id, fence, damage_in(version))
+    if admitted is None:
+        return None
+    return deploy_plan(admitted.deployment, job_id=str(job_id), fence=fence, previous=admitted.previous)
+
+
+@act
+def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | None:
+    handoff, job = hold(job_id, fence)
+    actor = Worker(job.worker)
+    if handoff.state != STATE_OF[job.gate]:
+        end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
+        return None
+    why = _why_not(handoff, job, actor)
+    if not why and damage:
+        _refuse_damaged(handoff, job, "; ".join(damage), actor)
+        return None
+    if why:
+        end(job, JobState.REFUSED, error=why)
+        if handoff.state == State.DEPLOYING:
+            make_ready_again(handoff, why, actor=actor, unknown=job.attempts > 1)
+        return None
+    deployment = _order(handoff, job, actor)
+    return _Admitted(deployment, live_in(deployment))
+
+
+def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
+    """Judge the gate again, now, in the worker, and return why the order may not be carried out; or nothing."""
+    result = decide(handoff, job.gate, actor=actor)
+    record(
+        "job.claimed",
+        actor=actor,
+        on=job,
+        chain=chain_of(handoff),
+        data={"purpose": job.purpose, "attempt": job.attempts, "fence": job.fence, "gate_open": result.open},
+    )
+    if not result.open:
+        missing = "; ".join(f"{r.title}: {r.why}" for r in result.missing) or "somebody refused"
+        return f"the {job.gate} gate is shut: {missing}"
+    try:
+        engine_url(handoff.target)
+    except Unavailable as error:
+        return f"{error.message} {error.todo}"
+    other = _in_slot(handoff).exclude(handoff=handoff).first()
+    if other is not None:
+        return f"version {other.version.number} is being deployed to {handoff.target.name}; deploy again when that has ended"
+    return ""
+
+
+def _in_slot(handoff: Handoff) -> QuerySet[Deployment]:
+    return Deployment.objects.filter(
+        model=handoff.model_id, environment=handoff.target_id, slot=_slot(handoff), state__in=IN_SLOT
+    )
+
+
+def _slot(handoff: Handoff) -> str:
+    return str(handoff.bindings.get("slot", "main"))
+
+
+def _refuse_damaged(handoff: Handoff, job: Job, damage: str, actor: Actor) -> None:
+    because = f"What is stored is not what was approved: {damage}"
+    end(job, JobState.REFUSED, error=because)
+    deployment = under_way(handoff)
+    if handoff.state == State.CONFIRMING:
+        return  # the engine serves bytes that it has hashed itself; only the stored copy is damaged
+    if deployment is not None:
+        fail_order(deployment, because, actor=actor)
+    send_back(handoff, [Return.Reason.SECURITY], because, actor=actor)
+
+
+def _order(handoff: Handoff, job: Job, actor: Actor) -> Deployment:
+    """Write the order, or give the one that an earlier attempt left a newer number."""
+    deployment = under_way(handoff)
+    if deployment is not None:
+        deployment.order = job.fence
+        deployment.save(update_fields=["order"])
+        return deployment
+    deployment = Deployment.objects.create(
+        handoff=handoff,
+        model=handoff.model,
+        version=handoff.version,
+        environment=handoff.target,
+        slot=_slot(handoff),
+        order=job.fence,
+        digest=handoff.version.digest,
+        ordered_by=actor.label,
+    )
+    record(
+        "deployment.ordered",
+        actor=actor,
+        on=deployment,
+        chain=chain_of(handoff),
+        data={"version": handoff.version.number, "digest": deployment.digest, "order": deployment.order},
+    )
+    return deployment
+
+
+@act
+def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor) -> Deployment:
+    """Keep what became of an order, and move the handoff on. Raises LeaseLost for a late holder."""
+    handoff, job = hold(job_id, fence)
+    deployment = handoff.deployments.select_related("version", "environment__organisation", "model").get(order=fence)
+    end(job, JobState.DONE, error="" if report.live else report.summary)
+    if not report.live:
+        _failed(handoff, deployment, report, actor)
+        return deployment
+    if handoff.state == State.DEPLOYING:
+        deployment.state, deployment.log = DeploymentState.CONFIRMING, [*deployment.log, *report.steps]
+        deployment.save(update_fields=["state", "log"])
+        move(handoff, State.CONFIRMING, actor=actor, because=report.summary)
+    if decide(handoff, "confirm", actor=actor).open:
+        deployment.handoff = handoff
+        go_live(deployment, actor=actor, log=report.steps if job.gate == "confirm" else ())
+        move(handoff, State.LIVE, actor=actor, because=report.summary)
+    return deployment
+
+
+def _failed(handoff: Handoff, deployment: Deployment, report: DeployReport, actor: Actor) -> None:
+    deployment.handoff = handoff
+    if report.reason_code in AGAIN and handoff.state == State.CONFIRMING:
+        deployment.log = [*deployment.log, *report.steps]
+        deployment.save(update_fields=["log"])
+        return  # it serves, as far as we know; operations may ask to confirm again
+    if report.reason_code in AGAIN:
+        Deployment.objects.filter(pk=deployment.pk).update(log=[*deployment.log, *report.steps])
+        make_ready_again(handoff, report.summary, actor=actor, unknown=report.reason_code == "unknown")
+        return
+    fail_order(deployment, report.summary, actor=actor, log=report.steps)
+    reason = report.reason_code if report.reason_code in Return.Reason.values else Return.Reason.OPERABILITY
+    send_back(handoff, [reason], report.summary, actor=actor)
+
+
+@act
+def retry(*, actor: Person, handoff_id: UUID | str) -> Job:
+    """Deploy again after the engine could not be reached. The gate is judged again; nobody needs to sign again."""
+    handoff, known = lock_handoff(actor, handoff_id)
+    require_role(actor, known, Role.IT_OPERATIONS, "deploy again")
+    if handoff.state not in (State.READY, State.CONFIRMING):
+        raise WrongState(f"A handoff that is {State(handoff.state).label} cannot be deployed again.")
+    gate = "release" if handoff.state == State.READY else "confirm"
+    if handoff.jobs.filter(gate=gate, state__in=WAITING).exclude(purpose__startswith="restore").exists():
+        raise WrongState("A worker has it in hand already.", code="under_way", todo="Wait for the worker to end.")
+    if gate == "confirm" and Return.objects.filter(handoff=handoff).exists():
+        return _again(handoff, gate, queue.ROLL_BACK, "refused")
+    result = decide(handoff, gate, actor=actor, known=known)
+    if not result.open:
+        raise GateShut(
+            f"The {gate} gate is shut: " + "; ".join(f"{r.title}: {r.why}" for r in result.missing),
+            todo="Those named can clear it: " + ", ".join(dict.fromkeys(w for r in result.missing for w in r.who)),
+        )
+    job = _again(handoff, gate, *((queue.DEPLOY, "deploy") if gate == "release" else (queue.CONFIRM, "confirm")))
+    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": job.purpose})
+    if gate == "release":
+        move(handoff, State.DEPLOYING, actor=actor, because="deployed again")
+    return job
+
+
+def _again(handoff: Handoff, gate: str, task: str, stem: str) -> Job:
+    attempt = handoff.jobs.filter(task=task, gate=gate).count() + 1
+    return queue.enqueue(handoff, gate=gate, task=task, purposes=[f"{stem}:{attempt}"])[0]

@@ -1,0 +1,107 @@
+"""Promotion tests: let a worker begin one while the review gate is open, and keep what it found."""
+
+from uuid import UUID
+
+import orjson
+from models_registry.store import local_paths
+
+from audit.actors import Actor, Worker
+from audit.acts import act
+from audit.trail import record
+from handoff.decisions import decide
+from handoff.leases import end, hold
+from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
+from handoff.moves import chain_of
+from handoff.outcomes import send_back, settle_tests
+from handoff.plans import TestPlan, TestReport
+from handoff.states import DeploymentState, JobState, State
+from models_registry.models import ModelVersion
+
+
+def begin(job_id: UUID | str, fence: int) -> TestPlan | None:
+    """Return the plan of a claimed test; None, with the job ended, when it may not run any more. Raises LeaseLost."""
+    admitted = _admit(job_id, fence)
+    if admitted is None:
+        return None
+    handoff, job = admitted
+    live = (
+        Deployment.objects.filter(model=handoff.model_id, environment=handoff.target_id, state=DeploymentState.LIVE)
+        .select_related("version")
+        .first()
+    )
+    return TestPlan(
+        job_id=str(job.pk),
+        fence=job.fence,
+        kind=job.purpose.partition(":")[2],
+        format=handoff.version.format,
+        manifest=handoff.version.manifest,
+        digest=handoff.version.digest,
+        elements=local_paths(handoff.version),
+        thresholds=_thresholds(handoff.version),
+        packages=handoff.target.packages,
+        live_elements=local_paths(live.version) if live else {},
+        live_format=live.version.format if live else "",
+        live_digest=live.digest if live else "",
+    )
+
+
+def _thresholds(version: ModelVersion) -> dict[str, object]:
+    element = version.elements.filter(name="thresholds").first()
+    return dict(orjson.loads(element.text or "{}")) if element else {}
+
+
+@act
+def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
+    """Judge the review gate again, now, in the worker; a job whose gate is shut is refused and the handoff returned."""
+    handoff, job = hold(job_id, fence)
+    actor = Worker(job.worker)
+    if handoff.state != State.TESTING:
+        end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
+        return None
+    result = decide(handoff, "review", actor=actor)
+    record(
+        "job.claimed",
+        actor=actor,
+        on=job,
+        chain=chain_of(handoff),
+        data={"purpose": job.purpose, "attempt": job.attempts, "fence": fence, "gate_open": result.open},
+    )
+    if result.open:
+        return handoff, job
+    why = "; ".join(f"{r.title}: {r.why}" for r in result.missing) or "somebody refused"
+    end(job, JobState.REFUSED, error=f"the review gate is shut: {why}")
+    because = f"The review gate was open, and is shut now that the tests should run: {why}"
+    send_back(handoff, [Return.Reason.DOCUMENTATION], because, actor=actor)
+    return None
+
+
+@act
+def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) -> PromotionTest:
+    """Keep a test's result, and move the handoff on if it was the last one. Raises LeaseLost for a late holder."""
+    handoff, job = hold(job_id, fence)
+    kind = job.purpose.partition(":")[2]
+    test = PromotionTest.objects.create(
+        job=job,
+        handoff=handoff,
+        kind=kind,
+        verdict=report.verdict,
+        summary=report.summary,
+        figures=report.figures,
+        thresholds=report.thresholds,
+        log=report.log,
+        seconds=report.seconds,
+        fence=fence,
+        version_digest=handoff.version.digest,
+        worker=job.worker,
+    )
+    end(job, JobState.DONE)
+    record(
+        "test.finished",
+        actor=actor,
+        on=test,
+        chain=chain_of(handoff),
+        data={"kind": kind, "verdict": report.verdict, "attempt": job.attempts, "fence": fence},
+        reason=report.summary,
+    )
+    settle_tests(handoff, actor=actor)
+    return test

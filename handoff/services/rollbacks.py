@@ -1,0 +1,244 @@
+"""Roll back: to the version that was live before, in one action; and put back what the records say is live."""
+
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit.actors import Actor, Person, Worker
+from audit.acts import act
+from audit.trail import record
+from handoff import queue
+from handoff.access import lock_handoff, require_role
+from handoff.deploy_plans import damage_in, deploy_plan, restore_plan
+from handoff.errors import Hidden, Invalid, WrongState
+from handoff.going_live import go_live, live_in
+from handoff.leases import end, hold
+from handoff.models import Decision, Deployment, Handoff, Job, Return
+from handoff.moves import chain_of, move
+from handoff.outcomes import fail_order, under_way
+from handoff.plans import DeployPlan, DeployReport, RestorePlan
+from handoff.states import DeploymentState, JobState, State
+from models_registry.roles import Role
+
+RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
+
+
+@act
+def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Deployment:
+    """Order the version that was live before, for a reason; or end a canary. One action of IT operations.
+
+    Returns the new order (or, for a canary, the one that ends). Raises Hidden, WrongRole, Invalid, or WrongState when
+    there is nothing to go back to or another deployment is under way.
+    """
+    found = Deployment.objects.filter(pk=deployment_id).first()
+    if found is None:
+        raise Hidden("There is no such deployment.")
+    handoff, known = lock_handoff(actor, found.handoff_id)
+    require_role(actor, known, Role.IT_OPERATIONS, "roll a deployment back")
+    if not reason.strip():
+        raise Invalid("Say why it is rolled back.", fields={"reason": "is empty"})
+    deployment = Deployment.objects.select_related(*RELATED).get(pk=found.pk)
+    if deployment.state == DeploymentState.CONFIRMING:
+        return _end_canary(handoff, deployment, actor, reason)
+    if deployment.state != DeploymentState.LIVE:
+        raise WrongState(f"A deployment that is {deployment.get_state_display()} cannot be rolled back.")
+    return _order_previous(handoff, deployment, actor, reason)
+
+
+def previous_of(deployment: Deployment) -> Deployment | None:
+    """Return what was live before a deployment and may be live again; it was never rolled back itself."""
+    return (
+        Deployment.objects.select_related(*RELATED)
+        .filter(
+            model=deployment.model_id,
+            environment=deployment.environment_id,
+            slot=deployment.slot,
+            state=DeploymentState.SUPERSEDED,
+            handoff__state=State.SUPERSEDED,
+        )
+        .exclude(version=deployment.version_id)
+        .order_by("-ended_at")
+        .first()
+    )
+
+
+def _end_canary(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Deployment:
+    if Return.objects.filter(handoff=handoff).exists():
+        raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
+    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=actor.user)
+    record(
+        "handoff.returned",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"reasons": ["operability"], "retests": []},
+        reason=reason,
+    )
+    queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])
+    return deployment
+
+
+def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Deployment:
+    previous = previous_of(deployment)
+    if previous is None:
+        raise WrongState(
+            "No earlier version was live here, so there is nothing to go back to.",
+            code="nothing_to_roll_back_to",
+            todo="Deploy another version instead.",
+        )
+    try:
+        with transaction.atomic():
+            order = Deployment.objects.create(
+                handoff=previous.handoff,
+                model=previous.model,
+                version=previous.version,
+                environment=previous.environment,
+                slot=previous.slot,
+                digest=previous.digest,
+                order=_next_order(),
+                rollback_of=deployment,
+                ordered_by=actor.label,
+                reason=reason,
+            )
+    except IntegrityError as error:
+        if "deployment_one_under_way" not in str(error):
+            raise
+        raise WrongState(
+            "Another deployment of this model is under way here.",
+            code="under_way",
+            todo="Wait for it to end, then look at what is live.",
+        ) from error
+    queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])
+    record(
+        "deployment.ordered",
+        actor=actor,
+        on=order,
+        chain=chain_of(handoff),
+        data={"version": order.version.number, "digest": order.digest, "order": order.order, "rollback": True},
+        reason=reason,
+    )
+    return order
+
+
+def _next_order() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('handoff_fence')")
+        return int(cursor.fetchone()[0])
+
+
+def begin(job_id: UUID | str, fence: int) -> DeployPlan | RestorePlan | None:
+    """Return the plan of a claimed rollback or restoration; None, with the job ended, if it is not wanted any more."""
+    job = Job.objects.select_related("handoff").get(pk=job_id)
+    rollback = job.purpose.startswith("rollback")
+    order = _ordered(job.handoff) if rollback else None
+    damage = damage_in(order.version) if order else []
+    return _admit_rollback(job_id, fence, damage) if rollback else _admit_restore(job_id, fence)
+
+
+def _ordered(handoff: Handoff) -> Deployment | None:
+    return (
+        Deployment.objects.select_related(*RELATED)
+        .filter(rollback_of__handoff=handoff, rollback_of__state=DeploymentState.LIVE, state=DeploymentState.ORDERED)
+        .first()
+    )
+
+
+@act
+def _admit_rollback(job_id: UUID | str, fence: int, damage: list[str]) -> DeployPlan | None:
+    handoff, job = hold(job_id, fence)
+    actor = Worker(job.worker)
+    order = _ordered(handoff)
+    if order is None:
+        end(job, JobState.CANCELLED, error="there is nothing to roll back any more")
+        return None
+    released = Decision.objects.filter(handoff=order.handoff_id, gate="release", opened=True).exists()
+    why = "; ".join(damage) or ("" if released else "its release was never decided")
+    if why:
+        end(job, JobState.REFUSED, error=why)
+        fail_order(order, f"The rollback was refused: {why}", actor=actor)
+        return None
+    order.order = fence
+    order.save(update_fields=["order"])
+    data = {"purpose": job.purpose, "attempt": job.attempts, "fence": fence}
+    record("job.claimed", actor=actor, on=job, chain=chain_of(handoff), data=data)
+    return deploy_plan(order, job_id=str(job_id), fence=fence, previous=live_in(order))
+
+
+@act
+def _admit_restore(job_id: UUID | str, fence: int) -> RestorePlan | None:
+    handoff, job = hold(job_id, fence)
+    refused = job.purpose.startswith("refused")
+    unwanted = _unwanted(handoff, refused)
+    if unwanted is None or (not refused and _slot_in_use(unwanted).exists()):
+        end(job, JobState.CANCELLED, error="what is deployed there now was ordered later")
+        return None
+    data = {"purpose": job.purpose, "attempt": job.attempts, "fence": fence}
+    record("job.claimed", actor=Worker(job.worker), on=job, chain=chain_of(handoff), data=data)
+    live = live_in(unwanted)
+    wanted = Deployment.objects.select_related(*RELATED).get(pk=live.pk) if live else None
+    return restore_plan(unwanted, wanted, job_id=str(job_id), fence=fence)
+
+
+def _unwanted(handoff: Handoff, refused: bool) -> Deployment | None:
+    states = [DeploymentState.CONFIRMING] if refused else [DeploymentState.FAILED]
+    orders = Deployment.objects.select_related(*RELATED).filter(state__in=states)
+    own = orders.filter(handoff=handoff) | orders.filter(rollback_of__handoff=handoff)
+    return own.order_by("-order").first()
+
+
+def _slot_in_use(deployment: Deployment) -> QuerySet[Deployment]:
+    return Deployment.objects.filter(
+        model=deployment.model_id,
+        environment=deployment.environment_id,
+        slot=deployment.slot,
+        state__in=[DeploymentState.ORDERED, DeploymentState.CONFIRMING],
+    )
+
+
+@act
+def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor) -> None:
+    """Keep what became of a rollback or restoration. Raises LeaseLost for a late holder."""
+    handoff, job = hold(job_id, fence)
+    end(job, JobState.DONE, error="" if report.live else report.summary)
+    if job.purpose.startswith("rollback"):
+        _finish_rollback(handoff, fence, report, actor)
+    elif job.purpose.startswith("refused"):
+        _finish_refused(handoff, report, actor)
+
+
+def _finish_rollback(handoff: Handoff, fence: int, report: DeployReport, actor: Actor) -> None:
+    order = Deployment.objects.select_related(*RELATED).get(rollback_of__handoff=handoff, order=fence)
+    if not report.live:
+        fail_order(order, report.summary, actor=actor, log=report.steps)
+        if report.reason_code == "unknown":
+            queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"restore:{fence}"])
+        return
+    back = Handoff.objects.select_for_update(of=("self",)).get(pk=order.handoff_id)
+    order.handoff = back
+    go_live(order, actor=actor, log=report.steps)
+    move(back, State.LIVE, actor=actor, because=f"version {order.version.number} was put back: {order.reason}")
+
+
+def _finish_refused(handoff: Handoff, report: DeployReport, actor: Actor) -> None:
+    deployment = under_way(handoff)
+    if deployment is None or handoff.state != State.CONFIRMING:
+        return
+    deployment.log = [*deployment.log, *report.steps]
+    if not report.live:
+        deployment.save(update_fields=["log"])
+        return  # operations may try again
+    comment = Return.objects.get(handoff=handoff).comment
+    deployment.state, deployment.reason = DeploymentState.ROLLED_BACK, comment
+    deployment.ended_at = timezone.now()
+    deployment.save(update_fields=["state", "reason", "log", "ended_at"])
+    record(
+        "deployment.rolled_back",
+        actor=actor,
+        on=deployment,
+        chain=chain_of(handoff),
+        data={"version": deployment.version.number, "order": deployment.order},
+        reason=comment,
+    )
+    move(handoff, State.RETURNED, actor=actor, because=comment)

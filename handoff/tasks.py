@@ -1,0 +1,127 @@
+"""What workers run: claim the row, do the work outside any transaction, report under the fencing number."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread, get_ident
+
+from celery import shared_task
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models.functions import Now
+
+from audit.actors import Worker
+from handoff import queue
+from handoff.errors import LeaseLost
+from handoff.executors import engine, testing
+from handoff.models import Handoff, Job
+from handoff.plans import RestorePlan
+from handoff.services import deployments, handoffs, jobs, promotion_tests, rollbacks
+from handoff.states import State
+
+log = logging.getLogger(__name__)
+EXPIRE = "handoff.expire"
+
+
+@shared_task(name=queue.RUN_TEST, ignore_result=True)
+def run_test(job_id: str) -> None:
+    """Run one promotion test. A second delivery finds the row claimed and returns."""
+    with held(job_id, queue.RUN_TEST) as holder:
+        if holder and (plan := promotion_tests.begin(job_id, holder.fence)):
+            holder.say(f"running the {plan.kind} test")
+            report = testing.run(plan, **settings.TEST_LIMITS)
+            promotion_tests.finish(job_id, holder.fence, report, actor=holder.actor)
+
+
+@shared_task(name=queue.DEPLOY, ignore_result=True)
+def deploy(job_id: str) -> None:
+    """Carry out one deployment."""
+    _deploy(job_id, queue.DEPLOY)
+
+
+@shared_task(name=queue.CONFIRM, ignore_result=True)
+def confirm(job_id: str) -> None:
+    """End a canary well: prove again that the engine serves the version, then make it live."""
+    _deploy(job_id, queue.CONFIRM)
+
+
+def _deploy(job_id: str, task: str) -> None:
+    with held(job_id, task) as holder:
+        if holder and (plan := deployments.begin(job_id, holder.fence)):
+            report = engine.deploy(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            deployments.finish(job_id, holder.fence, report, actor=holder.actor)
+
+
+@shared_task(name=queue.ROLL_BACK, ignore_result=True)
+def roll_back(job_id: str) -> None:
+    """Go back to the version that was live before, or put back what the records say is live."""
+    with held(job_id, queue.ROLL_BACK) as holder:
+        if holder and (plan := rollbacks.begin(job_id, holder.fence)):
+            carry_out = engine.restore if isinstance(plan, RestorePlan) else engine.deploy
+            report = carry_out(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            rollbacks.finish(job_id, holder.fence, report, actor=holder.actor)
+
+
+@shared_task(name=EXPIRE, ignore_result=True)
+def expire() -> None:
+    """End the offers whose time ran out."""
+    late = Handoff.objects.filter(
+        state__in=[State.IN_REVIEW, State.TESTING, State.READY], expires_at__lte=Now()
+    ).values_list("pk", flat=True)
+    for handoff_id in list(late):
+        handoffs.expire(actor=Worker("expiry"), handoff_id=handoff_id)
+
+
+class Holder:
+    """The worker that holds a job, with a thread that keeps the lease while the work goes on."""
+
+    def __init__(self, job: Job) -> None:
+        """Start to keep the lease of a job that was just claimed."""
+        self.fence = job.fence
+        self.actor = Worker(job.worker)
+        self._job_id = job.pk
+        self._ended = Event()
+        self._thread = Thread(target=self._beat, name=f"lease of {job.pk}", daemon=True)
+        self._thread.start()
+
+    def say(self, progress: str) -> None:
+        """Tell how far the work is; the page shows it. The connection goes back to the pool while the work goes on."""
+        jobs.beat(self._job_id, self.fence, progress)
+        connection.close()
+
+    def stop(self) -> None:
+        """Let the lease go."""
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(settings.JOB_LEASE_SECONDS / 3):
+            try:
+                if not jobs.beat(self._job_id, self.fence):
+                    return
+            except (DatabaseError, InterfaceError):
+                log.warning("the lease of job %s could not be extended now", self._job_id)
+            finally:
+                connection.close()
+
+
+@contextmanager
+def held(job_id: str, task: str) -> Iterator[Holder | None]:
+    """Claim a job and keep its lease; None if it is not there to be taken. A failure of ours gives it back."""
+    worker = f"{socket.gethostname()}:{os.getpid()}:{get_ident() % 10**6}"
+    job = jobs.claim(job_id, worker, task=task)
+    if job is None:
+        yield None
+        return
+    holder = Holder(job)
+    try:
+        yield holder
+    except LeaseLost:
+        log.warning("job %s was taken over; fence %s is not valid any more", job_id, job.fence)
+    except Exception as error:
+        log.exception("job %s failed", job_id)
+        jobs.release(job.pk, job.fence, f"{type(error).__name__}: {error}")
+    finally:
+        holder.stop()
