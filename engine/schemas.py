@@ -102,8 +102,8 @@ class Schema:
         odd = sorted(set(content) - RECORD_KEYS)
         if odd:
             raise SchemaError("schema_unsupported", f"A record has no attribute {odd[0]!r}.", field=odd[0])
-        rows = content["fields"]
-        if not rows or len(rows) > MOST_FIELDS:
+        rows = content.get("fields")
+        if not isinstance(rows, list) or not 0 < len(rows) <= MOST_FIELDS:
             raise SchemaError("schema_unsupported", f"A schema has 1 to {MOST_FIELDS} fields.", field="fields")
         fields = [_field(row) for row in rows]
         return cls(content["name"], fields, content.get("doc", ""), content.get("namespace", ""))

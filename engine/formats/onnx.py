@@ -1,0 +1,181 @@
+"""ONNX models, run by onnxruntime. No external data, no code: a graph of known operators."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from engine.errors import FormatError
+from engine.schemas import Field, Schema
+
+DTYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+AVRO = {
+    "tensor(float)": "float",
+    "tensor(double)": "double",
+    "tensor(int64)": "long",
+    "tensor(int32)": "int",
+    "tensor(bool)": "boolean",
+    "tensor(string)": "string",
+}
+FAMILY = {"boolean": "boolean", "string": "text", "enum": "text", "int": "number", "long": "number", "float": "number"}
+
+
+class OnnxModel:
+    """A session with its inputs and outputs bound to schema fields."""
+
+    def __init__(self, session: ort.InferenceSession, inputs: Schema, outputs: Schema) -> None:
+        self._run = session.run
+        self._inputs = session.get_inputs()
+        self._names = inputs.names
+        self._outputs = _bind_outputs(session.get_outputs(), outputs)
+        self._output_names = [name for name, _ in self._outputs]
+        self._packed = _takes_matrix(self._inputs, inputs)
+        if not self._packed:
+            _check_named(self._inputs, inputs)
+        self._dtypes = [DTYPES[one.type] for one in self._inputs]
+
+    def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return N outputs for N records, as columns by output field."""
+        if self._packed:
+            return self.predict_packed(np.column_stack([columns[name] for name in self._names]))
+        feed = {}
+        for one, dtype in zip(self._inputs, self._dtypes, strict=True):
+            column = np.asarray(columns[one.name]).astype(dtype, copy=False)
+            feed[one.name] = column.reshape(-1, 1) if len(one.shape) == 2 and column.ndim == 1 else column
+        return self._named(self._run(self._output_names, feed))
+
+    def predict_packed(self, matrix: Any) -> dict[str, Any]:
+        """Return N outputs for a matrix of N records × k numeric fields in schema order."""
+        if self._packed:
+            feed = {self._inputs[0].name: matrix.astype(self._dtypes[0], copy=False)}
+            return self._named(self._run(self._output_names, feed))
+        return self.predict({name: matrix[:, at] for at, name in enumerate(self._names)})
+
+    def _named(self, values: list[Any]) -> dict[str, Any]:
+        found = {}
+        for (_, field), value in zip(self._outputs, values, strict=True):
+            column = np.asarray(value)
+            found[field.name] = column.reshape(len(column)) if field.type != "array" and column.ndim == 2 else column
+        return found
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """Return a session over a file. Raises FormatError `model_not_loadable`."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        # From bytes, so that external data beside the file cannot be reached.
+        return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own for each way to fail
+        first = str(error).splitlines()[0][:300]
+        raise FormatError("model_not_loadable", f"onnxruntime cannot load the model: {first}") from error
+
+
+def open_model(path: Path, input_schema: Schema, output_schema: Schema) -> OnnxModel:
+    """Load a graph and bind it to its schemas. Raises FormatError."""
+    return OnnxModel(open_session(path), input_schema, output_schema)
+
+
+def infer_schemas(path: Path) -> tuple[Schema, Schema, list[str]]:
+    """Return input and output schema as the graph shows them, and notes on what to correct. Raises FormatError."""
+    session = open_session(path)
+    inputs, notes = _input_fields(session.get_inputs())
+    outputs = [_output_field(one) for one in session.get_outputs()]
+    return Schema("inputs", inputs), Schema("outputs", outputs), notes
+
+
+def _input_fields(inputs: list[Any]) -> tuple[list[Field], list[str]]:
+    only = inputs[0]
+    if len(inputs) == 1 and len(only.shape) == 2 and isinstance(only.shape[1], int) and only.type in AVRO:
+        fields = [Field(f"feature_{at}", AVRO[only.type]) for at in range(only.shape[1])]
+        return fields, [f"The graph takes {len(fields)} values without names; give each its name, unit and limits."]
+    fields = [_input_field(one) for one in inputs]
+    return fields, ["Types are the graph's; set limits and units, which a graph does not know."]
+
+
+def _input_field(one: Any) -> Field:
+    if one.type not in AVRO or len(one.shape) > 2:
+        raise FormatError("schema_mismatch", f"Input {one.name} is a {one.type} of {len(one.shape)} axes.", field=one.name)
+    width = one.shape[1] if len(one.shape) == 2 else 1
+    if width == 1:
+        return Field(one.name, AVRO[one.type])
+    return Field(one.name, "array", items=AVRO[one.type], size=width if isinstance(width, int) else None)
+
+
+def _output_field(one: Any) -> Field:
+    if one.type not in AVRO:
+        raise FormatError(
+            "output_unsupported",
+            f"Output {one.name} is a {one.type}; export the model so that it gives tensors (for scikit-learn: zipmap off).",
+            field=one.name,
+        )
+    if len(one.shape) < 2 or one.shape[1] == 1:
+        return Field(one.name, AVRO[one.type])
+    return Field(one.name, "array", items=AVRO[one.type], size=one.shape[1] if isinstance(one.shape[1], int) else None)
+
+
+def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
+    """Tell whether all fields together fill the graph's one input. Raises FormatError `schema_mismatch`."""
+    only = inputs[0]
+    if len(inputs) != 1 or len(only.shape) != 2 or (schema.names == (only.name,) and schema.fields[0].type == "array"):
+        return False
+    if only.name in schema.names and only.shape[1] == 1:
+        return False
+    width = only.shape[1]
+    odd = next((one.name for one in schema.fields if one.type == "array" or one.nullable), "")
+    if odd or only.type not in DTYPES:
+        raise FormatError("schema_mismatch", f"The graph takes {only.type} values; {odd or only.name} is not one.", field=odd)
+    if isinstance(width, int) and width != len(schema.fields):
+        raise FormatError(
+            "schema_mismatch", f"The graph takes {width} values a record, the schema has {len(schema.fields)} fields."
+        )
+    wanted = _family(AVRO[only.type])
+    for one in schema.fields:
+        if _family(one.type) != wanted:
+            raise FormatError("schema_mismatch", f"{one.name} is {one.type}; the graph takes {only.type}.", field=one.name)
+    return True
+
+
+def _check_named(inputs: list[Any], schema: Schema) -> None:
+    """Compare inputs and fields by name. Raises FormatError `schema_mismatch`."""
+    fields = {one.name: one for one in schema.fields}
+    names = {one.name for one in inputs}
+    for name in sorted(names ^ fields.keys()):
+        where = "graph" if name in names else "schema"
+        raise FormatError("schema_mismatch", f"{name} is only in the {where}.", field=name)
+    for one in inputs:
+        field = fields[one.name]
+        if one.type not in AVRO or _family(AVRO[one.type]) != _family(field.kind) or field.nullable:
+            raise FormatError("schema_mismatch", f"{one.name} is {field.kind}; the graph takes {one.type}.", field=one.name)
+
+
+def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field]]:
+    """Pair graph outputs with fields: by name where all names agree, else in order. Raises FormatError."""
+    if len(outputs) != len(schema.fields):
+        raise FormatError(
+            "schema_mismatch", f"The graph gives {len(outputs)} outputs, the output schema has {len(schema.fields)} fields."
+        )
+    by_name = {one.name: one for one in schema.fields}
+    pairs = []
+    for at, one in enumerate(outputs):
+        seen = _output_field(one)
+        field = by_name[one.name] if by_name.keys() == {o.name for o in outputs} else schema.fields[at]
+        if _family(seen.kind) != _family(field.kind) or (seen.type == "array") != (field.type == "array"):
+            raise FormatError("schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name)
+        pairs.append((one.name, field))
+    return pairs
+
+
+def _family(kind: str) -> str:
+    return FAMILY.get(kind, "number")

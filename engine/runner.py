@@ -1,0 +1,226 @@
+"""Run a model in a process of its own, and keep every verdict outside of it."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from engine import strict_json
+from engine.errors import FormatError, RunnerError
+from engine.schemas import Schema, Violation
+
+ROOT = Path(__file__).resolve().parent.parent
+CHUNK = 1000
+LARGEST_ANSWER = 64_000_000
+LAST_WORDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a model's process may use: seconds in all, and megabytes (10^6 bytes) of address space."""
+
+    seconds: int = 60
+    memory_mb: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one record: an output, or the violations for which it, or its output, was refused."""
+
+    output: dict[str, Any] | None = None
+    violations: tuple[Violation, ...] = ()
+    output_violations: tuple[Violation, ...] = ()
+
+
+class Process:
+    """The child process and the conversation with it: one request, one answer, under a deadline."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.deadline = time.monotonic() + limits.seconds
+        self.seconds = limits.seconds
+        arguments = [str(limits.memory_mb), str(limits.seconds), str(os.getpid())]
+        self.process = subprocess.Popen(
+            [sys.executable, "-s", "-E", "-B", "-m", "engine.runner_child", *arguments],
+            cwd=ROOT,
+            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._pipe(self.process.stdout), selectors.EVENT_READ)
+        self._selector.register(self._pipe(self.process.stderr), selectors.EVENT_READ)
+        self._left = b""
+        self._last_words = b""
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer to a request. Raises what the child told, or RunnerError if it ended, hung or babbled."""
+        line = json.dumps({"do": do, **arguments}).encode() + b"\n"
+        try:
+            self._send(line)
+            answer = strict_json.loads(self._line())
+            if not isinstance(answer, dict) or answer.keys() not in ({"ok"}, {"error"}):
+                raise ValueError("it is not an answer")
+        except BrokenPipeError as error:
+            raise self._ended() from error
+        except ValueError as error:
+            raise RunnerError("answer_malformed", f"The model's process gave an answer that is none: {error}.") from error
+        if "error" in answer:
+            told = answer["error"]
+            raise FormatError(str(told["code"]), str(told["message"]), field=str(told.get("field", "")))
+        return dict(answer["ok"])
+
+    def peak_memory_mb(self) -> float:
+        """Return the greatest resident memory the process had so far, in megabytes (VmHWM)."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError as error:
+            raise self._ended() from error
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+    def close(self) -> None:
+        """End the process and everything it started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self._selector.close()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _send(self, line: bytes) -> None:
+        pipe = self._pipe(self.process.stdin)
+        view = memoryview(line)
+        while view:
+            view = view[pipe.write(view) or 0 :]
+            if time.monotonic() > self.deadline:
+                raise self._late()
+
+    def _line(self) -> bytes:
+        parts = [self._left]
+        size = len(self._left)
+        while b"\n" not in parts[-1]:
+            left = self.deadline - time.monotonic()
+            events = self._selector.select(left) if left > 0 else []
+            if not events:
+                raise self._late()
+            for key, _ in events:
+                chunk = os.read(key.fd, 1 << 16)
+                if key.fileobj is self.process.stderr:
+                    self._last_words = (self._last_words + chunk)[-LAST_WORDS:]
+                    if not chunk:
+                        self._selector.unregister(key.fileobj)
+                    continue
+                if not chunk:
+                    raise self._ended()
+                parts.append(chunk)
+                size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise RunnerError("answer_too_large", f"The model's process sent more than {LARGEST_ANSWER} bytes.")
+        line, _, self._left = b"".join(parts).partition(b"\n")
+        return line
+
+    def _late(self) -> RunnerError:
+        return RunnerError("time_exceeded", f"The model did not finish within {self.seconds} seconds; it was ended.")
+
+    def _ended(self) -> RunnerError:
+        try:
+            code = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        words = self._last_words.decode(errors="replace").strip().splitlines()
+        last = f" Its last words: {words[-1][:300]}" if words else ""
+        return RunnerError("runner_ended", f"The model's process ended ({how}).{last}")
+
+    @staticmethod
+    def _pipe(pipe: Any) -> Any:
+        if pipe is None:
+            raise RunnerError("runner_ended", "The model's process has no pipes.")
+        return pipe
+
+
+class Runner:
+    """A sealed version, running in its own process. Use it in a `with` statement.
+
+    `elements` maps element names to files; `model`, `input_schema` and `output_schema` are needed. Schemas are checked
+    here, on this side: the child only turns inputs into predictions.
+    """
+
+    def __init__(self, elements: Mapping[str, Path], format: str, limits: Limits | None = None) -> None:
+        self.format = format
+        self.path = elements["model"]
+        self.inputs = Schema.parse(elements["input_schema"].read_bytes())
+        self.outputs = Schema.parse(elements["output_schema"].read_bytes())
+        self.limits = limits or Limits()
+
+    def __enter__(self) -> "Runner":
+        self.process = Process(self.limits)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.process.close()
+
+    def load(self) -> float:
+        """Load the model and return the seconds it took. Raises FormatError or RunnerError."""
+        started = time.perf_counter()
+        self.process.ask(
+            "load",
+            path=str(self.path.resolve()),
+            format=self.format,
+            input_schema=self.inputs.to_dict(),
+            output_schema=self.outputs.to_dict(),
+        )
+        return time.perf_counter() - started
+
+    def score(self, records: Sequence[Any]) -> list[Outcome]:
+        """Return one outcome for each of N records: those that break the input schema never reach the model.
+
+        Raises FormatError `prediction_failed` or RunnerError.
+        """
+        checked = [tuple(self.inputs.check(record)) for record in records]
+        good = [record for record, wrong in zip(records, checked, strict=True) if not wrong]
+        outputs = iter([output for at in range(0, len(good), CHUNK) for output in self._predict(good[at : at + CHUNK])])
+        outcomes = []
+        for wrong in checked:
+            if wrong:
+                outcomes.append(Outcome(violations=wrong))
+                continue
+            output = next(outputs)
+            odd = tuple(self.outputs.check(output))
+            outcomes.append(Outcome(output_violations=odd) if odd else Outcome(output))
+        return outcomes
+
+    def time(self, records: Sequence[Mapping[str, Any]], repeats: int) -> list[float]:
+        """Return the seconds of single-record calls, as seen from outside: `repeats` rounds over the records."""
+        found = []
+        for _ in range(repeats):
+            for record in records:
+                started = time.perf_counter()
+                self._predict([record])
+                found.append(time.perf_counter() - started)
+        return found
+
+    def peak_memory_mb(self) -> float:
+        """Return the greatest resident memory of the model's process so far, in megabytes (10^6 bytes)."""
+        return self.process.peak_memory_mb()
+
+    def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        outputs = self.process.ask("predict", records=list(records)).get("outputs")
+        if not isinstance(outputs, list) or len(outputs) != len(records):
+            raise RunnerError("answer_malformed", "The model did not give one output for each record.")
+        return outputs
+
+
