@@ -2,7 +2,11 @@
 
 ACTIONS: dict[str, str] = {
     "account.signed_in": "signed in",
+    "account.sign_in_failed": "failed to sign in",
+    "account.signed_out": "signed out",
     "account.token_created": "created an access token",
+    "account.token_revoked": "revoked an access token",
+    "account.changed": "changed the account",
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",
     "organisation.created": "created the organisation",

@@ -51,12 +51,12 @@ def known_parameters(request: Request, known: Iterable[str]) -> dict[str, str]:
         raise UnknownParameter(
             f"There is no parameter {', '.join(odd)}.",
             todo="Known are " + ", ".join(sorted(known | paging)) + ".",
-            fields={name: "is not known" for name in odd},
+            fields=dict.fromkeys(odd, "is not known"),
         )
     given = {name: request.query_params[name] for name in request.query_params if name in known}
     bad = [name for name, value in given.items() if "\0" in value]
     if bad:
-        raise Invalid("A parameter holds a null character.", fields={name: "is not text" for name in bad})
+        raise Invalid("A parameter holds a null character.", fields=dict.fromkeys(bad, "is not text"))
     return given
 
 
@@ -68,7 +68,7 @@ def etag(revision: int) -> str:
 def require_match(request: Request, revision: int) -> None:
     """Let a change pass that was made against the revision which is current.
 
-    Raises VersionRequired (428) without If-Match, and for `*`, which names no version; Precondition (412) for an old one.
+    Raises VersionRequired (428) without If-Match and for `*`, which names no version; Precondition (412) for an old one.
     """
     given = {tag.strip() for tag in request.headers.get("If-Match", "").split(",")} - {""}
     if not given or given == {"*"}:

@@ -1,12 +1,61 @@
-"""Who may come in: accounts are made by an administrator, nobody signs up."""
+"""Who may come in: accounts are made by an administrator, nobody signs up; every sign-in is on the trail."""
+
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from audit import sign_ins
+from audit.actors import Person
+from audit.errors import Refused
+from audit.factors import has_second_factor
+from audit.models import Account
+from mdlc_site.errors import problem
+
+
+class LockedOut(Refused):
+    """Too many wrong passwords from one place."""
+
+    status = 429
+    code = "locked_out"
 
 
 class ClosedDoor(DefaultAccountAdapter):
-    """Refuse open sign-up; everything else is as usual."""
+    """Refuse open sign-up and service accounts, and put every sign-in on the trail; everything else is as usual."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say no: a stranger makes no account."""
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Return the account of a person; a service account has tokens only."""
+        user = super().authenticate(request, **credentials)
+        if isinstance(user, Account) and not user.is_person:
+            self.authentication_failed(request, **credentials)
+            return None
+        return user
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Put a wrong password on the trail; once the door is locked nothing more is written."""
+        if not getattr(request, "axes_locked_out", False):
+            sign_ins.sign_in_failed(username=str(credentials.get("username", "")), via="browser")
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Open the session after every stage is passed."""
+        super().login(request, user)
+        if isinstance(user, Account):
+            method = "password and code" if has_second_factor(user) else "password"
+            sign_ins.signed_in(actor=Person(user, "browser"), method=method)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:
+    """Answer while the door is locked, whether or not the account exists."""
+    refusal = LockedOut(
+        "Too many failed attempts; signing in is locked for fifteen minutes.",
+        todo="Wait fifteen minutes, then try again, or ask an administrator.",
+    )
+    if request.path_info.startswith("/api/"):
+        return JsonResponse(problem(refusal), status=refusal.status, headers={"Retry-After": "900"})
+    return render(request, "account/locked.html", {"problem": refusal}, status=refusal.status)

@@ -159,7 +159,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "account/locked.html"
+AXES_LOCKOUT_CALLABLE = "mdlc_site.accounts.locked_out"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -202,15 +202,20 @@ REST_FRAMEWORK = {
         "mdlc_site.rendering.StrictJSONParser",
         "rest_framework.parsers.MultiPartParser",
     ],
-    "DEFAULT_PAGINATION_CLASS": "mdlc_site.pagination.ByCursor",
+    "DEFAULT_PAGINATION_CLASS": "audit.paging.ByCursor",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "mdlc_site.openapi.Schema",
     "EXCEPTION_HANDLER": "mdlc_site.errors.api_exception",
     "DEFAULT_THROTTLE_RATES": {"reauthentication": "20/min", "login": "10/min"},
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-REST_KNOX = {"TOKEN_TTL": timedelta(hours=12), "AUTH_HEADER_PREFIX": "Bearer", "AUTO_REFRESH": False, "TOKEN_LIMIT_PER_USER": 20}
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(hours=12),
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "AUTO_REFRESH": False,
+    "TOKEN_LIMIT_PER_USER": 20,
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "MDLC Handoff",
     "DESCRIPTION": "Govern the handoff of machine-learning models from creation to production.",
@@ -222,6 +227,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "mdlc_site.openapi.add_problem",
+    ],
 }
 
 # Work. The relay process alone publishes; messages expire, carry an id, and may be lost or doubled without harm.
