@@ -1,8 +1,8 @@
-"""Measures the scoring engine beside mlserver 1.7.1 and beside onnxruntime without any server: `python -m benchmarks.engine`.
+"""Measures the scoring engine beside mlserver 1.7.1 and beside onnxruntime alone: `python -m benchmarks.engine`.
 
 Same model (boosted trees on scikit-learn's breast-cancer data, as ONNX), same records, one run; each figure is the
-median of several rounds, in which the servers take turns. mlserver runs as it comes (one worker process; the peer that the
-goals speak of) and, to be fair, also without the worker process, which suits a small model better. Neither checks a
+median of several rounds, in which the servers take turns. mlserver runs as it comes (one worker process: the peer that
+the goals speak of) and, to be fair, also without the worker process, which suits a small model better. It checks no
 record; our engine checks every record in and out. mlserver's binary door is gRPC with raw tensors: its HTTP has none.
 """
 
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import orjson
 from benchmarks.serving import ROOT, Engine, Registry, Sample, free_port, seal, wait_ready
 from benchmarks.table import Row, printed
 
-ROUNDS = 1
+ROUNDS = 5
 SECONDS = 1.5
 CLIENTS = (1, 8, 32)
 PEER = ROOT / "var" / "bench-mlserver"
@@ -76,7 +77,10 @@ def binary_request(records: np.ndarray) -> bytes:
     raw = records.astype("<f4").tobytes()
     tensor = {"name": "records", "datatype": "FP32", "shape": list(records.shape)}
     head = orjson.dumps(
-        {"inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}], "parameters": {"binary_data_output": True}}
+        {
+            "inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}],
+            "parameters": {"binary_data_output": True},
+        }
     )
     return http_request(head + raw, len(head))
 
@@ -129,7 +133,9 @@ def peer(folder: Path, onnx: bytes, workers: int) -> Iterator[Peer]:
     env = {"PATH": f"{PEER / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(FILES)}
     began = time.perf_counter()
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen([PEER / "bin" / "mlserver", "start", home], cwd=home, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [PEER / "bin" / "mlserver", "start", home], cwd=home, env=env, stdout=log, stderr=log
+        )
     try:
         wait_ready(http, process, "/v2/models/sample/ready")
         yield Peer(process, http, grpc, time.perf_counter() - began)
@@ -142,12 +148,7 @@ def peer(folder: Path, onnx: bytes, workers: int) -> Iterator[Peer]:
 def engine(folder: Path, sample: Sample) -> Iterator[Engine]:
     """Run our engine with the sample model live, started a second time so that its start includes loading it."""
     registry = Registry()
-    elements = {
-        "model": sample.onnx,
-        "input_schema": orjson.dumps(sample.input_schema),
-        "output_schema": orjson.dumps(sample.output_schema),
-    }
-    sealed = seal("sample", 1, elements)
+    sealed = seal("sample", 1, sample.elements())
     first = Engine(folder / "engine", registry.url)
     for status, told in (first.load(registry, sealed, 1), first.activate(sealed, 1)):
         if status != 200:
@@ -161,15 +162,15 @@ def engine(folder: Path, sample: Sample) -> Iterator[Engine]:
         registry.close()
 
 
-def measure(kind: str, port: int, clients: int, file: Path) -> dict[str, float]:
-    """Run one load from a process of its own."""
+def measure(kind: str, port: int, file: Path, clients: int) -> float:
+    """Return the answers a second that a load from a process of its own got."""
     python = PEER / "bin" / "python" if kind == "grpc" else sys.executable
     command = [python, Path(__file__).parent / "load.py", kind, str(port), str(clients), str(SECONDS), file]
-    figures: dict[str, float] = orjson.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return figures
+    figures = orjson.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return float(figures["rate"])
 
 
-def floor(sample: Sample, rows: int) -> float:
+def floor(sample: Sample, rows: int, _clients: int) -> float:
     """Return how many times a second onnxruntime alone scores so many rows, on one thread."""
     import onnxruntime  # only here: the servers measured load their own
 
@@ -196,20 +197,18 @@ def memory_mb(process: subprocess.Popen[bytes]) -> float:
 
 
 def rate_rows(sample: Sample, loads: list[Load], ours: Engine, usual: Peer, lean: Peer) -> Iterator[Row]:
-    """Measure every kind of request at every number of clients, in turns."""
+    """Measure every kind of request at every number of clients."""
     for load in loads:
+        runs: dict[str, Callable[[int], float]] = {
+            "ours": partial(measure, "http", ours.port, load.ours),
+            "usual": partial(measure, load.peers_kind, _port(usual, load), load.peers),
+            "lean": partial(measure, load.peers_kind, _port(lean, load), load.peers),
+            "floor": partial(floor, sample, load.rows),
+        }
         for clients in CLIENTS:
-            runs: dict[str, Callable[[], float]] = {
-                "ours": lambda: measure("http", ours.port, clients, load.ours)["rate"],
-                "usual": lambda: measure(load.peers_kind, _port(usual, load), clients, load.peers)["rate"],
-                "lean": lambda: measure(load.peers_kind, _port(lean, load), clients, load.peers)["rate"],
-                "floor": lambda: floor(sample, load.rows),
-            }
-            found: dict[str, list[float]] = {name: [] for name in runs}
-            for _ in range(ROUNDS):
-                for name, run in runs.items():
-                    found[name].append(run())
-            yield from _compare(load, clients, {name: statistics.median(rates) for name, rates in found.items()})
+            found = [{name: run(clients) for name, run in runs.items()} for _ in range(ROUNDS)]
+            medians = {name: statistics.median(one[name] for one in found) for name in runs}
+            yield from _compare(load, clients, medians)
 
 
 def _port(one: Peer, load: Load) -> int:
@@ -223,7 +222,12 @@ def _compare(load: Load, clients: int, rate: dict[str, float]) -> Iterator[Row]:
     goal = GOALS.get((load.name, clients))
     ratio = rate["ours"] / rate["usual"]
     yield Row(
-        name, value, f"mlserver {rate['usual']:,.0f}/s", ratio, f">= {goal:g}" if goal else "", ratio >= goal if goal else None
+        name,
+        value,
+        f"mlserver {rate['usual']:,.0f}/s",
+        ratio,
+        f">= {goal:g}" if goal else "",
+        ratio >= goal if goal else None,
     )
     yield Row(name, value, f"mlserver, no worker process {rate['lean']:,.0f}/s", rate["ours"] / rate["lean"])
     yield Row(name, value, f"onnxruntime in process {rate['floor']:,.0f}/s", rate["ours"] / rate["floor"])
@@ -235,9 +239,23 @@ def process_rows(ours: Engine, usual: Peer, lean: Peer) -> Iterator[Row]:
     for title, one, goal in (("mlserver", usual, 1 / 3), ("mlserver, no worker process", lean, None)):
         theirs = memory_mb(one.process)
         met = mine / theirs <= goal if goal else None
-        yield Row("memory after the load", f"{mine:.0f} MB", f"{title} {theirs:.0f} MB", mine / theirs, "<= 0.33" if goal else "", met)
+        yield Row(
+            "memory after the load",
+            f"{mine:.0f} MB",
+            f"{title} {theirs:.0f} MB",
+            mine / theirs,
+            "<= 0.33" if goal else "",
+            met,
+        )
     ratio = ours.seconds / usual.seconds
-    yield Row("start to ready", f"{ours.seconds:.2f} s", f"mlserver {usual.seconds:.2f} s", ratio, "under 1 s", ours.seconds < 1)
+    yield Row(
+        "start to ready",
+        f"{ours.seconds:.2f} s",
+        f"mlserver {usual.seconds:.2f} s",
+        ratio,
+        "under 1 s",
+        ours.seconds < 1,
+    )
 
 
 def rows() -> list[Row]:

@@ -80,7 +80,9 @@ async def grpc(port: int, clients: int, seconds: float, payload: bytes) -> list[
     end = time.perf_counter() + seconds
 
     async def client() -> None:
-        async with aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        async with aio.insecure_channel(
+            f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
             call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
             while (began := time.perf_counter()) < end:
                 await call(payload)

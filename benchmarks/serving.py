@@ -71,6 +71,14 @@ class Sample:
             {"type": "record", "name": "Output", "fields": outputs},
         )
 
+    def elements(self) -> dict[str, bytes]:
+        """Return the elements that an engine needs, by name."""
+        return {
+            "model": self.onnx,
+            "input_schema": orjson.dumps(self.input_schema),
+            "output_schema": orjson.dumps(self.output_schema),
+        }
+
 
 @dataclass
 class Sealed:
@@ -93,7 +101,7 @@ def seal(model: str, version: int, elements: dict[str, bytes], fmt: str = "onnx"
         {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "filename": f"{name}.bin"}
         for name, content in sorted(elements.items())
     ]
-    told = {"manifest": 1, "model": model, "version": version, "format": fmt, "elements": listed}
+    told: Any = {"manifest": 1, "model": model, "version": version, "format": fmt, "elements": listed}
     blobs = {hashlib.sha256(content).hexdigest(): content for content in elements.values()}
     return Sealed(model, version, blobs, rfc8785.dumps(told).decode())
 
@@ -148,16 +156,32 @@ class Registry:
 class Engine:
     """A scoring engine in a process of its own."""
 
-    def __init__(self, home: Path, registry: str, *more: str, token: str = TOKEN) -> None:
+    def __init__(self, home: Path, registry: str, *more: str, token: str = TOKEN, ready_within: float = 60) -> None:
         """Start it and return when it answers ready; `seconds` tells how long that took."""
         self.home, self.port = home, free_port()
-        command = [sys.executable, "-m", "engine", "--port", str(self.port), "--home", str(home), "--registry", registry, *more]
+        command = [
+            sys.executable,
+            "-m",
+            "engine",
+            "--port",
+            str(self.port),
+            "--home",
+            str(home),
+            "--registry",
+            registry,
+            *more,
+        ]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "MDLC_ENGINE_TOKEN": token}
         started = time.perf_counter()
         self.log = home.with_suffix(".log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-        wait_ready(self.port, self.process)
+        try:
+            wait_ready(self.port, self.process, seconds=ready_within)
+        except RuntimeError:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.seconds = time.perf_counter() - started
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -180,7 +204,7 @@ class Engine:
 
     def load(self, registry: Registry, sealed: Sealed, order: int, **other: Any) -> tuple[int, Any]:
         """Order a version to be staged."""
-        wanted = {
+        wanted: dict[str, Any] = {
             "order": order,
             "version": str(sealed.version),
             "digest": sealed.digest,
@@ -204,7 +228,16 @@ class Engine:
         return self.process.wait(10)
 
 
-def wait_ready(port: int, process: subprocess.Popen[bytes], path: str = "/v2/health/ready", seconds: float = 60) -> None:
+def packed(rows: list[list[Any]], datatype: str = "FP64") -> dict[str, Any]:
+    """Return a request with one packed tensor."""
+    data = [value for row in rows for value in row]
+    shape = [len(rows), len(rows[0])]
+    return {"inputs": [{"name": "records", "datatype": datatype, "shape": shape, "data": data}]}
+
+
+def wait_ready(
+    port: int, process: subprocess.Popen[bytes], path: str = "/v2/health/ready", seconds: float = 60
+) -> None:
     """Return when a server answers 200. Raises when its process ends or takes too long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what was measured, what it is compared with, their ratio, and whether the goal is met (None: no goal)."""
+    """One figure: what was measured, beside what, their ratio, and whether the goal is met (None: no goal)."""
 
     name: str
     value: str

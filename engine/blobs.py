@@ -44,7 +44,9 @@ class Registry:
         odd = any(c <= " " or c == "\\" or c > "~" for c in url) or ".." in plain.split("/")
         if not same or odd or not plain.startswith(self.folder) or not parts.path.startswith(self.folder):
             raise LoadError(
-                "url_not_allowed", f"{url!r} is not below this engine's registry {self.prefix.geturl()!r}.", field="blobs"
+                "url_not_allowed",
+                f"{url!r} is not below this engine's registry {self.prefix.geturl()!r}.",
+                field="blobs",
             )
         return parts
 
@@ -125,7 +127,7 @@ class BlobStore:
         durable.write(self.path(sha256), content)
 
     def fetch(self, registry: Registry, url: str, sha256: str, size: int) -> None:
-        """Bring a blob here unless it is here, intact. Raises `blob_mismatch` when size or hash differ from the manifest's."""
+        """Bring a blob here unless it is here, intact. Raises `blob_mismatch` when it is not what was promised."""
         registry.allow(url)
         if size > self.largest:
             raise LoadError("blob_too_large", f"A blob of {size} bytes is over this engine's limit of {self.largest}.")

@@ -16,7 +16,8 @@ FEW = 33
 MANY = 200
 DTYPES = {"boolean": "?", "int": "i4", "long": "i8", "float": "f4", "double": "f8", "string": "O", "enum": "O"}
 DATATYPES = {
-    "boolean": "BOOL", "int": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "string": "BYTES", "enum": "BYTES",
+    "boolean": "BOOL", "int": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
+    "string": "BYTES", "enum": "BYTES",
 }  # fmt: skip
 
 
@@ -80,12 +81,15 @@ class Columns:
         return all([accept(columns[name], count) for name, accept in self._acceptors])
 
     def unpacked(self, values: list[Any], count: int) -> list[dict[str, Any]]:
-        """Return the rows of a flat list as records; whole doubles become whole numbers where the schema wants those."""
+        """Return the rows of a flat list as records; whole doubles become integers where the schema wants those."""
         whole = {name for name, one in self._fields.items() if one.type in INT_LIMITS}
         width = len(self.names)
         rows = (values[at * width : (at + 1) * width] for at in range(count))
         return [
-            {n: int(v) if n in whole and type(v) is float and v.is_integer() else v for n, v in zip(self.names, row, strict=True)}
+            {
+                n: int(v) if n in whole and type(v) is float and v.is_integer() else v
+                for n, v in zip(self.names, row, strict=True)
+            }
             for row in rows
         ]
 
@@ -101,14 +105,13 @@ class Columns:
     def tensors(self) -> list[dict[str, Any]]:
         """Return the fields as V2 metadata."""
         return [
-            {"name": one.name, "datatype": DATATYPES[_kind(one)], "shape": [-1, one.size or -1] if one.type == "array" else [-1]}
+            {
+                "name": one.name,
+                "datatype": DATATYPES[one.kind],
+                "shape": [-1, one.size or -1] if one.type == "array" else [-1],
+            }
             for one in self.schema.fields
         ]
-
-
-def _kind(one: Field) -> str:
-    """Return the type of a field's single values."""
-    return str(one.items if one.type == "array" else one.type)
 
 
 def _is_plain_number(one: Field) -> bool:
@@ -117,7 +120,7 @@ def _is_plain_number(one: Field) -> bool:
 
 def _limits(one: Field) -> tuple[float, float]:
     """Return the smallest and the largest value surely allowed."""
-    kind = _kind(one)
+    kind = one.kind
     low, high = INT_LIMITS[kind] if kind in INT_LIMITS else (-FLOAT_LIMITS[kind], FLOAT_LIMITS[kind])
     return (
         float(low if one.minimum is None else max(low, one.minimum)),
@@ -127,7 +130,7 @@ def _limits(one: Field) -> tuple[float, float]:
 
 def _acceptor(one: Field) -> Callable[[np.ndarray, int], bool]:
     """Return a function that says whether a column of so many records is surely within its field."""
-    kind, is_array, size = _kind(one), one.type == "array", one.size
+    kind, is_array, size = one.kind, one.type == "array", one.size
     allowed = set(one.allowed) if one.allowed else None
     if kind in ("string", "enum", "boolean"):
         dtypes = "b" if kind == "boolean" else "OUT"
@@ -155,4 +158,4 @@ def _acceptor(one: Field) -> Callable[[np.ndarray, int], bool]:
 
 def _column(one: Field, values: list[Any]) -> np.ndarray:
     """Return values as an array; with nulls among them as objects."""
-    return np.array(values, dtype="O" if one.nullable else DTYPES[_kind(one)])
+    return np.array(values, dtype="O" if one.nullable else DTYPES[one.kind])

@@ -17,7 +17,10 @@ _HELP = {
     "mdlc_engine_requests_total": ("counter", "Inference requests by model, version and HTTP status."),
     "mdlc_engine_records_total": ("counter", "Records scored."),
     "mdlc_engine_rejects_total": ("counter", "Inference requests and records refused, by cause."),
-    "mdlc_engine_request_seconds": ("histogram", "Seconds from the request's last byte to its answer, scored requests."),
+    "mdlc_engine_request_seconds": (
+        "histogram",
+        "Seconds from the request's last byte to its answer, scored requests.",
+    ),
     "mdlc_engine_live_info": ("gauge", "1 for the version of each model that is live."),
     "mdlc_engine_ready": ("gauge", "1 when everything that should be live is live."),
     "process_resident_memory_bytes": ("gauge", "Resident memory size in bytes."),
@@ -55,7 +58,9 @@ class VersionCounters:
 
 def _labels(**labels: object) -> str:
     """Write labels as Prometheus wants them, with backslash, quote and newline escaped."""
-    escaped = {key: str(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, value in labels.items()}
+    escaped = {
+        key: str(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, value in labels.items()
+    }
     return "{" + ",".join(f'{key}="{value}"' for key, value in escaped.items()) + "}"
 
 
@@ -87,7 +92,8 @@ def exposition(counted: Iterable[VersionCounters], live: Iterable[tuple[str, str
     for one in counted:
         labels = {"model": one.model, "version": one.version}
         samples["mdlc_engine_requests_total"] += [
-            f"mdlc_engine_requests_total{_labels(**labels, status=status)} {n}" for status, n in sorted(one.statuses.items())
+            f"mdlc_engine_requests_total{_labels(**labels, status=status)} {n}"
+            for status, n in sorted(one.statuses.items())
         ]
         samples["mdlc_engine_rejects_total"] += [
             f"mdlc_engine_rejects_total{_labels(**labels, cause=cause)} {n}" for cause, n in sorted(one.rejects.items())
@@ -95,7 +101,8 @@ def exposition(counted: Iterable[VersionCounters], live: Iterable[tuple[str, str
         samples["mdlc_engine_records_total"].append(f"mdlc_engine_records_total{_labels(**labels)} {one.records}")
         samples["mdlc_engine_request_seconds"] += _histogram(one)
     samples["mdlc_engine_live_info"] = [
-        f"mdlc_engine_live_info{_labels(model=model, version=version, digest=digest)} 1" for model, version, digest in live
+        f"mdlc_engine_live_info{_labels(model=model, version=version, digest=digest)} 1"
+        for model, version, digest in live
     ]
     samples["mdlc_engine_ready"] = [f"mdlc_engine_ready {int(ready)}"]
     lines: list[str] = []

@@ -25,7 +25,7 @@ V2_TYPES = {np.dtype(code): name for name, code in NUMPY_TYPES.items()}
 LARGEST_BATCH = 1_000_000
 EXACT = 1 << 53
 NULL = type(None)
-PLAIN_TYPES = {
+PLAIN_TYPES: dict[str, set[type]] = {
     "BO": {bool, NULL}, "IN": {int, NULL}, "UI": {int, NULL}, "FP": {int, float, NULL}, "BY": {str, NULL},
 }  # fmt: skip
 
@@ -117,8 +117,11 @@ def _flat(name: str, data: Any, count: int, shape: list[int]) -> list[Any]:
             raise RecordError("shape", f"The nested data of input {name!r} do not fit the shape {shape}.", field=name)
         data = list(chain.from_iterable(data))
     if len(data) != count:
-        raise RecordError("shape", f"Input {name!r} has {len(data)} values; the shape {shape} needs {count}.", field=name)
-    return data
+        raise RecordError(
+            "shape", f"Input {name!r} has {len(data)} values; the shape {shape} needs {count}.", field=name
+        )
+    flat: list[Any] = data
+    return flat
 
 
 def _from_bytes(name: str, datatype: str, raw: memoryview, count: int) -> Any:
@@ -126,7 +129,9 @@ def _from_bytes(name: str, datatype: str, raw: memoryview, count: int) -> Any:
     if datatype != "BYTES":
         dtype = np.dtype(NUMPY_TYPES[datatype])
         if len(raw) != count * dtype.itemsize:
-            raise RecordError("shape", f"Input {name!r} has {len(raw)} bytes, not {count * dtype.itemsize}.", field=name)
+            raise RecordError(
+                "shape", f"Input {name!r} has {len(raw)} bytes, not {count * dtype.itemsize}.", field=name
+            )
         if datatype == "BOOL" and bytes(raw).strip(b"\0\1"):
             raise RecordError("bad_request", f"Input {name!r} holds bytes that are neither 0 nor 1.", field=name)
         return np.frombuffer(raw, dtype)
@@ -139,7 +144,9 @@ def _from_bytes(name: str, datatype: str, raw: memoryview, count: int) -> Any:
             values.append(str(raw[at + 4 : at + 4 + length], "utf-8"))
             at += 4 + length
     except (struct.error, UnicodeDecodeError):
-        raise RecordError("bad_request", f"Input {name!r} is no list of UTF-8 strings with lengths.", field=name) from None
+        raise RecordError(
+            "bad_request", f"Input {name!r} is no list of UTF-8 strings with lengths.", field=name
+        ) from None
     if len(values) != count:
         raise RecordError("shape", f"Input {name!r} has {len(values)} strings, not {count}.", field=name)
     return values
@@ -150,11 +157,11 @@ def _outputs(asked: Any, binary: bool) -> dict[str, bool] | None:
     if asked is None or asked == []:
         return None
     try:
-        return {
-            str(one["name"]): (one.get("parameters") or {}).get("binary_data", binary) is True for one in asked
-        }
+        return {str(one["name"]): (one.get("parameters") or {}).get("binary_data", binary) is True for one in asked}
     except (TypeError, KeyError, AttributeError):
-        raise RecordError("bad_request", "The outputs are not a list of objects with a name.", field="outputs") from None
+        raise RecordError(
+            "bad_request", "The outputs are not a list of objects with a name.", field="outputs"
+        ) from None
 
 
 def numbers(tensor: Tensor, booleans: bool) -> np.ndarray | None:
@@ -181,13 +188,14 @@ def numbers(tensor: Tensor, booleans: bool) -> np.ndarray | None:
 
 def _exact(values: np.ndarray) -> np.ndarray | None:
     """Return integers as doubles when all of them are below 2**53."""
-    small = not values.size or (-EXACT <= int(values.min()) and int(values.max()) <= EXACT)
+    small = not values.size or (int(values.min()) >= -EXACT and int(values.max()) <= EXACT)
     return values.astype("f8") if small else None
 
 
 def plain(tensor: Tensor) -> list[Any]:
     """Return a tensor's values as a flat list of plain Python values."""
-    return tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else list(tensor.values)
+    values: list[Any] = tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else list(tensor.values)
+    return values
 
 
 def check_datatype(tensor: Tensor) -> None:

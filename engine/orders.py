@@ -1,4 +1,4 @@
-"""What a scoring engine remembers of each model over a restart: the highest order seen, what is live, what is staged."""
+"""What a scoring engine remembers of each model over a restart: the highest order, what is live, what is staged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class State:
         if order < self.order:
             raise OrderError(
                 "stale_order",
-                f"Order {order} is older than order {self.order}, which this engine has already seen; ask for a new one.",
+                f"Order {order} is older than order {self.order}, which this engine has seen; ask for a new one.",
                 details={"order": order, "seen": self.order},
             )
         return replace(self, order=order)

@@ -130,7 +130,7 @@ class Scorer:
         return matrix
 
     def _row(self, request: Request) -> np.ndarray | None:
-        """Return a single packed record, checked, or None for the long way: most requests are this, and it halves them."""
+        """Return a single packed record, checked, or None for the long way: most requests are just this."""
         tensor = request.tensors[0]
         if request.booleans or type(tensor.values) is not list or tensor.datatype[0] != "F":
             return None
@@ -162,7 +162,9 @@ class Scorer:
             raise
         except Exception as error:
             log.exception("%s: prediction failed", self.head)
-            raise RecordError("prediction_failed", "The model failed on this request; the engine's log tells more.") from error
+            raise RecordError(
+                "prediction_failed", "The model failed on this request; the engine's log tells more."
+            ) from error
 
     def _check(self, predicted: dict[str, np.ndarray], count: int) -> None:
         """Raise `output_breach` when a prediction breaks the output schema."""

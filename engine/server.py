@@ -1,4 +1,4 @@
-"""The scoring engine over HTTP: Open Inference Protocol V2, with `activate` and Prometheus metrics, on Granian's RSGI."""
+"""The scoring engine over HTTP: Open Inference Protocol V2, with `activate` and metrics, on Granian's RSGI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+from granian._granian import RSGIProtocolClosed as ProtocolClosed
+from granian.rsgi import Scope
 
 from engine import counters
 from engine.errors import EngineError, OrderError, RecordError
@@ -337,5 +339,3 @@ def _send(proto: HTTPProtocol, status: int, content: Any) -> None:
     """Send JSON."""
     headers = [*JSON, ("www-authenticate", "Bearer")] if status == 401 else JSON
     proto.response_bytes(status, headers, orjson.dumps(content))
-
-

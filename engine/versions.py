@@ -14,11 +14,11 @@ from engine.blobs import BlobStore, Registry
 from engine.counters import VersionCounters
 from engine.errors import EngineError, LoadError
 from engine.formats import open_model
-from engine.scoring import Scorer
 from engine.manifests import Manifest
 from engine.orders import OrderBook, Place, State
 from engine.records import read_golden
 from engine.schemas import Schema
+from engine.scoring import Scorer
 
 log = logging.getLogger("engine")
 
@@ -182,7 +182,7 @@ class Versions:
         if (manifest.model, str(manifest.version)) != (model, order.version):
             raise LoadError(
                 "manifest_mismatch",
-                f"The manifest is of {_title(manifest.model, str(manifest.version))}, not {_title(model, order.version)}.",
+                f"The manifest is of {manifest.model!r} version {manifest.version}, not of this model and version.",
                 field="manifest",
             )
         listed = {element.name: element for element in manifest.elements}
@@ -218,8 +218,8 @@ class Versions:
         if self.registry is None:
             raise LoadError("no_registry", "This engine was started without --registry, so it fetches nothing.")
         for element in manifest.elements:
-            if url := order.blobs.get(element.sha256):
-                self.blobs.fetch(self.registry, url, element.sha256, element.size)
+            if element.sha256 in order.blobs:
+                self.blobs.fetch(self.registry, order.blobs[element.sha256], element.sha256, element.size)
         self.blobs.keep(order.digest, order.manifest)
 
     def _open(self, model: str, place: Place, manifest: Manifest) -> Loaded:

@@ -25,5 +25,7 @@ class OnnxRuntime(MLModel):
         """Return every output of the graph."""
         matrix = NumpyCodec.decode_input(payload.inputs[0]).astype(np.float32, copy=False)
         columns = self.session.run(self.graph_outputs, {self.graph_input: matrix})
-        encoded = [NumpyCodec.encode_output(name, column) for name, column in zip(self.graph_outputs, columns, strict=True)]
+        encoded = [
+            NumpyCodec.encode_output(name, column) for name, column in zip(self.graph_outputs, columns, strict=True)
+        ]
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=encoded)
