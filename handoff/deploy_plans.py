@@ -4,16 +4,15 @@ from hashlib import sha256
 
 import orjson
 from django.conf import settings
-from models_registry.links import blob_url
-from models_registry.store import open_blob
 
 from handoff.errors import Unavailable
 from handoff.models import Deployment
 from handoff.plans import DeployPlan, PreviousVersion, RestorePlan
+from models_registry.links import blob_url
 from models_registry.models import Environment, ModelVersion
+from models_registry.store import open_blob, verify
 
 LINK_SECONDS = 900
-CHUNK = 1 << 20
 
 
 def damage_in(version: ModelVersion) -> list[str]:
@@ -23,23 +22,11 @@ def damage_in(version: ModelVersion) -> list[str]:
         found.append(f"the manifest does not hash to {version.digest}")
     sealed = {e["name"]: e["sha256"] for e in orjson.loads(version.manifest or "{}").get("elements", [])}
     for name, digest in sorted(sealed.items()):
-        seen = _hash_of(digest)
-        if seen != digest:
-            found.append(f"the element {name} {f'hashes to {seen}' if seen else 'is gone from the store'}")
+        if not verify(digest):
+            found.append(f"the element {name} in the store does not hash to {digest}, or is gone")
     if {e.name: e.blob_id for e in version.elements.all()} != sealed:
         found.append("the elements on record are not those of the manifest")
     return found
-
-
-def _hash_of(digest: str) -> str:
-    seen = sha256()
-    try:
-        with open_blob(digest) as stream:
-            while chunk := stream.read(CHUNK):
-                seen.update(chunk)
-    except FileNotFoundError:
-        return ""
-    return seen.hexdigest()
 
 
 def engine_url(environment: Environment) -> str:

@@ -13,6 +13,8 @@ from handoff.models import Deployment, Handoff, OwnerOfRecord
 from handoff.moves import chain_of, move
 from handoff.states import DeploymentState, State
 
+RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
+
 # Later than the last change of owner even if the clock was set back: a period never ends before it began.
 INSTANT = """
     SELECT GREATEST(clock_timestamp(), max(lower(period)) + interval '1 microsecond')
@@ -56,6 +58,23 @@ def live_in(deployment: Deployment) -> Deployment | None:
             slot=deployment.slot,
             state=DeploymentState.LIVE,
         )
+        .first()
+    )
+
+
+def previous_of(deployment: Deployment) -> Deployment | None:
+    """Return what was live before a deployment and may be live again; it was never rolled back itself."""
+    return (
+        Deployment.objects.select_related(*RELATED)
+        .filter(
+            model=deployment.model_id,
+            environment=deployment.environment_id,
+            slot=deployment.slot,
+            state=DeploymentState.SUPERSEDED,
+            handoff__state=State.SUPERSEDED,
+        )
+        .exclude(version=deployment.version_id)
+        .order_by("-ended_at")
         .first()
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from audit.actors import Actor, Person, Worker
@@ -12,8 +13,8 @@ from handoff import queue
 from handoff.access import lock_handoff, require_role
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
-from handoff.errors import GateShut, Unavailable, WrongState
-from handoff.going_live import go_live, live_in
+from handoff.errors import GateShut, Hidden, Invalid, Unavailable, WrongState
+from handoff.going_live import RELATED, go_live, live_in, previous_of
 from handoff.leases import end, hold
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
@@ -174,7 +175,7 @@ def _failed(handoff: Handoff, deployment: Deployment, report: DeployReport, acto
 
 
 @act
-def retry(*, actor: Person, handoff_id: UUID | str) -> Job:
+def retry(*, actor: Person, handoff_id: UUID | str) -> Handoff:
     """Deploy again after the engine could not be reached. The gate is judged again; nobody needs to sign again."""
     handoff, known = lock_handoff(actor, handoff_id)
     require_role(actor, known, Role.IT_OPERATIONS, "deploy again")
@@ -184,20 +185,107 @@ def retry(*, actor: Person, handoff_id: UUID | str) -> Job:
     if handoff.jobs.filter(gate=gate, state__in=WAITING).exclude(purpose__startswith="restore").exists():
         raise WrongState("A worker has it in hand already.", code="under_way", todo="Wait for the worker to end.")
     if gate == "confirm" and Return.objects.filter(handoff=handoff).exists():
-        return _again(handoff, gate, queue.ROLL_BACK, "refused")
+        _again(handoff, gate, queue.ROLL_BACK, "refused", actor)
+        return handoff
     result = decide(handoff, gate, actor=actor, known=known)
     if not result.open:
         raise GateShut(
             f"The {gate} gate is shut: " + "; ".join(f"{r.title}: {r.why}" for r in result.missing),
             todo="Those named can clear it: " + ", ".join(dict.fromkeys(w for r in result.missing for w in r.who)),
         )
-    job = _again(handoff, gate, *((queue.DEPLOY, "deploy") if gate == "release" else (queue.CONFIRM, "confirm")))
-    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": job.purpose})
+    task, stem = (queue.DEPLOY, "deploy") if gate == "release" else (queue.CONFIRM, "confirm")
+    _again(handoff, gate, task, stem, actor)
     if gate == "release":
         move(handoff, State.DEPLOYING, actor=actor, because="deployed again")
+    return handoff
+
+
+def _again(handoff: Handoff, gate: str, task: str, stem: str, actor: Actor) -> None:
+    attempt = handoff.jobs.filter(task=task, gate=gate).count() + 1
+    job = queue.enqueue(handoff, gate=gate, task=task, purposes=[f"{stem}:{attempt}"])[0]
+    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": job.purpose})
+
+
+@act
+def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Job:
+    """Order the version that was live before, for a reason; or end a canary. One action of IT operations.
+
+    Returns the work that was queued for it. Raises Hidden, WrongRole, Invalid, or WrongState when
+    there is nothing to go back to or another deployment is under way.
+    """
+    found = Deployment.objects.filter(pk=deployment_id).first()
+    if found is None:
+        raise Hidden("There is no such deployment.")
+    handoff, known = lock_handoff(actor, found.handoff_id)
+    require_role(actor, known, Role.IT_OPERATIONS, "roll a deployment back")
+    if not reason.strip():
+        raise Invalid("Say why it is rolled back.", fields={"reason": "is empty"})
+    deployment = Deployment.objects.select_related(*RELATED).get(pk=found.pk)
+    if deployment.state == DeploymentState.CONFIRMING:
+        return _end_canary(handoff, deployment, actor, reason)
+    if deployment.state != DeploymentState.LIVE:
+        raise WrongState(f"A deployment that is {deployment.get_state_display()} cannot be rolled back.")
+    return _order_previous(handoff, deployment, actor, reason)
+
+
+def _end_canary(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Job:
+    if Return.objects.filter(handoff=handoff).exists():
+        raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
+    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=actor.user)
+    record(
+        "handoff.returned",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"reasons": ["operability"], "retests": []},
+        reason=reason,
+    )
+    return queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])[0]
+
+
+def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Job:
+    previous = previous_of(deployment)
+    if previous is None:
+        raise WrongState(
+            "No earlier version was live here, so there is nothing to go back to.",
+            code="nothing_to_roll_back_to",
+            todo="Deploy another version instead.",
+        )
+    try:
+        with transaction.atomic():
+            order = Deployment.objects.create(
+                handoff=previous.handoff,
+                model=previous.model,
+                version=previous.version,
+                environment=previous.environment,
+                slot=previous.slot,
+                digest=previous.digest,
+                order=_next_order(),
+                rollback_of=deployment,
+                ordered_by=actor.label,
+                reason=reason,
+            )
+    except IntegrityError as error:
+        if "deployment_one_under_way" not in str(error):
+            raise
+        raise WrongState(
+            "Another deployment of this model is under way here.",
+            code="under_way",
+            todo="Wait for it to end, then look at what is live.",
+        ) from error
+    job = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])[0]
+    record(
+        "deployment.ordered",
+        actor=actor,
+        on=order,
+        chain=chain_of(handoff),
+        data={"version": order.version.number, "digest": order.digest, "order": order.order, "rollback": True},
+        reason=reason,
+    )
     return job
 
 
-def _again(handoff: Handoff, gate: str, task: str, stem: str) -> Job:
-    attempt = handoff.jobs.filter(task=task, gate=gate).count() + 1
-    return queue.enqueue(handoff, gate=gate, task=task, purposes=[f"{stem}:{attempt}"])[0]
+def _next_order() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('handoff_fence')")
+        return int(cursor.fetchone()[0])

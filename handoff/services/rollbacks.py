@@ -1,131 +1,22 @@
-"""Roll back: to the version that was live before, in one action; and put back what the records say is live."""
+"""Let a worker roll back to the version that was live before, or put back what the records say is live."""
 
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audit.actors import Actor, Person, Worker
+from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
 from handoff import queue
-from handoff.access import lock_handoff, require_role
 from handoff.deploy_plans import damage_in, deploy_plan, restore_plan
-from handoff.errors import Hidden, Invalid, WrongState
-from handoff.going_live import go_live, live_in
+from handoff.going_live import RELATED, go_live, live_in
 from handoff.leases import end, hold
 from handoff.models import Decision, Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.outcomes import fail_order, under_way
 from handoff.plans import DeployPlan, DeployReport, RestorePlan
 from handoff.states import DeploymentState, JobState, State
-from models_registry.roles import Role
-
-RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
-
-
-@act
-def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Deployment:
-    """Order the version that was live before, for a reason; or end a canary. One action of IT operations.
-
-    Returns the new order (or, for a canary, the one that ends). Raises Hidden, WrongRole, Invalid, or WrongState when
-    there is nothing to go back to or another deployment is under way.
-    """
-    found = Deployment.objects.filter(pk=deployment_id).first()
-    if found is None:
-        raise Hidden("There is no such deployment.")
-    handoff, known = lock_handoff(actor, found.handoff_id)
-    require_role(actor, known, Role.IT_OPERATIONS, "roll a deployment back")
-    if not reason.strip():
-        raise Invalid("Say why it is rolled back.", fields={"reason": "is empty"})
-    deployment = Deployment.objects.select_related(*RELATED).get(pk=found.pk)
-    if deployment.state == DeploymentState.CONFIRMING:
-        return _end_canary(handoff, deployment, actor, reason)
-    if deployment.state != DeploymentState.LIVE:
-        raise WrongState(f"A deployment that is {deployment.get_state_display()} cannot be rolled back.")
-    return _order_previous(handoff, deployment, actor, reason)
-
-
-def previous_of(deployment: Deployment) -> Deployment | None:
-    """Return what was live before a deployment and may be live again; it was never rolled back itself."""
-    return (
-        Deployment.objects.select_related(*RELATED)
-        .filter(
-            model=deployment.model_id,
-            environment=deployment.environment_id,
-            slot=deployment.slot,
-            state=DeploymentState.SUPERSEDED,
-            handoff__state=State.SUPERSEDED,
-        )
-        .exclude(version=deployment.version_id)
-        .order_by("-ended_at")
-        .first()
-    )
-
-
-def _end_canary(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Deployment:
-    if Return.objects.filter(handoff=handoff).exists():
-        raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
-    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=actor.user)
-    record(
-        "handoff.returned",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"reasons": ["operability"], "retests": []},
-        reason=reason,
-    )
-    queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])
-    return deployment
-
-
-def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Deployment:
-    previous = previous_of(deployment)
-    if previous is None:
-        raise WrongState(
-            "No earlier version was live here, so there is nothing to go back to.",
-            code="nothing_to_roll_back_to",
-            todo="Deploy another version instead.",
-        )
-    try:
-        with transaction.atomic():
-            order = Deployment.objects.create(
-                handoff=previous.handoff,
-                model=previous.model,
-                version=previous.version,
-                environment=previous.environment,
-                slot=previous.slot,
-                digest=previous.digest,
-                order=_next_order(),
-                rollback_of=deployment,
-                ordered_by=actor.label,
-                reason=reason,
-            )
-    except IntegrityError as error:
-        if "deployment_one_under_way" not in str(error):
-            raise
-        raise WrongState(
-            "Another deployment of this model is under way here.",
-            code="under_way",
-            todo="Wait for it to end, then look at what is live.",
-        ) from error
-    queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])
-    record(
-        "deployment.ordered",
-        actor=actor,
-        on=order,
-        chain=chain_of(handoff),
-        data={"version": order.version.number, "digest": order.digest, "order": order.order, "rollback": True},
-        reason=reason,
-    )
-    return order
-
-
-def _next_order() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('handoff_fence')")
-        return int(cursor.fetchone()[0])
 
 
 def begin(job_id: UUID | str, fence: int) -> DeployPlan | RestorePlan | None:

@@ -36,6 +36,9 @@ def run(plan: TestPlan, *, seconds: int, memory_mb: int) -> TestReport:
         if not error.permanent:
             raise
         finding = Finding(False, error.message, {}, dict(plan.thresholds))
+    except FileNotFoundError as error:
+        log.line(str(error))
+        finding = Finding(False, "An element of the version is gone from the store.", {}, dict(plan.thresholds))
     except EngineError as error:
         log.line(f"{error.code}: {error.message}")
         finding = Finding(False, f"The test could not be completed: {error.message}", {}, dict(plan.thresholds))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.runner import Limits, Runner
+from engine.runner import Limits, Outcome, Runner
 
 from engine.records import read_golden, read_validation
 from engine.schemas import Schema
@@ -19,6 +19,13 @@ def running(elements: dict[str, Path], format: str, limits: Limits) -> Iterator[
     with Runner(elements, format, limits) as runner:
         runner.load()
         yield runner
+
+
+def why_without_output(outcome: Outcome) -> str:
+    """Return what kept a record from getting an output."""
+    refused = "; ".join(violation.message for violation in outcome.violations)
+    odd = "; ".join(violation.message for violation in outcome.output_violations)
+    return f"refused: {refused}" if refused else f"its output breaks the output schema: {odd}"
 
 
 def thresholds_of(plan: TestPlan) -> Thresholds:

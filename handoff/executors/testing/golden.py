@@ -3,7 +3,7 @@
 from engine.runner import Limits
 
 from engine.comparison import compare
-from handoff.executors.testing.candidates import golden_of, running, thresholds_of
+from handoff.executors.testing.candidates import golden_of, running, thresholds_of, why_without_output
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan
 
@@ -18,7 +18,7 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
         outcomes = runner.score([pair["input"] for pair in golden])
     for at, outcome in enumerate(outcomes):
         if outcome.output is None:
-            log.line(f"record {at}: no output: {outcome.error or [v.message for v in outcome.violations]}")
+            log.line(f"record {at}: {why_without_output(outcome)}")
     result = compare([pair["output"] for pair in golden], [o.output for o in outcomes], **tolerance)
     for miss in result.mismatches:
         log.line(f"record {miss.record}, {miss.field or 'output'}: {miss.actual!r} instead of {miss.expected!r}")

@@ -9,7 +9,7 @@ from engine.runner import Limits
 from engine.metrics import evaluate
 from engine.thresholds import LOWER_IS_BETTER, MetricThreshold, Thresholds
 from handoff.executors.errors import ExecutorError
-from handoff.executors.testing.candidates import running, thresholds_of, validation_of
+from handoff.executors.testing.candidates import running, thresholds_of, validation_of, why_without_output
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan
 
@@ -43,7 +43,7 @@ def _score(elements: dict[str, Path], format: str, rows: list[dict[str, Any]], l
     refused = [(at, o) for at, o in enumerate(outcomes) if o.output is None]
     if refused:
         at, first = refused[0]
-        why = first.error or "; ".join(f"{v.field}: {v.message}" for v in first.violations)
+        why = why_without_output(first)
         raise ExecutorError(f"{len(refused)} of {len(rows)} records got no output; record {at}: {why}", permanent=True)
     return [outcome.output for outcome in outcomes if outcome.output is not None]
 

@@ -40,7 +40,7 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
         refused = outcome.output is None and bool(outcome.violations)
         if not refused:
             answered.append(f"{probe.field} {probe.how}")
-        rules = ", ".join(sorted({v.rule for v in outcome.violations})) or outcome.error or "answered"
+        rules = ", ".join(sorted({v.rule for v in outcome.violations})) or "it reached the model"
         log.line(f"{probe.field} {probe.how}: {rules if refused else 'NOT refused: ' + rules}")
     works = all(o.output is not None for o in (*before, *after))
     figures = {

@@ -5,7 +5,7 @@ from typing import Any
 from engine.runner import Limits
 
 from engine.schemas import Schema
-from handoff.executors.testing.candidates import golden_of, running, schema_of, validation_of
+from handoff.executors.testing.candidates import golden_of, running, schema_of, validation_of, why_without_output
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan
 
@@ -22,8 +22,7 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
         for at, outcome in enumerate(runner.score(records)):
             if outcome.output is None:
                 bad_outputs += 1
-                why = outcome.error or "; ".join(f"{v.field}: {v.message}" for v in outcome.violations)
-                log.line(f"record {at}: no output that fits: {why}")
+                log.line(f"record {at}: {why_without_output(outcome)}")
     figures = {
         "golden_records": len(golden),
         "validation_records": len(validation),

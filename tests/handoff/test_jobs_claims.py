@@ -1,0 +1,173 @@
+"""Claims, leases and sweeps: one holder at a time, by the database's clock."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from audit.models import AuditEvent
+from handoff import queue
+from handoff.errors import LeaseLost
+from handoff.leases import end, hold
+from handoff.models import Handoff, Job
+from handoff.services import jobs
+from handoff.states import JobState, State
+from tests.handoff import building
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def handoff(place: building.Place) -> Handoff:
+    version = building.a_version(place)
+    return building.open_review(place, building.offered(place, version, building.a_policy(("golden", "schema"))))
+
+
+@pytest.fixture
+def job(handoff: Handoff) -> Job:
+    return handoff.jobs.get(purpose="test:golden")
+
+
+def run_out(job: Job, *, attempts: int | None = None) -> None:
+    """Let a lease run out, as if the worker had been silent for long."""
+    changes: dict[str, Any] = {"lease_until": timezone.now() - timedelta(seconds=1)}
+    Job.objects.filter(pk=job.pk).update(**changes | ({} if attempts is None else {"attempts": attempts}))
+
+
+@contextmanager
+def threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(number) as pool:
+        yield pool
+
+
+def at_once(number: int, function: Any) -> list[Any]:
+    """Run a function in many threads that start at the same instant, each with a connection of its own."""
+    barrier = Barrier(number)
+
+    def one(index: int) -> Any:
+        try:
+            barrier.wait()
+            return function(index)
+        finally:
+            connection.close()
+
+    with threads(number) as pool:
+        return list(pool.map(one, range(number)))
+
+
+def test_of_many_workers_exactly_one_claims(job: Job) -> None:
+    for _ in range(20):
+        claimed = [c for c in at_once(6, lambda i: jobs.claim(job.pk, f"w{i}", task=queue.RUN_TEST)) if c]
+        assert len(claimed) == 1
+        job.refresh_from_db()
+        assert (job.state, job.worker, job.fence) == (JobState.RUNNING, claimed[0].worker, claimed[0].fence)
+        Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED, attempts=0)
+
+
+def test_each_claim_has_a_higher_fence_and_counts_an_attempt(job: Job) -> None:
+    fences = []
+    for attempt in (1, 2, 3):
+        claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+        assert claimed is not None
+        assert claimed.attempts == attempt
+        fences.append(claimed.fence)
+        run_out(job)
+        jobs.sweep()
+    assert fences == sorted(set(fences))
+
+
+@pytest.mark.parametrize("job_id", ["", "no id", "1; DROP TABLE handoff_job", str(uuid4())])
+def test_a_forged_message_claims_nothing(job: Job, job_id: str) -> None:
+    assert jobs.claim(job_id, "w", task=queue.RUN_TEST) is None
+
+
+def test_a_message_for_another_task_claims_nothing(job: Job) -> None:
+    assert jobs.claim(job.pk, "w", task=queue.DEPLOY) is None
+
+
+def test_a_beat_extends_only_the_lease_of_its_own_fence(job: Job) -> None:
+    claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert claimed is not None
+    assert not jobs.beat(job.pk, claimed.fence - 1)
+    before = Job.objects.get(pk=job.pk).lease_until
+    assert jobs.beat(job.pk, claimed.fence, "half way")
+    job.refresh_from_db()
+    assert before is not None
+    assert job.lease_until is not None
+    assert job.lease_until > before
+    assert job.progress == "half way"
+
+
+def test_a_lease_that_ran_out_is_not_revived(job: Job) -> None:
+    claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert claimed is not None
+    run_out(job)
+    assert not jobs.beat(job.pk, claimed.fence)
+    with transaction.atomic(), pytest.raises(LeaseLost):
+        hold(job.pk, claimed.fence)
+
+
+def test_a_late_holder_may_not_end_what_another_runs(job: Job) -> None:
+    first = jobs.claim(job.pk, "first", task=queue.RUN_TEST)
+    assert first is not None
+    run_out(job)
+    jobs.sweep()
+    second = jobs.claim(job.pk, "second", task=queue.RUN_TEST)
+    assert second is not None
+    with pytest.raises(LeaseLost):
+        end(first, JobState.DONE)
+    end(second, JobState.DONE)
+
+
+def test_several_sweepers_put_a_job_back_once(job: Job) -> None:
+    jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    run_out(job)
+    bells = at_once(4, lambda _: jobs.sweep())
+    assert any(str(job.pk) == bell.job_id for found in bells for bell in found)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (JobState.QUEUED, 1)
+    assert "w fell silent" in job.error
+
+
+def test_a_running_job_is_left_alone(job: Job) -> None:
+    jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert str(job.pk) not in {bell.job_id for bell in jobs.sweep()}
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
+
+
+def test_after_three_attempts_a_job_is_dead_and_the_handoff_returned(handoff: Handoff, job: Job) -> None:
+    handoff.jobs.exclude(pk=job.pk).update(state=JobState.CANCELLED, ended_at=timezone.now())
+    jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    run_out(job, attempts=3)
+    at_once(3, lambda _: jobs.sweep())
+    job.refresh_from_db()
+    handoff.refresh_from_db()
+    assert (job.state, handoff.state) == (JobState.DEAD, State.RETURNED)
+    assert handoff.return_note.reasons == ["operability"]
+    assert "golden never ended" in handoff.return_note.comment
+    assert AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}", action="job.died").count() == 1
+
+
+def test_a_failure_of_ours_gives_the_job_back_until_attempts_are_used_up(job: Job) -> None:
+    for attempt in (1, 2, 3):
+        claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+        assert claimed is not None
+        jobs.release(job.pk, claimed.fence, f"failure {attempt}")
+    job.refresh_from_db()
+    assert (job.state, job.error) == (JobState.DEAD, "failure 3")
+
+
+def test_only_the_holder_gives_a_job_back(job: Job) -> None:
+    claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert claimed is not None
+    jobs.release(job.pk, claimed.fence - 1, "not mine")
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
