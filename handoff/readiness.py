@@ -60,7 +60,7 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
 
 def policy_for(handoff: Handoff) -> PolicyRevision | None:
     """Return the newest revision of the one policy that speaks for a handoff's target and risk tier."""
-    newest = PolicyRevision.objects.select_related("policy").order_by("policy", "-number").distinct("policy")
+    newest = PolicyRevision.objects.select_related("policy").order_by("policy_id", "-number").distinct("policy_id")
     for revision in newest:
         applies = revision.content["applies_to"]
         if handoff.model.risk_tier in applies["risk_tiers"] and handoff.target.kind in applies["target_kinds"]:

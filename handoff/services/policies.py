@@ -47,7 +47,7 @@ def publish(*, actor: Person, source: str) -> PolicyRevision:
 
 
 def _refuse_overlap(policy: Policy, rules: PolicyRules) -> None:
-    others = PolicyRevision.objects.exclude(policy=policy).order_by("policy", "-number").distinct("policy")
+    others = PolicyRevision.objects.exclude(policy=policy).order_by("policy_id", "-number").distinct("policy_id")
     for other in others:
         applies: Mapping[str, Any] = other.content["applies_to"]
         if set(applies["risk_tiers"]) & set(rules.risk_tiers) and set(applies["target_kinds"]) & set(

@@ -1,0 +1,138 @@
+"""Keep environments: create them, and change what may change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from audit.actors import Person
+from audit.acts import act
+from audit.models import Account
+from audit.trail import record
+from models_registry.access import find_environment, roles_on
+from models_registry.errors import Forbidden, Hidden, Invalid, SlugTaken
+from models_registry.models import Environment, Organisation
+from models_registry.roles import Role
+
+FREE = ("name", "purpose", "python", "packages", "hardware", "import_policy", "engine")
+
+
+def chain_of(environment: Environment) -> str:
+    """Return the name of the chain that tells an environment's story."""
+    return f"environment:{environment.pk}"
+
+
+@act
+def create(
+    *, actor: Person, slug: str, name: str, kind: str, organisation: str, owner: str, python: str, **free: Any
+) -> Environment:
+    """Create an environment of an organisation, with the person who answers for it. Only an administrator may."""
+    if not actor.user.is_staff:
+        raise Forbidden("Only an administrator may create an environment.", code="administrator_required")
+    if kind not in Environment.Kind.values:
+        raise Invalid("The kind is not known.", fields={"kind": "must be one of " + ", ".join(Environment.Kind.values)})
+    party = Organisation.objects.filter(slug=organisation).first()
+    if party is None:
+        raise Hidden("There is no such organisation.", fields={"organisation": "is not known"})
+    person = _person(owner)
+    _check({"python": python, **free})
+    try:
+        with transaction.atomic():
+            environment = Environment.objects.create(
+                slug=slug, name=name, kind=kind, organisation=party, owner=person, python=python, **free
+            )
+    except IntegrityError as error:
+        raise SlugTaken(f"The short name {slug} is in use.", fields={"slug": "is in use"}) from error
+    record(
+        "environment.created",
+        actor=actor,
+        on=environment,
+        chain=chain_of(environment),
+        data={"slug": slug, "name": name, "kind": kind, "organisation": organisation, "owner": owner},
+    )
+    return environment
+
+
+@act
+def change(*, actor: Person, slug: str, revision: int | None = None, **changes: Any) -> Environment:
+    """Change what is flexible about an environment. Its administrators, or those of the site, may.
+
+    Open handoffs keep the difference report they were offered with.
+    """
+    found = find_environment(actor, slug) if not actor.user.is_staff else Environment.objects.filter(slug=slug).first()
+    if found is None:
+        raise Hidden("There is no such environment.")
+    environment = Environment.objects.select_for_update().get(pk=found.pk)
+    if not actor.user.is_staff and Role.ADMINISTRATOR not in roles_on(actor.user, environment=environment):
+        raise Forbidden("Only an administrator of this environment may change it.", code="role_not_held")
+    odd = sorted(set(changes) - {*FREE, "owner"})
+    if odd:
+        raise Invalid("This cannot change.", fields={field: "is fixed" for field in odd})
+    _check(changes)
+    before = {field: getattr(environment, field) for field in changes if field != "owner"}
+    if "owner" in changes:
+        before["owner"] = environment.owner.username
+        environment.owner = _person(changes["owner"])
+    for field in FREE:
+        if field in changes:
+            setattr(environment, field, changes[field])
+    environment.revision += 1
+    environment.save(update_fields=[*changes, "revision"])
+    record(
+        "environment.changed",
+        actor=actor,
+        on=environment,
+        chain=chain_of(environment),
+        data={"before": before, "after": changes},
+    )
+    return environment
+
+
+def _person(username: str) -> Account:
+    person = Account.objects.filter(username=username, kind=Account.Kind.PERSON, is_active=True).first()
+    if person is None:
+        raise Invalid("The owner must be an active person.", fields={"owner": "is not an active person"})
+    return person
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Refuse versions, packages and import policies that nothing could be compared with."""
+    try:
+        Version(values.get("python", "3"))
+    except (InvalidVersion, TypeError) as error:
+        raise Invalid("Write a version such as 3.11.7.", fields={"python": "is not a version"}) from error
+    packages = values.get("packages", {})
+    if not isinstance(packages, Mapping):
+        raise Invalid("Packages map names to versions.", fields={"packages": "is not a mapping"})
+    for name, version in packages.items():
+        try:
+            Version(version)
+        except (InvalidVersion, TypeError) as error:
+            raise Invalid("A package has a version.", fields={f"packages.{name}": "is not a version"}) from error
+    _check_policy(values.get("import_policy", {}))
+
+
+def _check_policy(policy: Any) -> None:
+    answers = ("allow", "warn", "prohibit")
+    if (
+        not isinstance(policy, Mapping)
+        or set(policy) - {"default", "rules"}
+        or policy.get("default", "warn") not in answers
+    ):
+        raise Invalid(
+            "An import policy has a default (allow, warn or prohibit) and rules.",
+            fields={"import_policy": "is not an import policy"},
+        )
+    rules = policy.get("rules", {})
+    for name, rule in rules.items() if isinstance(rules, Mapping) else [("rules", None)]:
+        good = isinstance(rule, Mapping) and rule.get("answer") in answers and not set(rule) - {"answer", "versions"}
+        try:
+            SpecifierSet(str(rule.get("versions", ""))) if good else None
+        except InvalidSpecifier:
+            good = False
+        if not good:
+            raise Invalid(
+                "A rule has an answer and a version range.", fields={f"import_policy.rules.{name}": "is not a rule"}
+            )

@@ -1,0 +1,240 @@
+"""Make versions: a draft is filled with elements, and nominated; from then on it never changes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import F, Max
+from django.utils import timezone
+
+from audit.actors import Person, ServiceAccount
+from audit.acts import act
+from audit.trail import record
+from engine.manifests import Element as ManifestElement
+from engine.manifests import Manifest
+from models_registry import contents, store
+from models_registry.access import find_model, lock_model, lock_version
+from models_registry.errors import Hidden, Invalid, MissingElement, Sealed
+from models_registry.models import Blob, Element, ModelVersion
+from models_registry.roles import Role
+from models_registry.states import ELEMENTS, TEXT_ELEMENTS, VersionState
+
+FILENAMES = {
+    "model": "model",
+    "input_schema": "input_schema.avsc",
+    "output_schema": "output_schema.avsc",
+    "runtime": "runtime.json",
+    "golden": "golden.jsonl",
+    "validation": "validation.jsonl",
+    "thresholds": "thresholds.json",
+}
+Builder = Person | ServiceAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An element whose bytes are in the store and were checked by themselves."""
+
+    name: str
+    blob: Blob
+    filename: str
+    text: str | None = None
+    format: str = ""
+
+
+@act
+def draft(*, actor: Builder, model: str, notes: str = "") -> ModelVersion:
+    """Start a version: an empty draft with the next number."""
+    registered = lock_model(actor, model, Role.DATA_SCIENTIST)
+    last = ModelVersion.objects.filter(model=registered).aggregate(last=Max("number"))["last"] or 0
+    version = ModelVersion.objects.create(model=registered, number=last + 1, notes=notes, created_by=actor.user)
+    _record("version.drafted", actor, version, {"number": version.number, "notes": notes})
+    return version
+
+
+def set_element(
+    *, actor: Builder, model: str, number: int, name: str, chunks: Iterable[bytes], filename: str = "", format: str = ""
+) -> Element:
+    """Put an element into a draft, after it was checked by itself.
+
+    `chunks` are streamed into the store; what is refused leaves nothing behind. Raises Hidden, Forbidden, Sealed,
+    TooLarge, Unavailable, Invalid or BadElement.
+    """
+    _check_name(name)
+    _draft_of(actor, model, number)
+    checked = _check(name, chunks, filename, format)
+    return _set(actor=actor, model=model, number=number, checked=checked)
+
+
+@act
+def _set(*, actor: Builder, model: str, number: int, checked: Checked) -> Element:
+    version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
+    _check_draft(version)
+    return _put(actor, version, checked)
+
+
+@act
+def remove_element(*, actor: Builder, model: str, number: int, name: str) -> ModelVersion:
+    """Take an element out of a draft."""
+    version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
+    _check_draft(version)
+    gone, _ = Element.objects.filter(version=version, name=name).delete()
+    if not gone:
+        raise Hidden(f"The draft has no element {name}.")
+    ModelVersion.objects.filter(pk=version.pk).update(revision=F("revision") + 1)
+    _record("version.element_removed", actor, version, {"element": name})
+    return version
+
+
+@act
+def infer_schemas(*, actor: Builder, model: str, number: int) -> tuple[ModelVersion, list[str]]:
+    """Set the schemas that are missing from a draft to what its golden records or its model show.
+
+    Returns the version, and notes on what a person should correct.
+    """
+    version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
+    _check_draft(version)
+    paths = store.local_paths(version)
+    if not {"golden", "model"} & paths.keys():
+        raise MissingElement("Upload golden records or the model first.", fields={"golden": "is missing"})
+    inputs, outputs, notes = contents.infer_schemas(paths)
+    for name, schema in (("input_schema", inputs), ("output_schema", outputs)):
+        if name not in paths:
+            text = schema.canonical().decode()
+            checked = Checked(name, store.keep_bytes(text.encode()), FILENAMES[name], text)
+            _put(actor, version, checked, inferred=True)
+    return version, notes
+
+
+@act
+def nominate(*, actor: Builder, model: str, number: int) -> ModelVersion:
+    """Seal a draft under the digest of its manifest. Raises MissingElement that lists all that is missing.
+
+    Everything is checked once more, together, and every blob is hashed again.
+    """
+    version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
+    _check_draft(version)
+    elements = {element.name: element for element in version.elements.select_related("blob")}
+    missing = [name for name in ELEMENTS if name not in elements]
+    if missing:
+        raise MissingElement(
+            "The version is not complete: " + ", ".join(missing) + " missing.",
+            todo="A data scientist of the model supplies what is listed.",
+            fields={name: "is missing; a data scientist of the model supplies it" for name in missing},
+        )
+    for element in elements.values():
+        if not store.verify(element.blob_id):
+            raise Invalid(
+                f"The stored bytes of {element.name} are damaged; upload it again.",
+                code="blob_damaged",
+                fields={element.name: "is damaged"},
+            )
+    texts = {name: elements[name].text or "" for name in TEXT_ELEMENTS}
+    contents.check_together(store.local_paths(version), version.format, texts)
+    manifest = manifest_of(version, elements)
+    version.manifest, version.digest = manifest.canonical().decode(), manifest.digest
+    version.state, version.nominated_by, version.nominated_at = VersionState.NOMINATED, actor.user, timezone.now()
+    version.revision += 1
+    version.save(update_fields=["manifest", "digest", "state", "nominated_by", "nominated_at", "revision"])
+    _record("version.nominated", actor, version, {"number": version.number, "digest": version.digest})
+    return version
+
+
+@act
+def discard(*, actor: Builder, model: str, number: int, reason: str = "") -> ModelVersion:
+    """Give up a draft. It stays on record, and its number is not used again."""
+    version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
+    _check_draft(version)
+    version.state = VersionState.DISCARDED
+    version.revision += 1
+    version.save(update_fields=["state", "revision"])
+    _record("version.discarded", actor, version, {"number": version.number}, reason)
+    return version
+
+
+def manifest_of(version: ModelVersion, elements: Mapping[str, Element]) -> Manifest:
+    """Return the manifest of a version from its elements."""
+    rows = [ManifestElement(e.name, e.blob_id, e.blob.size, e.filename) for e in elements.values()]
+    ordered = tuple(sorted(rows, key=lambda e: e.name))
+    return Manifest(version.model.slug, version.number, version.format, ordered)
+
+
+def _check_name(name: str) -> None:
+    if name not in ELEMENTS:
+        raise Invalid("There is no such element.", fields={"name": "must be one of " + ", ".join(ELEMENTS)})
+
+
+def _draft_of(actor: Builder, model: str, number: int) -> None:
+    """Refuse early, before bytes are read; the act itself looks again under lock."""
+    version = ModelVersion.objects.filter(model=find_model(actor, model), number=number).first()
+    if version is None:
+        raise Hidden(f"There is no version {number}.")
+    _check_draft(version)
+
+
+def _check_draft(version: ModelVersion) -> None:
+    if version.state != VersionState.DRAFT:
+        raise Sealed(
+            f"Version {version.number} is {VersionState(version.state).label}; it never changes.",
+            todo="Start the next version.",
+        )
+
+
+def _check(name: str, chunks: Iterable[bytes], filename: str, format: str) -> Checked:
+    """Receive an element's bytes, check them, and only then put them into the store."""
+    label = _label(filename) or FILENAMES[name]
+    with store.received(chunks) as (path, digest, size):
+        if name in TEXT_ELEMENTS:
+            if size > 1_000_000:
+                raise Invalid(
+                    f"{name} is larger than a megabyte.", code="file_too_large", fields={name: "is too large"}
+                )
+            text = contents.canonical_text(name, path.read_bytes())
+            return Checked(name, store.keep_bytes(text.encode()), label, text)
+        if name == "model":
+            found = contents.check_model(path, format)
+            return Checked(
+                name, store.keep_file(path, digest, size), _label(filename) or f"model.{found}", format=found
+            )
+        contents.check_records(name, path)
+        return Checked(name, store.keep_file(path, digest, size), label)
+
+
+def _label(filename: str) -> str:
+    """Return a file's name as a label: it never becomes a path of ours."""
+    plain = filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in plain if c.isprintable() and c not in '<>:"|?*')[:120].strip(". ")
+
+
+def _put(actor: Builder, version: ModelVersion, checked: Checked, *, inferred: bool = False) -> Element:
+    element, _ = Element.objects.update_or_create(
+        version=version,
+        name=checked.name,
+        defaults={
+            "blob": checked.blob,
+            "filename": checked.filename,
+            "text": checked.text,
+            "set_by": actor.user,
+            "set_at": timezone.now(),
+        },
+    )
+    version.revision += 1
+    version.format = checked.format or version.format
+    version.save(update_fields=["revision", "format"])
+    _record(
+        "version.element_set",
+        actor,
+        version,
+        {"element": checked.name, "sha256": checked.blob.sha256, "size": checked.blob.size, "inferred": inferred},
+    )
+    return element
+
+
+def _record(action: str, actor: Builder, version: ModelVersion, data: dict[str, object], reason: str = "") -> None:
+    record(
+        action,
+        actor=actor,
+        on=version,
+        chain=f"model:{version.model_id}",
+        data={"version": version.number, **data},
+        reason=reason,
+    )
