@@ -1,0 +1,123 @@
+"""Answer checklist items with evidence, acknowledge differences, and fetch evidence that is a file."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.core import signing
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from audit.actors import Person, actor_at
+from handoff.errors import Hidden, Refused
+from handoff.queries.handoffs import fetch
+from handoff.queries.page import evidence_file
+from handoff.services import checklists
+from handoff.web.acting import done, refused
+from handoff.web.doors import Form, account_of, page
+from models_registry.store import CHUNK, keep, open_blob
+
+SALT = "evidence"
+
+
+@page("POST")
+def answer(request: HttpRequest, handoff_id: UUID, item: str) -> HttpResponse:
+    """Answer one item. A file that was received is kept over a refusal, so that nobody sends it twice."""
+    actor = actor_at(request, "web")
+    kept: tuple[dict[str, Any], ...] = ()
+    try:
+        fetch(actor.user, handoff_id)  # a stranger's file is not even received
+        kept = (*_kept_before(request), *_received(request))
+        checklists.answer(
+            actor=actor,
+            handoff_id=str(handoff_id),
+            item=item,
+            choice=request.POST.get("choice", ""),
+            reason=request.POST.get("reason", ""),
+            evidence=[*kept, *_typed(request)],
+        )
+    except Hidden:
+        raise
+    except Refused as refusal:
+        tokens = tuple({"label": row["label"], "token": _token(row, actor.user_id)} for row in kept)
+        return refused(request, handoff_id, Form("answer", request.POST, refusal, about=item, kept=tokens))
+    return done(request, handoff_id, "Your answer is on record.", at=f"item-{item}")
+
+
+@page("POST")
+def acknowledge(request: HttpRequest, handoff_id: UUID) -> HttpResponse:
+    """Acknowledge the differences that are ticked."""
+    try:
+        checklists.acknowledge(
+            actor=Person.at(request, "web"),
+            handoff_id=str(handoff_id),
+            differences=request.POST.getlist("difference"),
+            comment=request.POST.get("comment", ""),
+        )
+    except Hidden:
+        raise
+    except Refused as refusal:
+        return refused(request, handoff_id, Form("acknowledge", request.POST, refusal))
+    return done(request, handoff_id, "Acknowledged, under your name.", at="differences")
+
+
+@page("GET")
+def evidence(request: HttpRequest, handoff_id: UUID, evidence_id: int) -> StreamingHttpResponse:
+    """Send a file that backs an answer: always as a download, never shown in the site's own name."""
+    found = evidence_file(account_of(request), handoff_id, evidence_id)
+    response = StreamingHttpResponse(_chunks(str(found.blob_id)), content_type="application/octet-stream")
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in found.label)
+    response["Content-Disposition"] = f'attachment; filename="{name or "evidence"}"'
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def _chunks(digest: str) -> Iterator[bytes]:
+    with open_blob(digest) as stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _received(request: HttpRequest) -> list[dict[str, Any]]:
+    """Stream uploaded files into the store, and return them as evidence."""
+    found = []
+    for file in request.FILES.getlist("file"):
+        assert isinstance(file, UploadedFile)
+        blob = keep(file.chunks(CHUNK))
+        found.append({"kind": "file", "label": (file.name or "file")[:200], "sha256": blob.pk})
+    return found
+
+
+def _kept_before(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the files that this person sent with an earlier, refused try of the form."""
+    found = []
+    for token in request.POST.getlist("kept"):
+        try:
+            label, digest, person = signing.loads(token, salt=SALT, max_age=24 * 3600)
+        except signing.BadSignature:
+            continue
+        if person == request.user.pk:
+            found.append({"kind": "file", "label": label, "sha256": digest})
+    return found
+
+
+def _token(row: dict[str, Any], person: int | None) -> str:
+    return signing.dumps([row["label"], row["sha256"], person], salt=SALT)
+
+
+def _typed(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the link and the figure that were typed; a figure that is no number goes to the service as it is."""
+    found: list[dict[str, Any]] = []
+    label = request.POST.get("label", "")
+    if link := request.POST.get("link", "").strip():
+        found.append({"kind": "link", "label": label, "link": link})
+    if figure := request.POST.get("figure", "").strip():
+        found.append({"kind": "figure", "label": label or request.POST.get("unit", ""), "figure": _number(figure)})
+    return found
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text.replace(" ", "").replace(",", "."))
+    except ValueError:
+        return text

@@ -1,0 +1,163 @@
+"""Deployments in the browser: what is live, what was, try a record, roll back."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from audit.actors import Person
+from handoff.errors import Hidden, Refused
+from handoff.executors.errors import ExecutorError
+from handoff.executors.scoring import Asked, Tried, fields_of, record_of, score
+from handoff.models import Deployment
+from handoff.queries import deployments as queries
+from handoff.queries.live import input_of, live_now, owners_of, rights_on, under_way
+from handoff.services import deployments
+from handoff.states import DeploymentState
+from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
+from models_registry.models import Environment
+from models_registry.roles import Role
+
+PER_PAGE = 50
+FILTERS = ("state", "model", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field of the record to try, with what was typed and what the engine has against it."""
+
+    asked: Asked
+    value: str
+    wrong: str
+
+
+@page("GET")
+def index(request: HttpRequest) -> HttpResponse:
+    """Show what is live now, and everything that was deployed before."""
+    user = account_of(request)
+    filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
+    history = Paginator(queries.listed(user, **filters), PER_PAGE).get_page(request.GET.get("page"))
+    query = request.GET.copy()
+    query.pop("page", None)
+    return render(
+        request,
+        "handoff/deployments/index.html",
+        {
+            "live": live_now(user),
+            "page": history,
+            "query": query.urlencode(),
+            "filters": filters,
+            "states": [Choice(v, str(t).capitalize(), v == filters["state"]) for v, t in DeploymentState.choices],
+        },
+    )
+
+
+@page("GET")
+def detail(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Show one deployment with its steps, and let me try a record where it is live."""
+    return _show(request, deployment_id)
+
+
+@page("POST")
+def try_record(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Send one record to the live endpoint, and show what it answers."""
+    deployment = queries.fetch(account_of(request), deployment_id)
+    fields, _ = _input(deployment)
+    typed = {name: value for name, value in request.POST.items() if isinstance(value, str)}
+    tried = Tried({}, error="This version is not live, so there is nothing to try.")
+    url = _engine(deployment.environment)
+    if deployment.state == DeploymentState.LIVE and url:
+        tried = score(url, deployment.model.slug, record_of(fields, {k[6:]: v for k, v in typed.items()}))
+    if is_htmx(request):
+        return render(request, "handoff/deployments/_try.html", _trial(deployment, typed, tried))
+    return _show(request, deployment_id, typed=typed, tried=tried)
+
+
+@page("POST")
+def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Bring back what was live before, for a reason."""
+    try:
+        deployments.roll_back(
+            actor=Person.at(request, "web"), deployment_id=str(deployment_id), reason=request.POST.get("reason", "")
+        )
+    except Hidden:
+        raise
+    except Refused as refusal:
+        return _show(request, deployment_id, form=Form("roll_back", request.POST, refusal))
+    messages.success(request, "The rollback is ordered; a worker carries it out now.")
+    return go("deployment", deployment_id)
+
+
+@page("GET")
+def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Render the steps so far; once the deployment moved on, tell the browser to load the page again."""
+    deployment = queries.fetch(account_of(request), deployment_id)
+    jobs = under_way(deployment)
+    response = render(request, "handoff/deployments/_steps.html", {"deployment": deployment, "jobs": jobs})
+    if deployment.state != request.GET.get("shown", deployment.state) or not jobs:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+def _show(
+    request: HttpRequest,
+    deployment_id: UUID,
+    *,
+    form: Form | None = None,
+    typed: dict[str, str] | None = None,
+    tried: Tried | None = None,
+) -> HttpResponse:
+    user = account_of(request)
+    deployment = queries.fetch(user, deployment_id)
+    roles = rights_on(user, deployment)
+    context = {
+        "deployment": deployment,
+        "owners": owners_of(deployment),
+        "jobs": under_way(deployment),
+        "form": form,
+        "may_roll_back": Role.IT_OPERATIONS in roles
+        and deployment.state in (DeploymentState.LIVE, DeploymentState.CONFIRMING),
+        **_trial(deployment, typed, tried),
+    }
+    status = form.problem.status if form else 200
+    return render(request, "handoff/deployments/detail.html", context, status=status)
+
+
+def _trial(deployment: Deployment, typed: dict[str, str] | None, tried: Tried | None) -> dict[str, Any]:
+    """Return the form to try a record; at first it holds the first golden record."""
+    if deployment.state != DeploymentState.LIVE:
+        return {"deployment": deployment, "rows": [], "tried": tried}
+    fields, example = _input(deployment)
+    values = {key[6:]: value for key, value in typed.items()} if typed is not None else example
+    wrong = {v.get("field", ""): str(v.get("message", "")) for v in (tried.violations if tried else ())}
+    url = _engine(deployment.environment)
+    return {
+        "deployment": deployment,
+        "rows": [FieldRow(one, values.get(one.name, ""), wrong.get(one.name, "")) for one in fields],
+        "tried": tried,
+        "endpoint": f"{url}/v2/models/{deployment.model.slug}/infer" if url else "",
+        "outputs": [(name, _shown(value)) for name, value in (tried.output or {}).items()] if tried else [],
+    }
+
+
+def _input(deployment: Deployment) -> tuple[list[Asked], dict[str, str]]:
+    schema, golden = input_of(deployment.version)
+    try:
+        fields = fields_of(schema)
+    except ExecutorError:
+        return [], {}
+    return fields, {name: _shown(value) for name, value in golden.items()}
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode() if value is not None else ""
+
+
+def _engine(environment: Environment) -> str:
+    return str(settings.ENGINE_URLS.get(environment.engine, ""))

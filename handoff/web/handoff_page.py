@@ -1,0 +1,155 @@
+"""The page of one handoff, the heart of the product, put together once for the whole page and for its fragment."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from audit.actions import ACTIONS
+from handoff.facts import rules_of
+from handoff.models import Handoff, Job, Return, SignOff
+from handoff.queries.gates import GateView
+from handoff.queries.handoffs import HandoffView, view_of
+from handoff.queries.page import acknowledgements_of, deployments_of
+from handoff.rules.policies import PolicyRules, parse
+from handoff.states import GATE_OF, OPEN, JobState, State
+from handoff.web.checklist_rows import item_rows
+from handoff.web.differences import counts_of, groups_of
+from handoff.web.doors import Form, account_of, is_htmx
+from handoff.web.inbox import todo_of
+from handoff.web.promotion_tests import test_rows
+from handoff.web.timeline import told
+from handoff.web.tracker import stations
+from models_registry.roles import Role
+
+UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
+GATE_TITLES = {"review": "Review gate", "release": "Release gate", "confirm": "Confirm gate"}
+GATE_OPENS = {
+    "review": "opens the promotion tests",
+    "release": "opens the deployment",
+    "confirm": "ends the canary and makes the version live",
+}
+NEWEST_EVENTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class GatePanel:
+    """A gate with its words."""
+
+    view: GateView
+    title: str
+    opens: str
+    met: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffRow:
+    """A sign-off as it is shown, with the form of its withdrawal if that is open."""
+
+    signoff: SignOff
+    role: str
+    mine: bool
+    form: Form | None
+
+
+def show(request: HttpRequest, handoff_id: UUID, form: Form | None = None) -> HttpResponse:
+    """Render the page, or its fragment for htmx; with a refused form in place and its status."""
+    template = "handoff/handoffs/_body.html" if is_htmx(request) else "handoff/handoffs/detail.html"
+    status = form.problem.status if form else 200
+    return render(request, template, context_of(request, handoff_id, form), status=status)
+
+
+def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None) -> dict[str, Any]:
+    """Return all that the page shows. Raises Hidden."""
+    user = account_of(request)
+    view = view_of(user, handoff_id)
+    handoff, facts = view.handoff, view.known.facts
+    roles = view.known.roles.get(user.pk, frozenset())
+    rules = _rules(view)
+    acknowledged = acknowledgements_of(handoff)
+    report = handoff.report or (view.offer.report if view.offer else None)
+    chosen = form.typed.getlist("difference") if form and form.name == "acknowledge" else ()  # type: ignore[attr-defined]
+    groups = groups_of(report, acknowledged, chosen)
+    gate_now = GATE_OF.get(State(handoff.state), "")
+    result = next((gate.result for gate in view.gates if gate.name == gate_now), None)
+    events = told(view.events)
+    progress = progress_of(handoff, view.jobs)
+    return progress | {
+        "view": view,
+        "rules": rules,
+        "form": form,
+        "forms": {form.name: form} if form else {},
+        "mine": {str(role): str(Role(role).label) for role in sorted(roles)},
+        "todos": [todo_of(task) for task in view.tasks],
+        "waiting": [r for r in result.missing if r.who] if result else [],
+        "stations": stations(handoff, view.gates, progress["tests"], view.events),
+        "gates": [_panel(gate) for gate in view.gates],
+        "gate_now": gate_now,
+        "groups": groups,
+        "difference_counts": counts_of(groups),
+        "may_acknowledge": handoff.state == State.IN_REVIEW
+        and rules is not None
+        and rules.gate("review").acknowledge in roles,
+        "items": item_rows(rules, gate_now, view.answers, facts.holders, roles, form),
+        "signoffs": [_signoff(one, user.pk, gate_now, form) for one in view.signoffs],
+        "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
+        "may_withdraw": Role.DATA_SCIENTIST in roles
+        and handoff.state in OPEN
+        and handoff.state not in (State.DEPLOYING, State.CONFIRMING),
+        "may_change": Role.DATA_SCIENTIST in roles and handoff.state == State.DRAFT,
+        "may_deploy_again": Role.IT_OPERATIONS in roles and _deployed_in_vain(handoff, view.jobs),
+        "events": events[:NEWEST_EVENTS],
+        "older_events": events[NEWEST_EVENTS:],
+        "actions": ACTIONS,
+    }
+
+
+def progress_of(handoff: Handoff, jobs: list[Job]) -> dict[str, Any]:
+    """Return what the fragment shows that follows tests and deployments while they run."""
+    kinds = rules_of(handoff).tests if handoff.policy else ()
+    rows = test_rows(kinds, jobs)
+    deployments = deployments_of(handoff)
+    working = [job for job in jobs if job.state in UNDER_WAY]
+    return {
+        "handoff": handoff,
+        "tests": rows,
+        "tests_ended": sum(row.ended for row in rows),
+        "tests_started": any(row.job for row in rows),
+        "deployments": deployments,
+        "deploy_jobs": [job for job in working if not job.purpose.startswith("test:")],
+        "refused_jobs": [job for job in jobs if job.error and not job.purpose.startswith("test:")],
+        "working": bool(working) or handoff.state in (State.TESTING, State.DEPLOYING),
+    }
+
+
+def _rules(view: HandoffView) -> PolicyRules | None:
+    """Return the rules that were frozen; for a draft those that would be."""
+    if view.handoff.policy is not None:
+        return rules_of(view.handoff)
+    if view.offer is not None and view.offer.revision is not None:
+        return parse(view.offer.revision.content)
+    return None
+
+
+def _panel(gate: GateView) -> GatePanel:
+    requirements = gate.result.requirements
+    met = sum(r.met for r in requirements)
+    return GatePanel(gate, GATE_TITLES[gate.name], GATE_OPENS[gate.name], met, len(requirements))
+
+
+def _signoff(signoff: SignOff, user: int, gate_now: str, form: Form | None) -> SignOffRow:
+    mine = signoff.signer_id == user and signoff.voided_at is None and signoff.gate == gate_now
+    open_ = form is not None and form.name == "withdraw_signoff" and form.about == str(signoff.pk)
+    return SignOffRow(signoff, str(Role(signoff.role).label), mine, form if open_ else None)
+
+
+def _deployed_in_vain(handoff: Handoff, jobs: list[Job]) -> bool:
+    """Tell whether a deployment ended without effect, so that the button is of use."""
+    if handoff.state not in (State.READY, State.CONFIRMING):
+        return False
+    gate = "release" if handoff.state == State.READY else "confirm"
+    mine = [job for job in jobs if job.gate == gate and not job.purpose.startswith("restore")]
+    return bool(mine) and not any(job.state in UNDER_WAY for job in mine)

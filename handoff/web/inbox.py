@@ -1,0 +1,80 @@
+"""The inbox: what waits for the person who is signed in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from handoff.models import Handoff
+from handoff.queries.gates import Task
+from handoff.queries.inbox import Entry, inbox_of
+from handoff.web.doors import account_of, page
+
+VERBS = {
+    "offer": "Complete and offer",
+    "answer": "Answer",
+    "acknowledge": "Acknowledge",
+    "sign": "Read and sign",
+    "fix": "Read why",
+}
+ICONS = {
+    "offer": "send",
+    "answer": "list-checks",
+    "acknowledge": "git-compare",
+    "sign": "pen-line",
+    "fix": "undo-2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """Something that waits, with the place where it is done."""
+
+    task: Task
+    href: str
+    verb: str
+    icon: str
+    due: datetime | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All that waits for somebody in one handoff."""
+
+    handoff: Handoff
+    todos: list[Todo]
+    due: datetime | None
+    overdue: bool
+
+
+@page("GET")
+def inbox(request: HttpRequest) -> HttpResponse:
+    """Show what waits for me, the overdue first."""
+    bundles = bundled(inbox_of(account_of(request)))
+    count = sum(len(bundle.todos) for bundle in bundles)
+    return render(request, "handoff/inbox/inbox.html", {"bundles": bundles, "count": count})
+
+
+def bundled(entries: list[Entry]) -> list[Bundle]:
+    """Return entries by handoff, in the order in which they are wanted."""
+    found: dict[object, Bundle] = {}
+    for entry in entries:
+        handoff = entry.task.handoff
+        bundle = found.setdefault(handoff.pk, Bundle(handoff, [], entry.due, entry.overdue))
+        bundle.todos.append(todo_of(entry.task, entry.due, overdue=entry.overdue))
+    return list(found.values())
+
+
+def todo_of(task: Task, due: datetime | None = None, *, overdue: bool = False) -> Todo:
+    """Return a task with the place where it is done."""
+    return Todo(task, _href(task), VERBS[task.kind], ICONS[task.kind], due, overdue)
+
+
+def _href(task: Task) -> str:
+    if task.kind == "sign":
+        return reverse("handoff-sign", args=[task.handoff.pk, task.key])
+    places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
+    return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

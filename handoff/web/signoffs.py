@@ -1,0 +1,155 @@
+"""Sign in the browser: read exactly what is signed, decide, confirm who you are."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from audit.actors import Person
+from handoff.errors import Hidden, Refused, StaleView
+from handoff.facts import rules_of
+from handoff.models import Return
+from handoff.queries.gates import GateView
+from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
+from handoff.queries.signing import Sheet, sheet_for
+from handoff.rules.policies import MEANINGS
+from handoff.rules.scopes import WORDS
+from handoff.services import reauthentications, signoffs
+from handoff.web.acting import carry_out
+from handoff.web.checklist_rows import item_rows
+from handoff.web.differences import counts_of, groups_of
+from handoff.web.doors import Choice, Form, account_of, go, page
+from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
+from handoff.web.promotion_tests import test_rows
+from models_registry.roles import Role
+
+MEANING_WORDS = {
+    "authorship": "I wrote this, or answer for who did.",
+    "review": "I have reviewed this.",
+    "approval": "I approve this.",
+    "responsibility": "I accept responsibility for this.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that the signature covers. `changed` is since this person opened the page, or last signed."""
+
+    name: str
+    words: str
+    digest: str
+    changed: bool
+
+
+@page("GET", "POST")
+def sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> HttpResponse:
+    """Show the sheet to sign, or record the decision on it."""
+    if request.method != "POST":
+        return _sheet(request, handoff_id, requirement)
+    try:
+        _sign(request, handoff_id, requirement)
+    except Hidden:
+        raise
+    except Refused as refusal:
+        return _sheet(request, handoff_id, requirement, Form("sign", request.POST, refusal))
+    refused = request.POST.get("decision") == "refuse"
+    told = "You refused. The handoff goes back to data science, with your reasons." if refused else "Signed."
+    messages.success(request, told)
+    return go("handoff", handoff_id, at="returned" if refused else "signoffs")
+
+
+def _sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> None:
+    actor = Person.at(request, "web")
+    sheet_for(actor.user, handoff_id, requirement)  # a stranger learns nothing from trying passwords
+    confirmed = reauthentications.confirm(
+        actor=actor, password=request.POST.get("password", ""), code=request.POST.get("code", "")
+    )
+    signoffs.sign(
+        actor=actor,
+        handoff_id=str(handoff_id),
+        requirement=requirement,
+        decision=request.POST.get("decision", ""),
+        meaning=request.POST.get("meaning", ""),
+        seen=request.POST.get("seen", ""),
+        reauthentication=str(confirmed.pk),
+        comment=request.POST.get("comment", ""),
+        reasons=request.POST.getlist("reasons"),
+        retests=request.POST.getlist("retests"),
+    )
+
+
+def _sheet(request: HttpRequest, handoff_id: UUID, requirement: str, form: Form | None = None) -> HttpResponse:
+    user = account_of(request)
+    sheet = sheet_for(user, handoff_id, requirement)
+    context = _context(sheet, form)
+    context["second_factor"] = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    status = form.problem.status if form else 200
+    return render(request, "handoff/signoffs/sign.html", context, status=status)
+
+
+def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
+    handoff, rules = sheet.handoff, rules_of(sheet.handoff)
+    groups = groups_of(handoff.report, acknowledgements_of(handoff))
+    stale = _stale_parts(sheet, form)
+    own = [s for s in sheet.known.facts.signoffs if s.gate == sheet.gate]
+    return {
+        "sheet": sheet,
+        "handoff": handoff,
+        "form": form,
+        "gate": GateView(sheet.gate, "now", sheet.result),
+        "gate_title": GATE_TITLES[sheet.gate],
+        "gate_opens": GATE_OPENS[sheet.gate],
+        "role": str(Role(sheet.rule.role).label),
+        "parts": [Part(n, w, d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
+        "stale": [WORDS[name] for name in stale],
+        "changed": [WORDS[name] for name in sheet.changed],
+        "homework": [r for r in sheet.result.missing if r.kind != "signoff"],
+        "signed": own,
+        "groups": groups,
+        "difference_counts": counts_of(groups),
+        "items": item_rows(rules, "", answers_of(handoff), sheet.known.facts.holders, frozenset(), None),
+        "tests": test_rows(rules.tests, jobs_of(handoff)) if sheet.gate != "review" else [],
+        "meanings": [Choice(m, MEANING_WORDS[m], _typed(form, "meaning") == m) for m in MEANINGS],
+        "decision": _typed(form, "decision"),
+        "reasons": [Choice(v, str(t).capitalize(), v in _many(form, "reasons")) for v, t in Return.Reason.choices],
+        "retests": [Choice(k, k, k in _many(form, "retests")) for k in rules.tests],
+    }
+
+
+def _stale_parts(sheet: Sheet, form: Form | None) -> list[str]:
+    """Return the parts that changed between the page that was opened and now; the form carried what it showed."""
+    if form is None or not isinstance(form.problem, StaleView):
+        return []
+    shown = dict(pair.partition("=")[::2] for pair in _many(form, "part"))
+    return [name for name, _, digest in sheet.parts if shown.get(name, digest) != digest]
+
+
+def _typed(form: Form | None, name: str) -> str:
+    return str(form.typed.get(name, "")) if form else ""
+
+
+def _many(form: Form | None, name: str) -> list[str]:
+    return form.typed.getlist(name) if form else []  # type: ignore[attr-defined]
+
+
+@page("POST")
+def withdraw(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResponse:
+    """Withdraw my own sign-off, for a reason."""
+    return carry_out(
+        request,
+        handoff_id,
+        "withdraw_signoff",
+        lambda: signoffs.withdraw(
+            actor=Person.at(request, "web"),
+            handoff_id=str(handoff_id),
+            signoff_id=str(signoff_id),
+            reason=request.POST.get("reason", ""),
+        ),
+        "Your sign-off is withdrawn; it never counts again.",
+        at="signoffs",
+        about=str(signoff_id),
+    )

@@ -1,0 +1,110 @@
+"""Events of the trail as sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from audit.actions import ACTIONS
+from audit.models import AuditEvent
+from handoff.states import State
+from models_registry.roles import Role
+
+ICONS = {
+    "handoff.offered": "send",
+    "handoff.returned": "undo-2",
+    "handoff.withdrawn": "x",
+    "handoff.moved": "arrow-right",
+    "answer.given": "list-checks",
+    "difference.acknowledged": "git-compare",
+    "signoff.given": "pen-line",
+    "signoff.refused": "octagon-x",
+    "signoff.voided": "eraser",
+    "signoff.withdrawn": "eraser",
+    "gate.decided": "door-open",
+    "test.finished": "flask-conical",
+    "deployment.ordered": "rocket",
+    "deployment.live": "radio",
+    "deployment.failed": "octagon-x",
+    "deployment.rolled_back": "undo-2",
+    "owner.moved": "user-check",
+}
+QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event, told. `quiet` ones are work behind the scenes."""
+
+    seq: int
+    at: datetime
+    who: str
+    kind: str
+    sentence: str
+    detail: str
+    reason: str
+    icon: str
+    quiet: bool
+    hash: str
+
+
+def told(events: Sequence[AuditEvent]) -> list[Told]:
+    """Return events as sentences, in the order in which they come."""
+    return [_told(event) for event in events]
+
+
+def _told(event: AuditEvent) -> Told:
+    body = orjson.loads(event.body)
+    return Told(
+        seq=event.seq,
+        at=event.at,
+        who=event.actor_label,
+        kind=event.actor_kind,
+        sentence=ACTIONS.get(event.action, event.action),
+        detail=_detail(event.action, body["data"]),
+        reason=body["reason"],
+        icon=ICONS.get(event.action, "dot"),
+        quiet=event.action in QUIET,
+        hash=bytes(event.hash).hex(),
+    )
+
+
+def _detail(action: str, data: Mapping[str, Any]) -> str:
+    """Return the fact that a reader wants beside the sentence."""
+    match action:
+        case "handoff.moved":
+            return f"{State(data['from']).label} → {State(data['to']).label}"
+        case "handoff.drafted":
+            return f"version {data['version']}, {data['source']} → {data['target']}"
+        case "handoff.offered":
+            return f"under {data['policy']}"
+        case "handoff.returned":
+            return ", ".join(str(reason).replace("_", " ") for reason in data["reasons"])
+        case "answer.given":
+            return f"{data['item']}: {str(data['choice']).replace('_', ' ')}"
+        case "difference.acknowledged":
+            return ", ".join(data["differences"])
+        case "signoff.given" | "signoff.refused":
+            return f"as {_role(data['role'])}, at the {data['gate']} gate, meaning {data['meaning']}"
+        case "signoff.voided" | "signoff.withdrawn":
+            return f"of {data['signer']} as {_role(data['role'])}"
+        case "gate.decided":
+            return f"{data['gate']}: {'open' if data['open'] else 'shut'}"
+        case "test.finished":
+            return f"{data['kind']}: {data['verdict']}"
+        case "job.queued" | "job.claimed" | "job.finished" | "job.died":
+            return str(data.get("purpose", ""))
+        case "deployment.ordered" | "deployment.live" | "deployment.failed":
+            return f"version {data['version']}"
+        case "deployment.superseded" | "deployment.rolled_back":
+            return f"version {data['version']}" + (f", by version {data['by']}" if "by" in data else "")
+        case "owner.moved":
+            return f"to {data['organisation']}"
+        case _:
+            return ""
+
+
+def _role(name: str) -> str:
+    return str(Role(name).label) if name in Role.values else name

@@ -1,0 +1,34 @@
+"""Addresses of the handoff's pages."""
+
+from django.urls import path
+
+from handoff.web import checklists, deployments, drafts, handoffs, inbox, policies, signoffs
+
+urlpatterns = [
+    path("", inbox.inbox, name="inbox"),
+    path("handoffs/", handoffs.index, name="handoffs"),
+    path("handoffs/new/", drafts.new, name="handoff-new"),
+    path("handoffs/<uuid:handoff_id>/", handoffs.detail, name="handoff"),
+    path("handoffs/<uuid:handoff_id>/progress/", handoffs.progress, name="handoff-progress"),
+    path("handoffs/<uuid:handoff_id>/change/", handoffs.change, name="handoff-change"),
+    path("handoffs/<uuid:handoff_id>/offer/", handoffs.offer, name="handoff-offer"),
+    path("handoffs/<uuid:handoff_id>/withdraw/", handoffs.withdraw, name="handoff-withdraw"),
+    path("handoffs/<uuid:handoff_id>/deploy-again/", handoffs.deploy_again, name="handoff-deploy-again"),
+    path("handoffs/<uuid:handoff_id>/answers/<slug:item>/", checklists.answer, name="handoff-answer"),
+    path("handoffs/<uuid:handoff_id>/acknowledgements/", checklists.acknowledge, name="handoff-acknowledge"),
+    path("handoffs/<uuid:handoff_id>/evidence/<int:evidence_id>/", checklists.evidence, name="handoff-evidence"),
+    path("handoffs/<uuid:handoff_id>/sign/<slug:requirement>/", signoffs.sign, name="handoff-sign"),
+    path(
+        "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
+        signoffs.withdraw,
+        name="handoff-signoff-withdraw",
+    ),
+    path("deployments/", deployments.index, name="deployments"),
+    path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),
+    path("deployments/<uuid:deployment_id>/progress/", deployments.progress, name="deployment-progress"),
+    path("deployments/<uuid:deployment_id>/try/", deployments.try_record, name="deployment-try"),
+    path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
+    path("policies/", policies.index, name="policies"),
+    path("policies/publish/", policies.publish, name="policy-publish"),
+    path("policies/<slug:slug>/<int:number>/", policies.revision, name="policy-revision"),
+]
