@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from itertools import chain
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ NUMPY_TYPES = {
 V2_TYPES = {np.dtype(code): name for name, code in NUMPY_TYPES.items()}
 LARGEST_BATCH = 1_000_000
 EXACT = 1 << 53
+FEW = 64
 NULL = type(None)
 PLAIN_TYPES: dict[str, set[type]] = {
     "BO": {bool, NULL}, "IN": {int, NULL}, "UI": {int, NULL}, "FP": {int, float, NULL}, "BY": {str, NULL},
@@ -94,9 +94,11 @@ def _tensor(entry: Any, tail: memoryview, taken: int) -> tuple[Tensor, int]:
         raise RecordError("bad_request", "An input lacks name, shape or datatype.", field="inputs") from None
     if type(name) is not str or type(datatype) is not str or (datatype not in NUMPY_TYPES and datatype != "BYTES"):
         raise RecordError("bad_request", f"Input {name!r} has the unknown datatype {datatype!r}.", field=str(name))
-    if type(shape) is not list or not shape or not all(type(n) is int and 0 <= n <= LARGEST_BATCH for n in shape):
-        raise RecordError("shape", f"Input {name!r} has the odd shape {shape!r}.", field=name)
-    count = prod(shape)
+    count = 1
+    for length in shape if type(shape) is list and shape else (None,):
+        if type(length) is not int or not 1 <= length <= LARGEST_BATCH:
+            raise RecordError("shape", f"Input {name!r} has the odd shape {shape!r}.", field=name)
+        count *= length
     if "data" in entry:
         return Tensor(name, datatype, shape, _flat(name, entry["data"], count, shape)), taken
     parameters = entry.get("parameters")
@@ -230,10 +232,10 @@ def encode(head: dict[str, Any], columns: dict[str, np.ndarray], request: Reques
 def _output(name: str, column: np.ndarray, binary: bool) -> tuple[dict[str, Any], bytes | None]:
     """Return one output's JSON object and, when asked for, its binary data."""
     datatype = V2_TYPES.get(column.dtype, "BYTES")
-    told: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(column.shape)}
-    flat = column.reshape(-1)
+    flat = column.ravel()
+    told: dict[str, Any] = {"name": name, "datatype": datatype, "shape": column.shape}
     if not binary:
-        told["data"] = flat.tolist() if datatype in ("BYTES", "FP16") or flat.size < 64 else np.ascontiguousarray(flat)
+        told["data"] = flat.tolist() if flat.size < FEW or datatype in ("BYTES", "FP16") else flat
         return told, None
     raw = b"".join(_length_first(value) for value in flat.tolist()) if datatype == "BYTES" else flat.tobytes()
     told["parameters"] = {"binary_data_size": len(raw)}

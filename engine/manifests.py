@@ -84,7 +84,9 @@ class Manifest:
     @classmethod
     def _read(cls, content: Any) -> "Manifest":
         if not isinstance(content, dict) or content.keys() != KEYS or content["manifest"] != 1:
-            raise ManifestError("manifest_malformed", "A manifest has exactly the keys " + ", ".join(sorted(KEYS)) + ".")
+            raise ManifestError(
+                "manifest_malformed", "A manifest has exactly the keys " + ", ".join(sorted(KEYS)) + "."
+            )
         rows = content["elements"]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ManifestError("manifest_malformed", "The elements are not a list of objects.", field="elements")

@@ -22,12 +22,16 @@ PLAIN = {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN, sre.RANGE, sre.CATEGORY,
 def compile_pattern(pattern: Any, field: str) -> re.Pattern[str]:
     """Return a pattern for whole texts. Raises SchemaError `pattern_invalid` or `pattern_unsafe`."""
     if not isinstance(pattern, str) or len(pattern) > LONGEST_PATTERN:
-        raise SchemaError("pattern_invalid", f"A pattern is a text of at most {LONGEST_PATTERN} characters.", field=field)
+        raise SchemaError(
+            "pattern_invalid", f"A pattern is a text of at most {LONGEST_PATTERN} characters.", field=field
+        )
     try:
         tree = sre.parse(pattern)
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise SchemaError("pattern_invalid", f"{pattern!r} is not a regular expression: {error}.", field=field) from error
+        raise SchemaError(
+            "pattern_invalid", f"{pattern!r} is not a regular expression: {error}.", field=field
+        ) from error
     try:
         if _open_repeats(tree, inside=False) > MOST_OPEN:
             raise ValueError(f"it has more than {MOST_OPEN} repetitions of open length")

@@ -28,7 +28,9 @@ def read_json_lines(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator
         try:
             value = strict_json.loads(line)
         except ValueError as error:
-            raise RecordError("records_malformed", f"Line {number} is not JSON: {error}.", field=f"line {number}") from error
+            raise RecordError(
+                "records_malformed", f"Line {number} is not JSON: {error}.", field=f"line {number}"
+            ) from error
         if not isinstance(value, dict):
             raise RecordError("records_malformed", f"Line {number} is not an object.", field=f"line {number}")
         yield value
@@ -69,7 +71,9 @@ def _pairs(stream: IO[bytes], keys: dict[str, type], limit: int) -> Iterator[dic
     for number, record in enumerate(read_json_lines(stream, limit=limit), start=1):
         if record.keys() != keys.keys() or not all(isinstance(record[key], kind) for key, kind in keys.items()):
             raise RecordError(
-                "records_malformed", f"Record {number} must have exactly " + " and ".join(keys) + ".", field=f"record {number}"
+                "records_malformed",
+                f"Record {number} must have exactly " + " and ".join(keys) + ".",
+                field=f"record {number}",
             )
         yield record
 

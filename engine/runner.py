@@ -74,7 +74,9 @@ class Process:
         except BrokenPipeError as error:
             raise self._ended() from error
         except ValueError as error:
-            raise RunnerError("answer_malformed", f"The model's process gave an answer that is none: {error}.") from error
+            raise RunnerError(
+                "answer_malformed", f"The model's process gave an answer that is none: {error}."
+            ) from error
         if "error" in answer:
             told = answer["error"]
             raise FormatError(str(told["code"]), str(told["message"]), field=str(told.get("field", "")))
@@ -170,7 +172,9 @@ class Runner:
         self.process = Process(self.limits)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.process.close()
 
     def load(self) -> float:
@@ -222,5 +226,3 @@ class Runner:
         if not isinstance(outputs, list) or len(outputs) != len(records):
             raise RunnerError("answer_malformed", "The model did not give one output for each record.")
         return outputs
-
-

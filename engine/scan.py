@@ -27,7 +27,9 @@ SMALL = 1024**2
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 MOST_DEPTH = 20
 NPY = b"\x93NUMPY"
-CODE = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1", "EXT2", "EXT4"})
+CODE = frozenset(
+    {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1", "EXT2", "EXT4"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ def scan(path: Path, format: str) -> ScanReport:
         except EngineError as error:
             found = [Finding(error.code, error.message)]
         except Exception as error:  # default deny: whatever keeps us from looking is a failure
-            found = [Finding("scan_failed", f"{name} could not scan the file: {type(error).__name__}: {str(error)[:200]}")]
+            found = [
+                Finding("scan_failed", f"{name} could not scan the file: {type(error).__name__}: {str(error)[:200]}")
+            ]
         findings += found
         log += [f"{name}: {f.code} {f.where} {f.message}" for f in found] or [f"{name}: nothing found"]
     return ScanReport(not findings, tuple(findings), tuple(ran), "\n".join(log))
@@ -132,7 +136,13 @@ def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     total = 0
     for member in members:
         name = member.filename
-        if name != posixpath.normpath(name) or name.startswith(("/", "..")) or "\\" in name or ":" in name or "\0" in name:
+        if (
+            name != posixpath.normpath(name)
+            or name.startswith(("/", ".."))
+            or "\\" in name
+            or ":" in name
+            or "\0" in name
+        ):
             raise Unsafe("archive_path", "A member's name leaves the archive.", repr(name)[:100])
         if not name.isprintable() or len(name) > 255:
             raise Unsafe("archive_path", "A member's name is odd.", repr(name)[:100])
@@ -145,7 +155,9 @@ def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             raise Unsafe("scan_failed", "A member is encrypted.", name)
         seen.add(name.casefold())
         total += member.file_size
-        if total > MOST_UNPACKED or (member.file_size > SMALL and member.file_size > MOST_RATIO * max(member.compress_size, 1)):
+        if total > MOST_UNPACKED or (
+            member.file_size > SMALL and member.file_size > MOST_RATIO * max(member.compress_size, 1)
+        ):
             raise Unsafe("archive_bomb", "The archive unpacks to far more than it is.", name)
     return members
 
@@ -159,7 +171,9 @@ def _skops(path: Path, log: list[str]) -> Iterator[Finding]:
             elif member.filename.endswith(".npy"):
                 yield from _array(archive, member)
             else:
-                yield Finding("member_not_allowed", "Only schema.json and .npy arrays belong into a skops file.", member.filename)
+                yield Finding(
+                    "member_not_allowed", "Only schema.json and .npy arrays belong into a skops file.", member.filename
+                )
         log.append(f"skops: {len(members)} members")
 
 

@@ -22,7 +22,20 @@ LONGEST_TEXT = 10_000
 INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 FLOATS = {"float": 3.4028234663852886e38, "double": math.inf}
 SCALARS = frozenset({"boolean", "string", "enum", *INTEGERS, *FLOATS})
-FIELD_KEYS = {"name", "type", "doc", "minimum", "maximum", "allowed", "pattern", "unit", "size", "default", "order", "aliases"}
+FIELD_KEYS = {
+    "name",
+    "type",
+    "doc",
+    "minimum",
+    "maximum",
+    "allowed",
+    "pattern",
+    "unit",
+    "size",
+    "default",
+    "order",
+    "aliases",
+}
 RECORD_KEYS = {"type", "name", "namespace", "doc", "fields", "aliases"}
 MOST_FIELDS = 5000
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -209,7 +222,9 @@ def _scalar(kind: Any, name: str) -> tuple[str, tuple[str, ...]]:
         kind = kind.get("type")
     if kind not in SCALARS or kind == "enum":
         raise SchemaError(
-            "schema_unsupported", f"{kind!r} is not supported; use " + ", ".join(sorted(SCALARS)) + " or array.", field=name
+            "schema_unsupported",
+            f"{kind!r} is not supported; use " + ", ".join(sorted(SCALARS)) + " or array.",
+            field=name,
         )
     return str(kind), ()
 
@@ -383,5 +398,7 @@ def _guess(key: str, seen: Sequence[Any], *, nullable: bool) -> tuple[Field, str
         sizes = {len(value) for value in seen}
         inner, _ = _guess(key, [item for value in seen for item in value] or [0.0], nullable=False)
         size = sizes.pop() if len(sizes) == 1 else None
-        return Field(key, "array", items=inner.kind, size=size or None, allowed=inner.allowed), f"{key}: list of {inner.kind}"
+        return Field(
+            key, "array", items=inner.kind, size=size or None, allowed=inner.allowed
+        ), f"{key}: list of {inner.kind}"
     raise SchemaError("sample_unusable", f"{key} holds values of different types.", field=key)

@@ -93,11 +93,9 @@ class Scorer:
     def _count(self, tensors: list[Tensor]) -> int:
         """Return the number of records, the same in every tensor. Raises `shape` otherwise."""
         count = tensors[0].shape[0]
-        for tensor in tensors:
+        for tensor in tensors[1:]:
             if tensor.shape[0] != count:
                 raise RecordError("shape", "The inputs have different numbers of records.", field=tensor.name)
-        if count == 0:
-            raise RecordError("shape", "The request holds no records.", field=tensors[0].name)
         return count
 
     def _is_packed(self, tensors: list[Tensor]) -> bool:

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -91,8 +92,7 @@ class Application:
         """Score one request and count it."""
         if scope.method != "POST":
             raise Refusal("method_not_allowed", "Inference wants POST.")
-        parts = path.split("/")
-        model, version = _target(parts[:-1])
+        model, version = _infer_target(path)
         count = self._strangers
         try:
             body = await self._body(scope, proto, self.largest_body)
@@ -304,6 +304,12 @@ async def _chunks(proto: HTTPProtocol, largest: int) -> bytes:
 
 def _too_large(largest: int) -> Refusal:
     return Refusal("body_too_large", f"A request's body may have {largest} bytes at most.")
+
+
+@lru_cache(maxsize=1000)
+def _infer_target(path: str) -> tuple[str, str]:
+    """Return model and version of a path that ends in /infer."""
+    return _target(path.split("/")[:-1])
 
 
 def _target(parts: list[str]) -> tuple[str, str]:

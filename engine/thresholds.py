@@ -107,7 +107,9 @@ def _metric(index: int, row: Any) -> MetricThreshold:
     if not isinstance(row, Mapping) or set(row) - {"name", "output", "minimum", "maximum"}:
         raise ThresholdError("thresholds_invalid", "A metric has name, output, minimum, maximum.", field=place)
     if row.get("name") not in METRICS:
-        raise ThresholdError("thresholds_invalid", "Known metrics are " + ", ".join(METRICS) + ".", field=f"{place}.name")
+        raise ThresholdError(
+            "thresholds_invalid", "Known metrics are " + ", ".join(METRICS) + ".", field=f"{place}.name"
+        )
     if not isinstance(row.get("output"), str) or not row["output"]:
         raise ThresholdError("thresholds_invalid", "Name the output field it is computed on.", field=f"{place}.output")
     if row.get("minimum") is None and row.get("maximum") is None:

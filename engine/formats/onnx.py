@@ -106,7 +106,9 @@ def _input_fields(inputs: list[Any]) -> tuple[list[Field], list[str]]:
 
 def _input_field(one: Any) -> Field:
     if one.type not in AVRO or len(one.shape) > 2:
-        raise FormatError("schema_mismatch", f"Input {one.name} is a {one.type} of {len(one.shape)} axes.", field=one.name)
+        raise FormatError(
+            "schema_mismatch", f"Input {one.name} is a {one.type} of {len(one.shape)} axes.", field=one.name
+        )
     width = one.shape[1] if len(one.shape) == 2 else 1
     if width == 1:
         return Field(one.name, AVRO[one.type])
@@ -135,7 +137,9 @@ def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
     width = only.shape[1]
     odd = next((one.name for one in schema.fields if one.type == "array" or one.nullable), "")
     if odd or only.type not in DTYPES:
-        raise FormatError("schema_mismatch", f"The graph takes {only.type} values; {odd or only.name} is not one.", field=odd)
+        raise FormatError(
+            "schema_mismatch", f"The graph takes {only.type} values; {odd or only.name} is not one.", field=odd
+        )
     if isinstance(width, int) and width != len(schema.fields):
         raise FormatError(
             "schema_mismatch", f"The graph takes {width} values a record, the schema has {len(schema.fields)} fields."
@@ -143,7 +147,9 @@ def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
     wanted = _family(AVRO[only.type])
     for one in schema.fields:
         if _family(one.type) != wanted:
-            raise FormatError("schema_mismatch", f"{one.name} is {one.type}; the graph takes {only.type}.", field=one.name)
+            raise FormatError(
+                "schema_mismatch", f"{one.name} is {one.type}; the graph takes {only.type}.", field=one.name
+            )
     return True
 
 
@@ -157,14 +163,17 @@ def _check_named(inputs: list[Any], schema: Schema) -> None:
     for one in inputs:
         field = fields[one.name]
         if one.type not in AVRO or _family(AVRO[one.type]) != _family(field.kind) or field.nullable:
-            raise FormatError("schema_mismatch", f"{one.name} is {field.kind}; the graph takes {one.type}.", field=one.name)
+            raise FormatError(
+                "schema_mismatch", f"{one.name} is {field.kind}; the graph takes {one.type}.", field=one.name
+            )
 
 
 def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field]]:
     """Pair graph outputs with fields: by name where all names agree, else in order. Raises FormatError."""
     if len(outputs) != len(schema.fields):
         raise FormatError(
-            "schema_mismatch", f"The graph gives {len(outputs)} outputs, the output schema has {len(schema.fields)} fields."
+            "schema_mismatch",
+            f"The graph gives {len(outputs)} outputs, the output schema has {len(schema.fields)} fields.",
         )
     by_name = {one.name: one for one in schema.fields}
     pairs = []
@@ -172,7 +181,9 @@ def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field]]
         seen = _output_field(one)
         field = by_name[one.name] if by_name.keys() == {o.name for o in outputs} else schema.fields[at]
         if _family(seen.kind) != _family(field.kind) or (seen.type == "array") != (field.type == "array"):
-            raise FormatError("schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name)
+            raise FormatError(
+                "schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name
+            )
         pairs.append((one.name, field))
     return pairs
 

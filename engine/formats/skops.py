@@ -23,7 +23,8 @@ class SkopsModel:
         width = getattr(estimator, "n_features_in_", None)
         if width is not None and width != len(inputs.fields):
             raise FormatError(
-                "schema_mismatch", f"The model takes {width} values a record, the schema has {len(inputs.fields)} fields."
+                "schema_mismatch",
+                f"The model takes {width} values a record, the schema has {len(inputs.fields)} fields.",
             )
         odd = next((one.name for one in inputs.fields if one.type == "array"), "")
         if odd:
@@ -80,7 +81,9 @@ def _bind(estimator: Any, schema: Schema) -> list[tuple[str, Any, str]]:
         if field.type == "array":
             call = getattr(estimator, "predict_proba", None)
             if call is None:
-                raise FormatError("schema_mismatch", f"The model gives no probabilities for {field.name}.", field=field.name)
+                raise FormatError(
+                    "schema_mismatch", f"The model gives no probabilities for {field.name}.", field=field.name
+                )
             steps.append((field.name, call, "f8"))
         else:
             kind = {"long": "i8", "int": "i8", "boolean": "?", "double": "f8", "float": "f8"}.get(field.type, "")
