@@ -1,4 +1,4 @@
-"""Content-addressed storage: bytes under the SHA-256 of what they are. Streamed, never whole in memory, never overwritten."""
+"""Content-addressed storage: bytes under the SHA-256 of what they are, streamed, and never overwritten."""
 
 import errno
 import os

@@ -9,6 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from audit.actors import Person
 from audit.acts import act
+from audit.errors import StaleView
 from audit.models import Account
 from audit.trail import record
 from models_registry.access import find_environment, roles_on
@@ -67,9 +68,11 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
     environment = Environment.objects.select_for_update().get(pk=found.pk)
     if not actor.user.is_staff and Role.ADMINISTRATOR not in roles_on(actor.user, environment=environment):
         raise Forbidden("Only an administrator of this environment may change it.", code="role_not_held")
+    if revision is not None and revision != environment.revision:
+        raise StaleView("The environment changed after you read it.", todo="Read it again, then repeat your change.")
     odd = sorted(set(changes) - {*FREE, "owner"})
     if odd:
-        raise Invalid("This cannot change.", fields={field: "is fixed" for field in odd})
+        raise Invalid("This cannot change.", fields=dict.fromkeys(odd, "is fixed"))
     _check(changes)
     before = {field: getattr(environment, field) for field in changes if field != "owner"}
     if "owner" in changes:

@@ -7,6 +7,7 @@ from guardian.shortcuts import assign_perm
 
 from audit.actors import Person, ServiceAccount
 from audit.acts import act
+from audit.errors import StaleView
 from audit.trail import record
 from models_registry.access import PREFIX, lock_model
 from models_registry.errors import Invalid, SlugTaken, WrongState
@@ -58,12 +59,16 @@ def register(
 
 
 @act
-def change(*, actor: Person | ServiceAccount, slug: str, **changes: Any) -> RegisteredModel:
+def change(
+    *, actor: Person | ServiceAccount, slug: str, revision: int | None = None, **changes: Any
+) -> RegisteredModel:
     """Change a model's name, purpose or team; its risk tier only upwards, or while nothing was nominated."""
     model = lock_model(actor, slug, Role.DATA_SCIENTIST)
+    if revision is not None and revision != model.revision:
+        raise StaleView("The model changed after you read it.", todo="Read it again, then repeat your change.")
     odd = sorted(set(changes) - {*FREE, "risk_tier"})
     if odd:
-        raise Invalid("This cannot change.", fields={field: "is fixed" for field in odd})
+        raise Invalid("This cannot change.", fields=dict.fromkeys(odd, "is fixed"))
     if "risk_tier" in changes:
         _check_tier(model, changes["risk_tier"])
     before = {field: getattr(model, field) for field in changes}

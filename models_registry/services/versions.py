@@ -44,11 +44,7 @@ class Checked:
 @act
 def draft(*, actor: Builder, model: str, notes: str = "") -> ModelVersion:
     """Start a version: an empty draft with the next number."""
-    registered = lock_model(actor, model, Role.DATA_SCIENTIST)
-    last = ModelVersion.objects.filter(model=registered).aggregate(last=Max("number"))["last"] or 0
-    version = ModelVersion.objects.create(model=registered, number=last + 1, notes=notes, created_by=actor.user)
-    _record("version.drafted", actor, version, {"number": version.number, "notes": notes})
-    return version
+    return _start(actor, model, notes)
 
 
 def set_element(
@@ -63,6 +59,27 @@ def set_element(
     _draft_of(actor, model, number)
     checked = _check(name, chunks, filename, format)
     return _set(actor=actor, model=model, number=number, checked=checked)
+
+
+@act
+def draft_with(
+    *,
+    actor: Builder,
+    model: str,
+    notes: str = "",
+    format: str = "",
+    files: Mapping[str, tuple[Iterable[bytes], str]],
+) -> ModelVersion:
+    """Start a version with all the elements that come with it, given as (chunks, file name) by element name.
+
+    One transaction: an element that is refused leaves no draft behind. Raises what `draft` and `set_element` raise.
+    """
+    for name in files:
+        _check_name(name)
+    version = _start(actor, model, notes)
+    for name, (chunks, filename) in files.items():
+        _put(actor, version, _check(name, chunks, filename, format if name == "model" else ""))
+    return version
 
 
 @act
@@ -119,7 +136,7 @@ def nominate(*, actor: Builder, model: str, number: int) -> ModelVersion:
         raise MissingElement(
             "The version is not complete: " + ", ".join(missing) + " missing.",
             todo="A data scientist of the model supplies what is listed.",
-            fields={name: "is missing; a data scientist of the model supplies it" for name in missing},
+            fields=dict.fromkeys(missing, "is missing; a data scientist of the model supplies it"),
         )
     for element in elements.values():
         if not store.verify(element.blob_id):
@@ -156,6 +173,14 @@ def manifest_of(version: ModelVersion, elements: Mapping[str, Element]) -> Manif
     rows = [ManifestElement(e.name, e.blob_id, e.blob.size, e.filename) for e in elements.values()]
     ordered = tuple(sorted(rows, key=lambda e: e.name))
     return Manifest(version.model.slug, version.number, version.format, ordered)
+
+
+def _start(actor: Builder, model: str, notes: str) -> ModelVersion:
+    registered = lock_model(actor, model, Role.DATA_SCIENTIST)
+    last = ModelVersion.objects.filter(model=registered).aggregate(last=Max("number"))["last"] or 0
+    version = ModelVersion.objects.create(model=registered, number=last + 1, notes=notes, created_by=actor.user)
+    _record("version.drafted", actor, version, {"number": version.number, "notes": notes})
+    return version
 
 
 def _check_name(name: str) -> None:

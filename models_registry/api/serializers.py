@@ -1,0 +1,163 @@
+"""What the registry's API takes and gives. Input and output are apart; inputs are plain."""
+
+from typing import Any
+
+import orjson
+from rest_framework import serializers
+
+from models_registry.models import Element, Environment, ModelVersion, Organisation, RegisteredModel
+from models_registry.roles import Role
+
+
+class OrganisationIn(serializers.Serializer[Any]):
+    slug = serializers.SlugField(max_length=50)
+    name = serializers.CharField(max_length=120)
+
+
+class OrganisationOut(serializers.ModelSerializer[Organisation]):
+    class Meta:
+        model = Organisation
+        fields = ("slug", "name")
+
+
+class EnvironmentIn(serializers.Serializer[Any]):
+    slug = serializers.SlugField(max_length=50)
+    name = serializers.CharField(max_length=120)
+    kind = serializers.ChoiceField(choices=Environment.Kind.choices)
+    organisation = serializers.SlugField()
+    owner = serializers.CharField(max_length=150)
+    purpose = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    python = serializers.CharField(max_length=20)
+    packages = serializers.DictField(child=serializers.CharField(max_length=50), required=False)
+    hardware = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    import_policy = serializers.DictField(required=False)
+    engine = serializers.SlugField(required=False, allow_blank=True)
+
+
+class EnvironmentChangeIn(serializers.Serializer[Any]):
+    name = serializers.CharField(required=False, max_length=120)
+    owner = serializers.CharField(required=False, max_length=150)
+    purpose = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    python = serializers.CharField(required=False, max_length=20)
+    packages = serializers.DictField(child=serializers.CharField(max_length=50), required=False)
+    hardware = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    import_policy = serializers.DictField(required=False)
+    engine = serializers.SlugField(required=False, allow_blank=True)
+
+
+class EnvironmentOut(serializers.ModelSerializer[Environment]):
+    organisation = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    owner = serializers.CharField(source="owner.username")
+
+    class Meta:
+        model = Environment
+        fields = (
+            "slug",
+            "name",
+            "kind",
+            "organisation",
+            "owner",
+            "purpose",
+            "python",
+            "packages",
+            "hardware",
+            "import_policy",
+            "engine",
+            "revision",
+            "created_at",
+        )
+
+
+class ModelIn(serializers.Serializer[Any]):
+    slug = serializers.SlugField(max_length=50)
+    name = serializers.CharField(max_length=120)
+    purpose = serializers.CharField(max_length=5000)
+    owner_team = serializers.CharField(max_length=120)
+    risk_tier = serializers.ChoiceField(choices=RegisteredModel.RiskTier.choices, required=False)
+
+
+class ModelChangeIn(serializers.Serializer[Any]):
+    name = serializers.CharField(required=False, max_length=120)
+    purpose = serializers.CharField(required=False, max_length=5000)
+    owner_team = serializers.CharField(required=False, max_length=120)
+    risk_tier = serializers.ChoiceField(choices=RegisteredModel.RiskTier.choices, required=False)
+
+
+class ModelOut(serializers.ModelSerializer[RegisteredModel]):
+    created_by = serializers.CharField(source="created_by.username")
+
+    class Meta:
+        model = RegisteredModel
+        fields = ("slug", "name", "purpose", "owner_team", "risk_tier", "created_by", "created_at", "revision")
+
+
+class HoldingIn(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=Role.choices)
+    holder = serializers.CharField(max_length=160, help_text="A username, or group:<name>.")
+
+
+class HoldingOut(serializers.Serializer[Any]):
+    role = serializers.CharField()
+    title = serializers.CharField()
+    holder = serializers.CharField()
+    name = serializers.CharField()
+
+
+class ElementOut(serializers.ModelSerializer[Element]):
+    sha256 = serializers.CharField(source="blob_id")
+    size = serializers.IntegerField(source="blob.size")
+    set_by = serializers.CharField(source="set_by.username")
+    content = serializers.SerializerMethodField(help_text="The content of a small element; null for files.")
+
+    class Meta:
+        model = Element
+        fields = ("name", "sha256", "size", "filename", "set_by", "set_at", "content")
+
+    def get_content(self, element: Element) -> Any:
+        """Return a small element as JSON."""
+        return None if element.text is None else orjson.loads(element.text)
+
+
+class VersionIn(serializers.Serializer[Any]):
+    """Notes, and, in one multipart request, any elements as files under their names."""
+
+    notes = serializers.CharField(required=False, allow_blank=True, max_length=10000, default="")
+    format = serializers.ChoiceField(choices=ModelVersion.Format.choices, required=False, default="")
+    model = serializers.FileField(required=False)
+    input_schema = serializers.FileField(required=False)
+    output_schema = serializers.FileField(required=False)
+    runtime = serializers.FileField(required=False)
+    golden = serializers.FileField(required=False)
+    validation = serializers.FileField(required=False)
+    thresholds = serializers.FileField(required=False)
+
+
+class VersionOut(serializers.ModelSerializer[ModelVersion]):
+    model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    created_by = serializers.CharField(source="created_by.username")
+    nominated_by = serializers.CharField(source="nominated_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = (
+            "model",
+            "number",
+            "state",
+            "format",
+            "notes",
+            "digest",
+            "created_by",
+            "created_at",
+            "nominated_by",
+            "nominated_at",
+            "revision",
+        )
+
+
+class VersionDetailOut(VersionOut):
+    """A version with its elements."""
+
+    elements = ElementOut(many=True)
+
+    class Meta(VersionOut.Meta):
+        fields = (*VersionOut.Meta.fields, "elements")

@@ -1,0 +1,25 @@
+"""Addresses of the registry's API, below /api/v1/."""
+
+from django.urls import path
+
+from models_registry.api import environments, registered_models, roles, versions
+
+MODEL = "models/<slug:model>/"
+VERSION = MODEL + "versions/<int:number>/"
+
+urlpatterns = [
+    path("organisations/", environments.Organisations.as_view(), name="organisations"),
+    path("environments/", environments.Environments.as_view(), name="environments"),
+    path("environments/<slug:environment>/", environments.OneEnvironment.as_view(), name="environment"),
+    path("environments/<slug:environment>/roles/", roles.EnvironmentRoles.as_view(), name="environment-roles"),
+    path("models/", registered_models.Models.as_view(), name="models"),
+    path(MODEL, registered_models.OneModel.as_view(), name="model"),
+    path(MODEL + "roles/", roles.ModelRoles.as_view(), name="model-roles"),
+    path(MODEL + "versions/", versions.Versions.as_view(), name="versions"),
+    path(VERSION, versions.OneVersion.as_view(), name="version"),
+    path(VERSION + "elements/<slug:element>/", versions.OneElement.as_view(), name="element"),
+    path(VERSION + "infer-schemas/", versions.InferSchemas.as_view(), name="version-infer-schemas"),
+    path(VERSION + "nominate/", versions.Nominate.as_view(), name="version-nominate"),
+    path(VERSION + "discard/", versions.Discard.as_view(), name="version-discard"),
+    path(VERSION + "manifest/", versions.ManifestText.as_view(), name="version-manifest"),
+]
