@@ -68,7 +68,7 @@ def etag(revision: int) -> str:
 def require_match(request: Request, revision: int) -> None:
     """Let a change pass that was made against the revision which is current.
 
-    Raises VersionRequired (428) without If-Match and for `*`, which names no version; Precondition (412) for an old one.
+    Raises VersionRequired (428) without If-Match and for `*`, which names none; Precondition (412) for an old one.
     """
     given = {tag.strip() for tag in request.headers.get("If-Match", "").split(",")} - {""}
     if not given or given == {"*"}:

@@ -58,7 +58,7 @@ def _check(value: Any, depth: int = 0) -> None:
 
 
 class StrictJSONParser(parsers.JSONParser):
-    """Read JSON that every reader understands alike: no duplicate keys, NaN, infinity, null characters, deep nesting."""
+    """Read JSON that every reader understands alike: no duplicate keys, NaN, infinity, or null characters."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

@@ -165,6 +165,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mdlc_site.errors.csrf_failure"
 
+AUDIT_CHAINS_OF = "mdlc_site.chains.chains_of"
+
 # The wire
 SECURE_SSL_REDIRECT = HTTPS and flag("MDLC_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
@@ -253,6 +255,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "anchor the audit trail": {"task": "audit.anchor", "schedule": schedule(300), "options": {"queue": "tests"}},
+    "forget request keys": {
+        "task": "audit.forget_keys",
+        "schedule": schedule(3600),
+        "options": {"queue": "tests"},
+    },
     "expire handoffs": {"task": "handoff.expire", "schedule": schedule(60), "options": {"queue": "tests"}},
 }
 JOB_LEASE_SECONDS = number("MDLC_JOB_LEASE", 30, least=2)

@@ -1,0 +1,178 @@
+"""Anchors: where each chain stood, written down outside the database.
+
+A chain alone cannot tell that its tail was cut off, or that somebody wrote it anew. A file that the database's owner
+cannot write can: each line holds the chains that changed since the line before it, with number and hash of their last
+event, and the hash of the line before. Keep the file where lines can only be appended, and copy it away.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import rfc8785
+from django.db import connection
+
+from audit.verification import Broken
+
+START = "0" * 64
+# An event's number is drawn before its transaction commits: look back over those that may have come in late.
+LATE = 10_000
+HEADS = """
+    SELECT DISTINCT ON (chain) chain, seq, encode(hash, 'hex') FROM audit_auditevent
+    WHERE id > %s ORDER BY chain, seq DESC
+"""
+COMPARED = """
+    SELECT told.chain, told.seq, event.hash IS NULL
+    FROM unnest(%s::text[], %s::bigint[], %s::text[]) AS told (chain, seq, hash)
+    LEFT JOIN audit_auditevent AS event ON event.chain = told.chain AND event.seq = told.seq
+    WHERE event.hash IS NULL OR encode(event.hash, 'hex') <> told.hash
+"""
+
+Heads = dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One line of the file."""
+
+    at: str
+    up_to: int
+    chains: Mapping[str, tuple[int, str]]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison with the file found."""
+
+    lines: int = 0
+    heads: int = 0
+    latest: str = ""
+    broken: list[Broken] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class FileBroken(Exception):
+    """The file itself was changed."""
+
+
+def write(path: Path, *, full: bool = False) -> Anchor:
+    """Append where every chain stands that changed since the last line, or with `full` every chain.
+
+    Raises FileBroken when the file was changed: nothing is appended to it then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b", opener=_only_owner) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known: Heads = {}
+        previous, up_to, torn = START, 0, False
+        for line in _lines(file, []):
+            known |= line.anchor.chains
+            previous, up_to, torn = line.hash, max(up_to, line.anchor.up_to), line.torn
+        changed, newest = _changed(known, 0 if full else max(0, up_to - LATE), full=full)
+        anchor = Anchor(datetime.now(UTC).isoformat(timespec="milliseconds"), max(newest, up_to), changed)
+        file.write((b"\n" if torn else b"") + _text_of(anchor, previous) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return anchor
+
+
+def compare(path: Path, chain: str | None = None) -> Comparison:
+    """Compare the trail with every line of the file: each event named there must be there, with that hash."""
+    found = Comparison()
+    earliest: dict[str, Broken] = {}
+    try:
+        with path.open("rb") as file:
+            heads = _heads(file, found, chain)
+            while batch := list(islice(heads, 5000)):
+                for broken in _differing(batch):
+                    known = earliest.get(broken.chain)
+                    if known is None or broken.seq < known.seq:
+                        earliest[broken.chain] = broken
+    except FileBroken as error:
+        found.broken.append(Broken("the anchors' file", found.lines + 1, "anchor_file", str(error)))
+    found.broken += [earliest[name] for name in sorted(earliest)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    anchor: Anchor
+    hash: str
+    torn: bool
+
+
+def _heads(file: Any, found: Comparison, chain: str | None) -> Iterator[tuple[str, int, str]]:
+    for line in _lines(file, found.notes):
+        found.lines += 1
+        found.latest = line.anchor.at or found.latest
+        for name, (seq, digest) in line.anchor.chains.items():
+            if chain is None or name == chain:
+                found.heads += 1
+                yield name, seq, digest
+
+
+def _lines(file: Any, notes: list[str]) -> Iterator[_Line]:
+    """Give the lines in order. Raises FileBroken for one that does not join on the line before it.
+
+    Half a line, left by a crash, is noted and passed over: the next one joins on the whole line before it.
+    """
+    previous = START
+    for place, raw in enumerate(file, 1):
+        try:
+            told = orjson.loads(raw)
+        except ValueError:
+            notes.append(f"line {place} was cut short while it was written")
+            if not raw.endswith(b"\n"):
+                yield _Line(Anchor("", 0, {}), previous, torn=True)
+            continue
+        if not isinstance(told, dict) or told.get("previous") != previous:
+            raise FileBroken(f"line {place} does not join on the line before it")
+        previous = sha256(raw.rstrip(b"\n")).hexdigest()
+        yield _Line(_anchor_in(told, place), previous, torn=not raw.endswith(b"\n"))
+
+
+def _anchor_in(told: Mapping[str, Any], place: int) -> Anchor:
+    try:
+        chains = {str(name): (int(seq), str(digest)) for name, (seq, digest) in told["chains"].items()}
+        return Anchor(str(told["at"]), int(told["up_to"]), chains)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileBroken(f"line {place} is not an anchor") from error
+
+
+def _text_of(anchor: Anchor, previous: str) -> bytes:
+    chains = {name: list(head) for name, head in anchor.chains.items()}
+    return rfc8785.dumps({"at": anchor.at, "chains": chains, "previous": previous, "up_to": anchor.up_to})
+
+
+def _changed(known: Heads, after: int, *, full: bool) -> tuple[Heads, int]:
+    """Return the heads of chains that have moved on since they were last written down, and the newest event's id."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM audit_auditevent")
+        newest = int(cursor.fetchone()[0])
+        cursor.execute(HEADS, [after])
+        heads = {chain: (seq, digest) for chain, seq, digest in cursor}
+    moved = {name: head for name, head in heads.items() if full or name not in known or head[0] > known[name][0]}
+    return moved, newest
+
+
+def _differing(told: list[tuple[str, int, str]]) -> Iterator[Broken]:
+    """Give the anchored events that are gone or are others now."""
+    with connection.cursor() as cursor:
+        cursor.execute(COMPARED, [list(column) for column in zip(*told, strict=True)])
+        for chain, seq, gone in cursor:
+            if gone:
+                yield Broken(chain, seq, "cut", "this event was anchored, and is not there any more")
+            else:
+                yield Broken(chain, seq, "rewritten", "this event was anchored with another hash")
+
+
+def _only_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

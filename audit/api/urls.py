@@ -1,0 +1,7 @@
+"""Addresses of the trail's API, below /api/v1/."""
+
+from django.urls import path
+
+from audit.api.events import Events
+
+urlpatterns = [path("events/", Events.as_view(), name="events")]

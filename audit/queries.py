@@ -1,0 +1,76 @@
+"""Read the trail: the story of one thing, and the whole site's for those who audit it."""
+
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from django.db.models import Q, QuerySet
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.timezone import get_current_timezone, is_naive, make_aware
+
+from audit.actions import ACTIONS
+from audit.errors import Invalid
+from audit.models import Account, AuditEvent
+from audit.visibility import events_visible_to
+
+
+class Filters(TypedDict, total=False):
+    """What the list can be narrowed by; all texts, as they come from an address."""
+
+    chain: str
+    action: str
+    actor: str
+    since: str
+    until: str
+
+
+def timeline(chain: str) -> QuerySet[AuditEvent]:
+    """Return one chain's events, newest first. Whoever calls has made sure that the asker may see the thing."""
+    return AuditEvent.objects.filter(chain=chain).order_by("-seq")
+
+
+def listed(user: Account, **filters: Unpack[Filters]) -> QuerySet[AuditEvent]:
+    """Return the events an account may read, narrowed. Raises Invalid for a filter that means nothing.
+
+    `chain` is a whole name or a kind with a colon ('handoff:'); `action` a whole name or a group with a dot
+    ('signoff.'); `actor` a user name or a worker's name; `since` (from then on) and `until` (before then) ISO 8601.
+    """
+    found = events_visible_to(user)
+    if chain := filters.get("chain"):
+        found = found.filter(chain__startswith=chain) if chain.endswith(":") else found.filter(chain=chain)
+    if action := filters.get("action"):
+        found = found.filter(_action(action))
+    if actor := filters.get("actor"):
+        found = found.filter(Q(actor__username=actor) | Q(actor=None, actor_label=actor))
+    if since := filters.get("since"):
+        found = found.filter(at__gte=_moment("since", since))
+    if until := filters.get("until"):
+        found = found.filter(at__lt=_moment("until", until))
+    return found
+
+
+def _action(name: str) -> Q:
+    if name.endswith(".") and any(known.startswith(name) for known in ACTIONS):
+        return Q(action__startswith=name)
+    if name not in ACTIONS:
+        raise Invalid(
+            f"There is no action {name}.",
+            todo="Name one such as signoff.given, or a group of them such as signoff.",
+            fields={"action": "is not known"},
+        )
+    return Q(action=name)
+
+
+def _moment(name: str, text: str) -> datetime:
+    """Return the moment that a parameter names; a date is its first instant, in UTC like all our times."""
+    try:
+        day = parse_date(text)
+        found = datetime(day.year, day.month, day.day) if day else parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        found = None
+    if found is None:
+        raise Invalid(
+            f"{text} is no date or time.",
+            todo="Write 2026-11-23 or 2026-11-23T08:00:00Z.",
+            fields={name: "is no date or time"},
+        )
+    return make_aware(found, get_current_timezone()) if is_naive(found) else found

@@ -1,0 +1,25 @@
+"""What the trail has done in the background."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from audit import anchors
+from audit.models import RequestKey
+
+KEYS_KEPT_FOR = timedelta(days=2)
+
+
+@shared_task(name="audit.anchor", ignore_result=True)
+def anchor() -> None:
+    """Write down outside the database where the chains stand."""
+    anchors.write(Path(settings.ANCHORS))
+
+
+@shared_task(name="audit.forget_keys", ignore_result=True)
+def forget_keys() -> None:
+    """Delete the keys of requests that nobody will repeat any more."""
+    RequestKey.objects.filter(created_at__lt=timezone.now() - KEYS_KEPT_FOR).delete()
