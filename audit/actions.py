@@ -6,6 +6,7 @@ ACTIONS: dict[str, str] = {
     "account.signed_out": "signed out",
     "account.token_created": "created an access token",
     "account.token_revoked": "revoked an access token",
+    "account.created": "created the account",
     "account.changed": "changed the account",
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",

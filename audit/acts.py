@@ -19,15 +19,20 @@ def act(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        with transaction.atomic(durable=not _outer.get()):
-            return function(*args, **kwargs)
+        shared = _outer.get()
+        token = _outer.set(False)  # an act inside an act raises, shared transaction or not
+        try:
+            with transaction.atomic(durable=not shared):
+                return function(*args, **kwargs)
+        finally:
+            _outer.reset(token)
 
     return inside
 
 
 @contextmanager
 def one_transaction() -> Iterator[None]:
-    """Let exactly one act share a transaction with what its door must write beside it (a request key)."""
+    """Let an act share a transaction with what its door must write beside it (a request key)."""
     with transaction.atomic(durable=True):
         token = _outer.set(True)
         try:

@@ -148,7 +148,7 @@ def _anchor_in(told: Mapping[str, Any], place: int) -> Anchor:
 
 
 def _text_of(anchor: Anchor, previous: str) -> bytes:
-    chains = {name: list(head) for name, head in anchor.chains.items()}
+    chains: dict[str, Any] = {name: list(head) for name, head in anchor.chains.items()}
     return rfc8785.dumps({"at": anchor.at, "chains": chains, "previous": previous, "up_to": anchor.up_to})
 
 

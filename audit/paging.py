@@ -21,6 +21,6 @@ class ByCursor(CursorPagination):
 def page_of(request: Request, found: QuerySet[Any], out: type[BaseSerializer[Any]], *, ordering: str) -> Response:
     """Answer with one page of a list: {"next", "previous", "results"}."""
     pages = ByCursor()
-    pages.ordering = (ordering, "pk")
+    pages.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")  # type: ignore[assignment]
     rows = pages.paginate_queryset(found.order_by(*pages.ordering), request)
     return pages.get_paginated_response(out(rows or [], many=True).data)

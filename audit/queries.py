@@ -1,6 +1,6 @@
 """Read the trail: the story of one thing, and the whole site's for those who audit it."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import TypedDict, Unpack
 
 from django.db.models import Q, QuerySet
@@ -64,7 +64,7 @@ def _moment(name: str, text: str) -> datetime:
     """Return the moment that a parameter names; a date is its first instant, in UTC like all our times."""
     try:
         day = parse_date(text)
-        found = datetime(day.year, day.month, day.day) if day else parse_datetime(text.replace(" ", "+"))
+        found = datetime.combine(day, time()) if day else parse_datetime(text.replace(" ", "+"))
     except ValueError:
         found = None
     if found is None:

@@ -36,7 +36,7 @@ def record(
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("An event is recorded in the transaction of its act.")
     subject = on if isinstance(on, str) else subject_of(on)
-    body = {
+    body: dict[str, Any] = {
         "chain": chain,
         "action": action,
         "actor": {"kind": actor.kind, "id": actor.user_id, "label": actor.label, "via": actor.via},
@@ -46,7 +46,7 @@ def record(
     }
     return AuditEvent.objects.create(
         chain=chain,
-        at=None,
+        at=None,  # type: ignore[misc]  # the trigger stamps it
         action=action,
         actor_kind=actor.kind,
         actor_id=actor.user_id,

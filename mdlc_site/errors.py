@@ -80,7 +80,7 @@ def refusal_for(error: Exception) -> Refused | None:
             log.warning("The database did not answer: %s", error)
             return Unavailable("The database does not answer; nothing was done.", todo="Try again in a moment.")
         case IntegrityError():
-            log.exception("A constraint had to stop what no rule had refused.")
+            log.error("A constraint had to stop what no rule had refused.", exc_info=error)
             return WrongState(
                 "Something else changed at the same moment; nothing was done.",
                 code="conflict",

@@ -108,7 +108,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 REDIS_URL = text("REDIS_URL", "redis://127.0.0.1:6379/0")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+# Counters of attempts live beside the accounts: nobody must wait for the broker's server to sign in or to sign.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "mdlc_cache"}}
 
 if STORE.startswith("s3://"):
     _bucket, _, _prefix = STORE.removeprefix("s3://").partition("/")

@@ -17,6 +17,8 @@ from audit.errors import Invalid, Refused
 from audit.factors import factor_of, has_second_factor
 from audit.models import Account
 
+LASTS: timedelta = settings.REST_KNOX["TOKEN_TTL"]  # type: ignore[assignment]
+TOKENS: int = settings.REST_KNOX["TOKEN_LIMIT_PER_USER"]  # type: ignore[assignment]
 LONGEST = timedelta(days=90)
 
 
@@ -44,7 +46,7 @@ def sign_in(request: Request, *, username: str, password: str, code: str = "") -
     actor = Person(user, "api")
     sign_ins.signed_in(actor=actor, method=method)
     _make_room(user)
-    return sign_ins.issue_token(actor=actor, account=user, lasts=settings.REST_KNOX["TOKEN_TTL"])
+    return sign_ins.issue_token(actor=actor, account=user, lasts=LASTS)
 
 
 def issue(*, actor: Actor, account: Account, days: int) -> tuple[AuthToken, str]:
@@ -79,6 +81,5 @@ def _failed(raw: HttpRequest, username: str, *, tell_axes: bool) -> CredentialsW
 def _make_room(user: Account) -> None:
     """Delete tokens that have run out, and the oldest ones over the limit."""
     AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
-    limit = settings.REST_KNOX["TOKEN_LIMIT_PER_USER"]
-    kept = AuthToken.objects.filter(user=user).order_by(F("expiry").desc())[: limit - 1]
+    kept = AuthToken.objects.filter(user=user).order_by(F("expiry").desc())[: TOKENS - 1]
     AuthToken.objects.filter(user=user).exclude(pk__in=list(kept.values_list("pk", flat=True))).delete()

@@ -3,14 +3,18 @@
 from importlib.util import find_spec
 
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from knox.models import AuthToken
 from rest_framework.permissions import AllowAny
 
 from mdlc_site import api, health
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # one door, with second factor
+for model in (AuthToken, Authenticator):  # whoever could write these by hand could act as somebody else
+    admin.site.unregister(model)
 admin.site.site_header = admin.site.site_title = "MDLC Handoff"
 
 

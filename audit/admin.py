@@ -1,0 +1,94 @@
+"""Accounts and events in the admin: accounts are configuration, events are records."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from audit.actors import Person
+from audit.models import Account, AuditEvent
+from audit.trail import record
+from audit.visibility import events_visible_to
+
+
+@admin.register(Account)
+class AccountAdmin(UserAdmin):
+    """People and service accounts. Every change is an event; nobody is deleted, only made inactive."""
+
+    list_display = ("username", "printed_name", "title", "kind", "is_active", "is_staff")
+    list_filter = ("kind", "is_active", "is_staff", "groups")
+    list_select_related = ("responsible",)
+    autocomplete_fields = ("responsible",)
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "title")}),
+        ("Kind", {"fields": ("kind", "responsible")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "title")}),
+        ("Kind", {"fields": ("kind", "responsible")}),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: what an account did stays its own."""
+        return False
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Change a password and record that, both or neither."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record that an account was made."""
+        self._record("account.created", request, obj, message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record which fields of an account were changed, a password without its content."""
+        self._record("account.changed", request, obj, message)
+        return super().log_change(request, obj, message)
+
+    def _record(self, action: str, request: HttpRequest, account: Account, message: Any) -> None:
+        chain = f"account:{account.pk}"
+        data = {"username": account.username, "change": message}
+        record(action, actor=Person.at(request, "admin"), on=chain, chain=chain, data=data)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(admin.ModelAdmin):
+    """The trail, to read: for those who audit, what they audit."""
+
+    list_display = ("at", "chain", "seq", "actor_label", "action", "subject")
+    list_filter = ("actor_kind", "action")
+    search_fields = ("chain", "subject", "actor_label")
+    date_hierarchy = "at"
+    ordering = ("-at", "-pk")
+    show_full_result_count = False
+    exclude = ("previous", "hash")
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        """Return what the asker audits; being a superuser adds nothing."""
+        found = super().get_queryset(request)
+        return (
+            found.filter(pk__in=events_visible_to(request.user)) if isinstance(request.user, Account) else found.none()
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say no: events are written by acts."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: an event never changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: an event is never deleted."""
+        return False
