@@ -2,12 +2,14 @@
 
 import ctypes
 import importlib.util
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -109,6 +111,8 @@ def environment(**more: str) -> dict[str, str]:
         "MDLC_STORE": str(settings.STORAGES["default"].get("OPTIONS", {}).get("location", settings.STORE)),
         "MDLC_ENGINE_TOKEN": TOKEN,
         "MDLC_JOB_LEASE": "2",
+        "LOG_LEVEL": "INFO",
+        "PGAPPNAME": "background",
         "PYTHONUNBUFFERED": "1",
         **more,
     }
@@ -156,15 +160,34 @@ def relay(folder: Path, env: dict[str, str], name: str = "relay", every: float =
     return Process(name, args, folder / f"{name}.log", env).start()
 
 
-def engine(folder: Path, registry: str, port: int) -> Process:
-    """Start a real scoring engine, and wait until it answers."""
-    home = folder / "engine"
-    args = [sys.executable, "-m", "engine", "--host", "127.0.0.1", "--port", str(port), "--home", str(home)]
-    process = Process(
-        "engine", [*args, "--registry", registry], folder / "engine.log", {**os.environ, "MDLC_ENGINE_TOKEN": TOKEN}
-    ).start()
-    eventually(lambda: answers(f"http://127.0.0.1:{port}/v2/health/live"), "the engine answers", 20, process)
-    return process
+class Engine:
+    """A real scoring engine, and what its clients see of it."""
+
+    def __init__(self, folder: Path, registry: str) -> None:
+        """Start it, and wait until it answers."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        args = ["--host", "127.0.0.1", "--port", str(port), "--home", str(folder / "home"), "--registry", registry]
+        env = {**os.environ, "MDLC_ENGINE_TOKEN": TOKEN}
+        self.process = Process("engine", [sys.executable, "-m", "engine", *args], folder / "engine.log", env)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again perhaps."""
+        self.process.start()
+        eventually(lambda: answers(f"{self.url}/v2/health/ready"), "the engine answers", 20, self.process)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+    def serves(self, model: str) -> str:
+        """Return the digest that a model's live endpoint serves, or nothing."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/v2/models/{model}", timeout=5) as answer:
+                return str(json.load(answer)["parameters"]["digest"])
+        except urllib.error.HTTPError:
+            return ""
 
 
 def answers(url: str) -> bool:

@@ -40,14 +40,12 @@ class _Steps:
             row["seconds"] = round(time.monotonic() - started, 4)
 
 
-def deploy(
-    plan: DeployPlan, *, token: str, say: Say = lambda text: None, patience: float = PATIENCE_SECONDS
-) -> DeployReport:
+def deploy(plan: DeployPlan, *, token: str, say: Say = lambda text: None) -> DeployReport:
     """Make the plan's version live at its engine, or leave the version that was live before; say which, and why."""
     engine, steps = Engine(plan.engine_url, token), _Steps(say)
     staged = swapped = False
     try:
-        wait_until_up(engine, steps, patience)
+        wait_until_up(engine, steps)
         staged = _load(engine, plan, steps)
         _prove(engine, plan, steps)
         swapped = True  # from here on nobody knows: an order that timed out may have been carried out
@@ -70,17 +68,17 @@ def restore(plan: RestorePlan, *, token: str, say: Say = lambda text: None) -> D
         return deploy(plan.wanted, token=token, say=say)
     engine, steps = Engine(plan.engine_url, token), _Steps(say)
     try:
-        wait_until_up(engine, steps, PATIENCE_SECONDS)
+        wait_until_up(engine, steps)
         _unload(engine, plan.model, plan.unwanted, plan.fence, steps)
     except ExecutorError as error:
         return DeployReport(False, error.message, tuple(steps.done), error.code)
     return DeployReport(True, f"{plan.model} is not served any more", tuple(steps.done))
 
 
-def wait_until_up(engine: Engine, steps: _Steps, patience: float) -> None:
+def wait_until_up(engine: Engine, steps: _Steps) -> None:
     """Wait for an engine that is being restarted; after that give up."""
     with steps.step("reach", "reaching the engine"):
-        until = time.monotonic() + patience
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 engine.get("/v2/health/live")

@@ -27,8 +27,8 @@ def replay(engine: Engine, path: str, golden: Sequence[dict[str, Any]], toleranc
     )
     if not result.equal:
         raise ExecutorError(
-            f"The engine answers the golden records otherwise: at least {len(result.mismatches)} values differ, the worst "
-            f"by {result.worst:.3g}. {_first(result.mismatches)}.",
+            f"The engine answers the golden records otherwise: at least {len(result.mismatches)} values differ, "
+            f"the worst by {result.worst:.3g}. {_first(result.mismatches)}.",
             permanent=True,
             code="contract_breach",
         )

@@ -87,7 +87,7 @@ def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
         return f"{error.message} {error.todo}"
     other = _in_slot(handoff).exclude(handoff=handoff).first()
     if other is not None:
-        return f"version {other.version.number} is being deployed to {handoff.target.name}; deploy again when that has ended"
+        return f"version {other.version.number} is being deployed there; deploy again when that has ended"
     return ""
 
 

@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
-from handoff.models import Handoff, Job
+from handoff.leases import lock_handoff_of
+from handoff.models import Job
 from handoff.moves import chain_of
 from handoff.outcomes import after_death
 from handoff.states import JobState
@@ -85,7 +86,7 @@ def sweep() -> list[Bell]:
 
 @act
 def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> bool:
-    handoff = Handoff.objects.select_for_update(of=("self",)).filter(jobs=job_id).first()
+    handoff = lock_handoff_of(job_id)
     mine = Job.objects.filter(pk=job_id, fence=fence, state=JobState.RUNNING, attempts__gte=settings.JOB_ATTEMPTS)
     if handoff is None or not mine.update(state=JobState.DEAD, ended_at=Now(), error=because[:2000]):
         return False

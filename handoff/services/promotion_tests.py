@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import orjson
-from models_registry.store import local_paths
 
 from audit.actors import Actor, Worker
 from audit.acts import act
@@ -16,6 +15,7 @@ from handoff.outcomes import send_back, settle_tests
 from handoff.plans import TestPlan, TestReport
 from handoff.states import DeploymentState, JobState, State
 from models_registry.models import ModelVersion
+from models_registry.store import local_paths
 
 
 def begin(job_id: UUID | str, fence: int) -> TestPlan | None:

@@ -23,7 +23,7 @@ NAMES = ("radius", "texture", "perimeter", "area", "smoothness")
 
 @cache
 def trained(quality: str) -> bytes:
-    """Return the ONNX file of a classifier: 'good', 'other' (as good, other bytes) or 'worse' (its labels are noisy)."""
+    """Return the ONNX file of a classifier: 'good', 'other' (as good, other bytes) or 'worse' (from noisy labels)."""
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -48,12 +48,14 @@ def scored(model: bytes, rows: Any) -> list[dict[str, Any]]:
     ]
 
 
-def elements(quality: str = "good", **thresholds: Any) -> dict[str, bytes]:
+def elements(quality: str = "good", *, wrong_golden: bool = False, **thresholds: Any) -> dict[str, bytes]:
     """Return everything a version is made of, by element name."""
     _, x, _, y = _data()
     rows = [{name: float(v) for name, v in zip(NAMES, line, strict=True)} for line in x]
     model = trained(quality)
     golden = [{"input": r, "output": o} for r, o in zip(rows[:20], scored(model, x[:20]), strict=True)]
+    if wrong_golden:
+        golden[-1]["output"]["probabilities"].reverse()
     validation = [{"input": r, "label": int(label)} for r, label in zip(rows, y, strict=True)]
     limits = {
         "metrics": [{"name": "roc_auc", "output": "probabilities", "minimum": 0.6}],

@@ -2,24 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth.models import Permission
-from django.db import transaction
 from django.utils import timezone
 
-from audit.actors import Person
+from audit.actors import Person, Worker
 from audit.models import Account
 from engine.manifests import Element as Listed
 from engine.manifests import Manifest
 from handoff import queue
-from handoff.decisions import decide
 from handoff.facts import known_of, rules_of
 from handoff.models import Handoff, Policy, PolicyRevision, Reauthentication, SignOff
-from handoff.moves import move
+from handoff.plans import TestReport
 from handoff.rules.policies import digest_of
 from handoff.rules.scopes import digest, scope_for
+from handoff.services import jobs, promotion_tests, signoffs
 from handoff.states import State
 from models_registry.models import (
     Element,
@@ -97,13 +95,13 @@ def _grant(table: Any, who: Account, role: str, on: Any) -> None:
     table.objects.get_or_create(user=who, permission=permission, content_object=on)
 
 
-def a_version(place: Place, number: int = 1, quality: str = "good", **thresholds: Any) -> ModelVersion:
+def a_version(place: Place, number: int = 1, quality: str = "good", **more: Any) -> ModelVersion:
     """Return a nominated version, its bytes in the store."""
     version = ModelVersion.objects.create(
         model=place.model, number=number, format="onnx", created_by=place.dana, notes="a test"
     )
     listed = []
-    for name, content in artifacts.elements(quality, **thresholds).items():
+    for name, content in artifacts.elements(quality, **more).items():
         key = keep_bytes(content).pk
         text = content.decode() if name in TEXT_ELEMENTS else None
         Element.objects.create(
@@ -167,49 +165,48 @@ def offered(place: Place, version: ModelVersion, policy: PolicyRevision) -> Hand
     )
 
 
-def sign(handoff: Handoff, gate: str, who: Account) -> SignOff:
-    """Write a person's approval of what is there now, and nothing else."""
+def sign(handoff: Handoff, gate: str, who: Account, *, decision: str = "approve", **more: Any) -> SignOff:
+    """Sign what is there now, as a person who has just confirmed who they are."""
     rule = rules_of(handoff).gate(gate).signoffs[0]
     scope = scope_for(gate, known_of(handoff).facts.parts)
-    now = timezone.now()
     proof = Reauthentication.objects.create(
-        person=who, method="password", expires_at=now + timedelta(minutes=5), used_at=now
+        person=who, method="password", expires_at=timezone.now() + timedelta(minutes=5)
     )
-    return SignOff.objects.create(
-        handoff=handoff,
-        gate=gate,
+    signoff = signoffs.sign(
+        actor=Person(who, "test"),
+        handoff_id=str(handoff.pk),
         requirement=rule.key,
-        role=rule.role,
-        signer=who,
-        printed_name=who.printed_name,
-        decision="approve",
+        decision=decision,
         meaning=rule.meaning,
-        scope=scope,
-        scope_digest=digest(scope),
-        statement="{}",
-        statement_digest=sha256(f"{handoff.pk}{gate}{proof.pk}".encode()).hexdigest(),
-        reauthentication=proof,
-        signed_at=now,
+        seen=digest(scope),
+        reauthentication=str(proof.pk),
+        **more,
     )
+    handoff.refresh_from_db()
+    return signoff
 
 
-@transaction.atomic
 def open_review(place: Place, handoff: Handoff) -> Handoff:
-    """Sign the review, and write the tests as the last signature does."""
+    """Give the last signature of the review, which writes the tests."""
     sign(handoff, "review", place.vera)
-    assert decide(handoff, "review", actor=Person(place.vera, "test")).open
-    kinds = rules_of(handoff).tests
-    queue.enqueue(handoff, gate="review", task=queue.RUN_TEST, purposes=[f"test:{kind}" for kind in kinds])
-    move(handoff, State.TESTING, actor=Person(place.vera, "test"))
+    assert handoff.state == State.TESTING
     return handoff
 
 
-@transaction.atomic
 def open_release(place: Place, handoff: Handoff) -> Handoff:
-    """Sign the release of a handoff that is ready, and write the order as the last signature does."""
+    """Give the last signature of the release, which writes the order."""
     sign(handoff, "release", place.otto)
-    assert decide(handoff, "release", actor=Person(place.otto, "test")).open
-    number = handoff.jobs.filter(task=queue.DEPLOY).count() + 1
-    queue.enqueue(handoff, gate="release", task=queue.DEPLOY, purposes=[f"deploy:{number}"])
-    move(handoff, State.DEPLOYING, actor=Person(place.otto, "test"))
+    assert handoff.state == State.DEPLOYING
+    return handoff
+
+
+def tested(handoff: Handoff) -> Handoff:
+    """Let every test of a handoff pass without running anything."""
+    for job in handoff.jobs.filter(task=queue.RUN_TEST):
+        claimed = jobs.claim(job.pk, "tester", task=queue.RUN_TEST)
+        assert claimed is not None
+        assert promotion_tests.begin(claimed.pk, claimed.fence) is not None
+        report = TestReport("passed", "It went well.", {}, {}, "", 0.0)
+        promotion_tests.finish(claimed.pk, claimed.fence, report, actor=Worker("tester"))
+    handoff.refresh_from_db()
     return handoff

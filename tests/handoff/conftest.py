@@ -5,12 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 
 from handoff.models import Handoff, PolicyRevision
 from models_registry.models import ModelVersion
 from tests import processes
 from tests.handoff import building
 from tests.processes import Process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_root() -> None:
+    """Make the folder that a live server looks for."""
+    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture
@@ -65,5 +72,31 @@ def under_test(place: building.Place) -> Callable[..., Handoff]:
         version = version or building.a_version(place)
         policy = policy or building.a_policy(("integrity", "golden"))
         return building.open_review(place, building.offered(place, version, policy))
+
+    return make
+
+
+@pytest.fixture
+def engine(
+    live_server: Any, settings: Any, tmp_path: Path, started: Callable[[Process], Process], place: building.Place
+) -> processes.Engine:
+    """Start a real engine that fetches from this site, and tell the site where it is."""
+    settings.SITE_URL = live_server.url
+    settings.ENGINE_TOKEN = processes.TOKEN
+    found = processes.Engine(tmp_path, live_server.url)
+    settings.ENGINE_URLS = {"production": found.url}
+    started(found.process)
+    return found
+
+
+@pytest.fixture
+def released(place: building.Place) -> Callable[..., Handoff]:
+    """Return a function that gives a handoff whose deployment is queued."""
+
+    def make(number: int = 1, quality: str = "good", *, confirm: bool = False, **more: Any) -> Handoff:
+        version = building.a_version(place, number, quality, **more)
+        policy = building.a_policy(("integrity",), confirm=confirm)
+        handoff = building.open_review(place, building.offered(place, version, policy))
+        return building.open_release(place, building.tested(handoff))
 
     return make

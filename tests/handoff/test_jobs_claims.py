@@ -1,15 +1,16 @@
 """Claims, leases and sweeps: one holder at a time, by the database's clock."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -17,7 +18,7 @@ from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.leases import end, hold
 from handoff.models import Handoff, Job
-from handoff.services import jobs
+from handoff.services import jobs, promotion_tests
 from handoff.states import JobState, State
 from tests.handoff import building
 
@@ -47,19 +48,28 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+def closing(function: Any) -> Any:
+    """Wrap what runs in a thread, so that the thread's connection is given back."""
+
+    def one(index: int) -> Any:
+        try:
+            return function(index)
+        finally:
+            connection.close()
+
+    return one
+
+
 def at_once(number: int, function: Any) -> list[Any]:
     """Run a function in many threads that start at the same instant, each with a connection of its own."""
     barrier = Barrier(number)
 
     def one(index: int) -> Any:
-        try:
-            barrier.wait()
-            return function(index)
-        finally:
-            connection.close()
+        barrier.wait()
+        return function(index)
 
     with threads(number) as pool:
-        return list(pool.map(one, range(number)))
+        return list(pool.map(closing(one), range(number)))
 
 
 def test_of_many_workers_exactly_one_claims(job: Job) -> None:
@@ -171,3 +181,30 @@ def test_only_the_holder_gives_a_job_back(job: Job) -> None:
     jobs.release(job.pk, claimed.fence - 1, "not mine")
     job.refresh_from_db()
     assert job.state == JobState.RUNNING
+
+
+def test_a_worker_that_is_paused_in_a_transaction_loses_its_locks_in_time(handoff: Handoff, job: Job) -> None:
+    first = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    second = jobs.claim(handoff.jobs.get(purpose="test:schema").pk, "w", task=queue.RUN_TEST)
+    assert first is not None
+    assert second is not None
+    holds = Event()
+
+    def paused(_: int) -> None:
+        with pytest.raises(DatabaseError):  # noqa: PT012, SIM117 - the pause in the middle is what is tested
+            with transaction.atomic():
+                hold(first.pk, first.fence)
+                holds.set()
+                time.sleep(8)
+                first.save(update_fields=["progress"])
+
+    def waiting(_: int) -> float:
+        holds.wait()
+        begun = time.monotonic()
+        assert promotion_tests.begin(second.pk, second.fence) is not None
+        return time.monotonic() - begun
+
+    with threads(2) as pool:
+        late = pool.submit(closing(paused), 0)
+        assert 3 < pool.submit(closing(waiting), 0).result() < 9
+        late.result()

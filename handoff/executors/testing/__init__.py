@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable, Mapping
 
-from engine.runner import Limits
-
 from engine.errors import EngineError
+from engine.runner import Limits
 from handoff.executors.errors import ExecutorError
 from handoff.executors.testing import golden, integrity, latency, performance, robustness, safety, schema
 from handoff.executors.testing.findings import Finding, Log, plain, text_of

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.runner import Limits, Outcome, Runner
-
 from engine.records import read_golden, read_validation
+from engine.runner import Limits, Outcome, Runner
 from engine.schemas import Schema
 from engine.thresholds import Thresholds
 from handoff.plans import TestPlan

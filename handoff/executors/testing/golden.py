@@ -1,8 +1,7 @@
 """Golden records: the model gives here what it gave in the creation environment."""
 
-from engine.runner import Limits
-
 from engine.comparison import compare
+from engine.runner import Limits
 from handoff.executors.testing.candidates import golden_of, running, thresholds_of, why_without_output
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan
@@ -33,8 +32,8 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
     first = result.mismatches[0]
     return Finding(
         False,
-        f"At least {bad} of {what} not reproduced; the largest difference is {result.worst:.3g}. Record {first.record}: "
-        f"{first.field or 'output'} is {first.actual!r:.60} instead of {first.expected!r:.60}.",
+        f"At least {bad} of {what} not reproduced; the largest difference is {result.worst:.3g}. "
+        f"Record {first.record}: {first.field or 'output'} is {first.actual!r:.60} instead of {first.expected!r:.60}.",
         figures,
         tolerance,
     )

@@ -3,9 +3,8 @@
 from hashlib import sha256
 from pathlib import Path
 
-from engine.runner import Limits
-
 from engine.manifests import Manifest
+from engine.runner import Limits
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan
 

@@ -3,7 +3,6 @@
 from math import ceil
 
 from engine.runner import Limits
-
 from handoff.executors.testing.candidates import golden_of, running, thresholds_of, validation_of
 from handoff.executors.testing.findings import Finding, Log, counted
 from handoff.plans import TestPlan

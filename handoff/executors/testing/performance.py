@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.runner import Limits
-
 from engine.metrics import evaluate
+from engine.runner import Limits
 from engine.thresholds import LOWER_IS_BETTER, MetricThreshold, Thresholds
 from handoff.executors.errors import ExecutorError
 from handoff.executors.testing.candidates import running, thresholds_of, validation_of, why_without_output

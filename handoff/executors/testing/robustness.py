@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.runner import Limits
-
 from engine.schemas import Field
 from handoff.executors.testing.candidates import golden_of, running, schema_of, validation_of
 from handoff.executors.testing.findings import Finding, Log, counted

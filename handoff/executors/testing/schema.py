@@ -3,7 +3,6 @@
 from typing import Any
 
 from engine.runner import Limits
-
 from engine.schemas import Schema
 from handoff.executors.testing.candidates import golden_of, running, schema_of, validation_of, why_without_output
 from handoff.executors.testing.findings import Finding, Log, counted
