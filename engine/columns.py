@@ -12,7 +12,6 @@ from engine.schemas import Field, Schema
 
 FLOAT_LIMITS = {"float": float(np.finfo("f4").max), "double": float(np.finfo("f8").max)}
 INT_LIMITS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**53), 2**53)}
-FEW = 33
 MANY = 200
 DTYPES = {"boolean": "?", "int": "i4", "long": "i8", "float": "f4", "double": "f8", "string": "O", "enum": "O"}
 DATATYPES = {
@@ -70,15 +69,18 @@ class Columns:
         if not self._plain or len(values) > MANY:
             return False
         try:
-            return all([low <= value <= high for (low, high), value in zip(self._ranges, values, strict=True)])
+            for (low, high), value in zip(self._ranges, values, strict=True):
+                if not low <= value <= high:
+                    return False
         except TypeError:
             return False
+        return True
 
-    def accept(self, columns: dict[str, np.ndarray], count: int) -> bool:
-        """Say whether columns of `count` records are surely within the schema."""
+    def accept(self, columns: dict[str, np.ndarray], lists: dict[str, list[Any]], count: int) -> bool:
+        """Say whether columns of `count` records are surely within the schema; `lists` may hold them flat, too."""
         if columns.keys() != self.places.keys():
             return False
-        return all([accept(columns[name], count) for name, accept in self._acceptors])
+        return all(accept(columns[name], lists.get(name), count) for name, accept in self._acceptors)
 
     def unpacked(self, values: list[Any], count: int) -> list[dict[str, Any]]:
         """Return the rows of a flat list as records; whole doubles become integers where the schema wants those."""
@@ -128,7 +130,7 @@ def _limits(one: Field) -> tuple[float, float]:
     )
 
 
-def _acceptor(one: Field) -> Callable[[np.ndarray, int], bool]:
+def _acceptor(one: Field) -> Callable[[np.ndarray, list[Any] | None, int], bool]:
     """Return a function that says whether a column of so many records is surely within its field."""
     kind, is_array, size = one.kind, one.type == "array", one.size
     allowed = set(one.allowed) if one.allowed else None
@@ -136,20 +138,22 @@ def _acceptor(one: Field) -> Callable[[np.ndarray, int], bool]:
         dtypes = "b" if kind == "boolean" else "OUT"
         known = {True, False} if kind == "boolean" and allowed is None else allowed or set()
 
-        def accept_words(column: np.ndarray, count: int) -> bool:
+        def accept_words(column: np.ndarray, values: list[Any] | None, count: int) -> bool:
             fits = column.shape == ((count, size) if is_array else (count,)) and column.dtype.kind in dtypes
-            return fits and not one.pattern and set(column.reshape(-1).tolist()) <= known
+            return fits and not one.pattern and known.issuperset(column.ravel().tolist() if values is None else values)
 
         return accept_words
     low, high = _limits(one)
     dtypes = "iu" if kind in INT_LIMITS else "f"
 
-    def accept_numbers(column: np.ndarray, count: int) -> bool:
+    def accept_numbers(column: np.ndarray, values: list[Any] | None, count: int) -> bool:
         if column.shape != ((count, size) if is_array else (count,)) or column.dtype.kind not in dtypes:
             return False
-        if column.size < FEW:  # a plain loop is quicker than NumPy for so few
-            values = column.reshape(-1).tolist()
-            return all([low <= v <= high for v in values]) and (allowed is None or allowed.issuperset(values))
+        if values is not None:
+            for value in values:
+                if not low <= value <= high:
+                    return False
+            return allowed is None or allowed.issuperset(values)
         within = low <= column.min() and column.max() <= high
         return bool(within) and (allowed is None or bool(np.isin(column, one.allowed).all()))
 

@@ -73,8 +73,9 @@ class Scorer:
             for tensor in request.tensors:
                 inference.check_datatype(tensor)
             predicted = self._predict(self.inputs.from_records(records))
-        self._check(predicted, count)
-        text, length = inference.encode(self.head, predicted, request)
+        lists = inference.flat_lists(predicted)
+        self._check(predicted, lists, count)
+        text, length = inference.encode(self.head, predicted, lists, request)
         if length is None:
             return Answer(text, count)
         binary = [("content-type", "application/octet-stream"), (inference.HEADER_LENGTH, str(length))]
@@ -86,7 +87,7 @@ class Scorer:
             return
         _refuse(self.inputs.schema, records)
         columns = self.inputs.from_records(records)
-        self._check(self._predict(columns), len(records))
+        self._check(self._predict(columns), {}, len(records))
         if self.inputs.packable:
             self._predict(np.column_stack([columns[name] for name in self.inputs.names]).astype("f8"))
 
@@ -164,9 +165,9 @@ class Scorer:
                 "prediction_failed", "The model failed on this request; the engine's log tells more."
             ) from error
 
-    def _check(self, predicted: dict[str, np.ndarray], count: int) -> None:
+    def _check(self, predicted: dict[str, np.ndarray], lists: dict[str, list[Any]], count: int) -> None:
         """Raise `output_breach` when a prediction breaks the output schema."""
-        if self.outputs.accept(predicted, count):
+        if self.outputs.accept(predicted, lists, count):
             return
         records = self.outputs.to_records(predicted, count)
         if violations := _violations(self.outputs.schema, records):

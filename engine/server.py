@@ -8,6 +8,7 @@ import hmac
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -20,7 +21,7 @@ from granian.rsgi import Scope
 from engine import counters
 from engine.errors import EngineError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
-from engine.scoring import Answer
+from engine.scoring import Answer, Scorer
 from engine.versions import Loaded, LoadOrder, Versions
 
 log = logging.getLogger("engine")
@@ -99,7 +100,14 @@ class Application:
             started = time.perf_counter()
             loaded = self.versions.find(model, version)
             count = loaded.counters
-            answer = await self._score(loaded, body, scope.headers.get(HEADER_LENGTH))
+            header_length = scope.headers.get(HEADER_LENGTH)
+            if loaded.scorer.pace * len(body) < INLINE_S:
+                answer = _score(loaded.scorer, body, header_length, time.perf_counter)
+            else:  # in a thread, so that other requests are answered meanwhile
+                job = self._loop.run_in_executor(
+                    self._batches, _score, loaded.scorer, body, header_length, time.thread_time
+                )
+                answer = await job
         except ProtocolClosed:
             raise
         except EngineError as error:
@@ -110,16 +118,6 @@ class Application:
             raise
         count.scored(answer.records, time.perf_counter() - started)
         proto.response_bytes(200, answer.headers, answer.body)
-
-    async def _score(self, loaded: Loaded, body: bytes, header_length: str | None) -> Answer:
-        """Score here when it is quick, else in a thread, so that other requests are answered meanwhile."""
-        scorer = loaded.scorer
-        if scorer.pace * len(body) < INLINE_S:
-            started = time.perf_counter()
-            answer = scorer.answer(body, header_length)
-            scorer.pace += 0.02 * ((time.perf_counter() - started) / len(body) - scorer.pace)
-            return answer
-        return await self._loop.run_in_executor(self._batches, _score_and_time, scorer, body, header_length)
 
     async def _body(self, scope: Scope, proto: HTTPProtocol, largest: int) -> bytes:
         """Read a request's body, up to a size and within a time."""
@@ -283,11 +281,11 @@ def _odd(name: str, wanted: str) -> RecordError:
     return RecordError("bad_request", f"The parameter {name!r} is not {wanted}.", field=name)
 
 
-def _score_and_time(scorer: Any, body: bytes, header_length: str | None) -> Answer:
-    """Score in a thread, and note the processor time it took, which waiting for other threads does not change."""
-    started = time.thread_time()
-    answer: Answer = scorer.answer(body, header_length)
-    scorer.pace += 0.02 * ((time.thread_time() - started) / len(body) - scorer.pace)
+def _score(scorer: Scorer, body: bytes, header_length: str | None, clock: Callable[[], float]) -> Answer:
+    """Score, and note how long it took: in a thread by its processor time, which waiting for others does not change."""
+    began = clock()
+    answer = scorer.answer(body, header_length)
+    scorer.pace += 0.02 * ((clock() - began) / len(body) - scorer.pace)
     return answer
 
 

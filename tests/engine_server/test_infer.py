@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,10 @@ def test_binary_tensors_in_and_out(engine: Engine, live: Sealed, sample: Sample,
     tensor = {"name": "records", "datatype": datatype, "shape": [100, 30]}
     tensor["parameters"] = {"binary_data_size": rows.nbytes}  # type: ignore[assignment]
     head = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port)
-    connection.request("POST", URL, head + rows.tobytes(), {"Inference-Header-Content-Length": str(len(head))})
-    answer = connection.getresponse()
-    body, split = answer.read(), int(answer.headers["Inference-Header-Content-Length"])
+    with closing(http.client.HTTPConnection("127.0.0.1", engine.port)) as connection:
+        connection.request("POST", URL, head + rows.tobytes(), {"Inference-Header-Content-Length": str(len(head))})
+        answer = connection.getresponse()
+        body, split = answer.read(), int(answer.headers["Inference-Header-Content-Length"])
     told = orjson.loads(body[:split])
     sizes = [one["parameters"]["binary_data_size"] for one in told["outputs"]]
     assert [one["name"] for one in told["outputs"]] == ["label", "probabilities"]
