@@ -3,6 +3,9 @@ PYTHON ?= python3
 SERVE ?= 1
 RUN = $(PYTHON) bootstrap.py
 DEV = $(PYTHON) bootstrap.py --dev
+BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
+LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
+NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
 .PHONY: demo test check lint format types contracts migrations deploy-check bench lock openapi screenshots clean
 
@@ -10,7 +13,7 @@ demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
 
 test:
-	@$(DEV) python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(DEV) python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint types contracts migrations deploy-check test
 
@@ -25,32 +28,34 @@ format:
 	@$(DEV) djangofmt templates
 
 types:
-	@$(DEV) mypy
+	@$(NO_SECRET) $(DEV) mypy
 
 contracts:
-	@$(DEV) lint-imports
+	@$(NO_SECRET) $(DEV) lint-imports --no-logo
 
 migrations:
-	@$(DEV) python -m mdlc_site.local with-servers python manage.py makemigrations --check --dry-run
+	@$(BESIDE_SERVERS) python manage.py makemigrations --check --dry-run
 
 deploy-check:
-	@SITE_URL=https://handoff.example ALLOWED_HOSTS=handoff.example DEBUG=false \
-		$(DEV) python -m mdlc_site.local with-servers python manage.py check --deploy --fail-level WARNING
+	@SITE_URL=https://handoff.example ALLOWED_HOSTS=handoff.example \
+		$(BESIDE_SERVERS) python manage.py check --deploy --fail-level WARNING
 
 bench:
 	@$(DEV) python -m benchmarks
 
 openapi:
-	@$(DEV) python -m mdlc_site.local with-servers python manage.py spectacular --file docs/openapi.yaml
+	@$(BESIDE_SERVERS) python manage.py spectacular --file docs/openapi.yaml
 
 screenshots:
-	@$(DEV) python -m pytest -q tests/browser/test_screenshots.py --screenshots docs/screenshots
+	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
 
-# Pin everything, the transitive ones too, with hashes.
+# Pin everything anew, the transitive ones too, with hashes.
 lock:
-	@$(DEV) uv pip compile -q --generate-hashes --python-version 3.11 engine/requirements.in -o engine/requirements.txt
-	@$(DEV) uv pip compile -q --generate-hashes --python-version 3.11 requirements.in -o requirements.txt
-	@$(DEV) uv pip compile -q --generate-hashes --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@$(LOCK) requirements-uv.in -o requirements-uv.txt
+	@$(LOCK) engine/requirements.in -o engine/requirements.txt
+	@$(LOCK) requirements.in -o requirements.txt
+	@$(LOCK) requirements-dev.in -o requirements-dev.txt
 
+# What the demo keeps, and what tools remember. The next start looks at .venv again, and finds it as it was.
 clean:
-	@rm -rf var
+	@rm -rf var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .venv/installed.json
