@@ -24,7 +24,7 @@ def lock_handoff_of(job_id: UUID | str) -> Handoff | None:
     return (
         Handoff.objects.select_for_update(of=("self",))
         .select_related("model", "version", "target__organisation", "target__owner")
-        .filter(jobs=job_id)
+        .filter(jobs__pk=job_id)
         .first()
     )
 

@@ -59,8 +59,10 @@ def roll_back(job_id: str) -> None:
     """Go back to the version that was live before, or put back what the records say is live."""
     with held(job_id, queue.ROLL_BACK) as holder:
         if holder and (plan := rollbacks.begin(job_id, holder.fence)):
-            carry_out = engine.restore if isinstance(plan, RestorePlan) else engine.deploy
-            report = carry_out(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            if isinstance(plan, RestorePlan):
+                report = engine.restore(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            else:
+                report = engine.deploy(plan, token=settings.ENGINE_TOKEN, say=holder.say)
             rollbacks.finish(job_id, holder.fence, report, actor=holder.actor)
 
 
@@ -71,7 +73,7 @@ def expire() -> None:
         state__in=[State.IN_REVIEW, State.TESTING, State.READY], expires_at__lte=Now()
     ).values_list("pk", flat=True)
     for handoff_id in list(late):
-        handoffs.expire(actor=Worker("expiry"), handoff_id=handoff_id)
+        handoffs.expire(actor=Worker("expiry"), handoff_id=str(handoff_id))
 
 
 class Holder:

@@ -41,7 +41,7 @@ def begin(job_id: UUID | str, fence: int) -> DeployPlan | None:
     Every byte of the version is hashed again first; only then, and only while the gate is open, does the worker get
     links to the bytes.
     """
-    version = ModelVersion.objects.get(handoffs__jobs=job_id)
+    version = ModelVersion.objects.get(handoffs__jobs__pk=job_id)
     admitted = _admit(job_id, fence, damage_in(version))
     if admitted is None:
         return None

@@ -169,3 +169,33 @@ def test_the_relay_ends_when_it_is_told_to(env: dict[str, str], tmp_path: Path) 
     os.kill(relay.popen.pid, signal.SIGTERM)
     relay.wait(10)
     assert relay.popen.returncode == 0
+
+
+def test_a_deployment_whose_worker_is_killed_is_carried_out_once(
+    engine: processes.Engine, released: Any, env: dict[str, str], tmp_path: Path, started: Remember, settings: Any
+) -> None:
+    env |= {"SITE_URL": settings.SITE_URL, "ENGINE_URLS": f"production={engine.url}"}
+    relay = started(processes.relay(tmp_path, env)).until("listening")
+    first = started(processes.worker(tmp_path, env, "first")).until("ready.")
+    engine.process.signal(signal.SIGSTOP)
+    handoff = released()
+    eventually(handoff.jobs.filter(state=JobState.RUNNING).exists, "the order is under way", 30, relay, first)
+    first.kill()
+    engine.process.signal(signal.SIGCONT)
+    second = started(processes.worker(tmp_path, env, "second")).until("ready.")
+    eventually(lambda: state_of(handoff) == State.LIVE, "another worker takes over", 60, relay, second)
+    assert engine.serves("tumours") == handoff.version.digest
+    assert handoff.deployments.count() == 1
+    job = handoff.jobs.get(task=queue.DEPLOY)
+    assert (job.attempts, job.fence) == (2, handoff.deployments.get().order)
+
+
+def test_a_worker_of_the_tests_takes_no_orders(
+    released: Any, env: dict[str, str], tmp_path: Path, started: Remember
+) -> None:
+    started(processes.relay(tmp_path, env)).until("listening")
+    worker = started(processes.worker(tmp_path, env, queues="tests")).until("ready.")
+    handoff = released()
+    time.sleep(2)
+    assert handoff.jobs.get(task=queue.DEPLOY).state == JobState.QUEUED
+    assert "handoff.deploy[" not in worker.log.read_text()

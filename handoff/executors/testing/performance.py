@@ -20,7 +20,8 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
         return Finding(False, "There is no validation set to score.", {"records": 0}, thresholds.to_dict())
     outputs = _score(plan.elements, plan.format, rows, limits)
     figures: dict[str, Any] = {"records": len(rows)}
-    failed, good = [], []
+    failed: list[str] = []
+    good: list[str] = []
     for metric in thresholds.metrics:
         value = _value(metric, outputs, rows)
         figures[metric.name] = value
