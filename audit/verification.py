@@ -5,6 +5,7 @@ means is decided here alone. A chain proves that nothing inside it was edited, r
 cut off, and a chain that was written anew from some place on, are found by comparing with anchors (`audit.anchors`).
 """
 
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,28 +94,34 @@ class Chain:
         place, size, count = 0, len(packed), 0
         while place < size:
             count += 1
-            if self.broken is not None:
-                place = event_at(packed, place)[1]
-                continue
-            # Spelt out rather than called: this loop decides how long a proof takes.
+            after = self._joined(packed, place) if self.broken is None else 0
+            if not after:
+                event, after = event_at(packed, place)
+                self.broken = self.broken or self._broken(event)
+            place = after
+        return count
+
+    def _joined(self, packed: bytes, place: int) -> int:
+        """Join the event at a place, and return the place behind it; 0 when it does not hold or cannot be read."""
+        try:
             eight, seq, eight_too, at, wide, previous, wide_too, stored, length = HEAD.unpack_from(packed, place)
             end = place + HEAD.size + length
-            (size_of_body,) = LENGTH.unpack_from(packed, end)
-            start = end + LENGTH.size
-            columns, body = packed[end - length : end], packed[start : start + size_of_body]
-            if (
-                seq == self.seq + 1
-                and previous == self.hash
-                and sha256(previous + NUMBERS.pack(seq, at + EPOCH) + body).digest() == stored
-                and wide == wide_too == 32
-                and eight == eight_too == 8
-                and self._same(columns, body)
-            ):
-                self.seq, self.hash, place = seq, stored, start + size_of_body
-            else:
-                event, place = event_at(packed, place)
-                self.broken = self._broken(event)
-        return count
+            (size,) = LENGTH.unpack_from(packed, end)
+        except struct.error:  # a hash of another length
+            return 0
+        start = end + LENGTH.size
+        body = packed[start : start + size]
+        if (
+            seq == self.seq + 1
+            and previous == self.hash
+            and sha256(previous + NUMBERS.pack(seq, at + EPOCH) + body).digest() == stored
+            and wide == wide_too == 32
+            and eight == eight_too == 8
+            and self._same(packed[end - length : end], body)
+        ):
+            self.seq, self.hash = seq, stored
+            return start + size
+        return 0
 
     def _broken(self, event: Event) -> Broken:
         if event.seq != self.seq + 1:
