@@ -210,7 +210,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "mdlc_site.openapi.Schema",
     "EXCEPTION_HANDLER": "mdlc_site.errors.api_exception",
-    "DEFAULT_THROTTLE_RATES": {"reauthentication": "20/min", "login": "10/min"},
+    "DEFAULT_THROTTLE_RATES": {"reauthentication": "20/min", "login": "30/min"},
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {

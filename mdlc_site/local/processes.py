@@ -1,5 +1,6 @@
 """Keep several processes running: log what they say, start again what dies, and leave none behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,10 +71,8 @@ class Processes:
             process.terminate()
         deadline = time.monotonic() + GRACE
         for process in alive:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
         for child in self.children:
             if child.process is not None:
                 _kill_group(child.process)
@@ -107,8 +106,6 @@ class Processes:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill whatever a process has left behind in its session."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()

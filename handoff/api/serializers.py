@@ -1,0 +1,337 @@
+"""What the API takes and gives. Input and output are apart; inputs are plain, so no field becomes writable by chance."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from handoff.models import (
+    Answer,
+    Decision,
+    Deployment,
+    Evidence,
+    Handoff,
+    Job,
+    OwnerOfRecord,
+    PolicyRevision,
+    PromotionTest,
+    Return,
+    SignOff,
+)
+
+
+class PersonOut(serializers.Serializer[Any]):
+    username = serializers.CharField()
+    name = serializers.CharField(source="printed_name")
+
+
+class HandoffIn(serializers.Serializer[Any]):
+    model = serializers.SlugField()
+    version = serializers.IntegerField(min_value=1)
+    source = serializers.SlugField()
+    target = serializers.SlugField()
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10000, default="")
+    bindings = serializers.DictField(required=False, default=dict)
+
+
+class HandoffChangeIn(serializers.Serializer[Any]):
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10000)
+    bindings = serializers.DictField(required=False)
+
+
+class ReasonIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=2000)
+
+
+class EvidenceIn(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=Evidence.Kind.choices)
+    label = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
+    link = serializers.CharField(required=False, max_length=500)
+    figure = serializers.FloatField(required=False)
+
+
+class AnswerIn(serializers.Serializer[Any]):
+    item = serializers.SlugField()
+    choice = serializers.ChoiceField(choices=Answer.Choice.choices)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+    evidence = EvidenceIn(many=True, required=False, default=list)
+
+
+class AcknowledgeIn(serializers.Serializer[Any]):
+    differences = serializers.ListField(child=serializers.CharField(max_length=120), max_length=500)
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+
+
+class SignOffIn(serializers.Serializer[Any]):
+    requirement = serializers.SlugField()
+    decision = serializers.ChoiceField(choices=SignOff.Decision.choices)
+    meaning = serializers.CharField(max_length=40)
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+    seen = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="The digest of the sheet that was shown.")
+    reauthentication = serializers.UUIDField(help_text="From POST /reauthentications/, good for one signature.")
+    reasons = serializers.ListField(
+        child=serializers.ChoiceField(choices=Return.Reason.choices), required=False, default=list
+    )
+    retests = serializers.ListField(child=serializers.SlugField(), required=False, default=list, max_length=20)
+
+
+class ReauthenticationIn(serializers.Serializer[Any]):
+    password = serializers.CharField(max_length=200, trim_whitespace=False)
+    code = serializers.CharField(required=False, allow_blank=True, max_length=20, default="")
+
+
+class ReauthenticationOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    method = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class PolicyIn(serializers.Serializer[Any]):
+    source = serializers.CharField(max_length=262144, trim_whitespace=False)
+
+
+class PolicyRevisionOut(serializers.ModelSerializer[PolicyRevision]):
+    policy = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    published_by = PersonOut(allow_null=True)
+
+    class Meta:
+        model = PolicyRevision
+        fields = ("id", "policy", "number", "digest", "content", "source", "published_by", "published_at")
+
+
+class ReturnOut(serializers.ModelSerializer[Return]):
+    returned_by = PersonOut(allow_null=True)
+
+    class Meta:
+        model = Return
+        fields = ("reasons", "comment", "retests", "returned_by", "returned_at")
+
+
+class HandoffOut(serializers.ModelSerializer[Handoff]):
+    model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    version = serializers.IntegerField(source="version.number")
+    digest = serializers.CharField(source="version.digest")
+    source = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    target = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    policy = serializers.CharField(source="policy_revision.policy.slug", default=None, allow_null=True)
+    policy_number = serializers.IntegerField(source="policy_revision.number", default=None, allow_null=True)
+    drafted_by = PersonOut()
+    offered_by = PersonOut(allow_null=True)
+
+    class Meta:
+        model = Handoff
+        fields = (
+            "id",
+            "number",
+            "model",
+            "version",
+            "digest",
+            "source",
+            "target",
+            "state",
+            "note",
+            "bindings",
+            "policy",
+            "policy_number",
+            "policy_digest",
+            "report_digest",
+            "drafted_by",
+            "drafted_at",
+            "offered_by",
+            "offered_at",
+            "expires_at",
+            "moved_at",
+            "revision",
+        )
+
+
+class RequirementOut(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    key = serializers.CharField()
+    title = serializers.CharField()
+    role = serializers.CharField()
+    met = serializers.BooleanField()
+    why = serializers.CharField(help_text="Why it is not met.")
+    who = serializers.ListField(child=serializers.CharField(), help_text="Who can clear it.")
+    by = serializers.ListField(child=serializers.CharField(), help_text="Who has met it.")
+
+
+class GateOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=["passed", "now", "ahead"])
+    open = serializers.BooleanField(source="result.open")
+    requirements = RequirementOut(many=True, source="result.requirements")
+
+
+class EvidenceOut(serializers.ModelSerializer[Evidence]):
+    sha256 = serializers.CharField(source="blob_id", allow_null=True)
+
+    class Meta:
+        model = Evidence
+        fields = ("kind", "label", "sha256", "link", "figure")
+
+
+class AnswerOut(serializers.ModelSerializer[Answer]):
+    answered_by = PersonOut()
+    evidence = EvidenceOut(many=True)
+
+    class Meta:
+        model = Answer
+        fields = ("item", "choice", "reason", "evidence", "answered_by", "answered_at")
+
+
+class SignOffOut(serializers.ModelSerializer[SignOff]):
+    signer = serializers.CharField(source="signer.username")
+
+    class Meta:
+        model = SignOff
+        fields = (
+            "id",
+            "gate",
+            "requirement",
+            "role",
+            "signer",
+            "printed_name",
+            "decision",
+            "meaning",
+            "comment",
+            "scope",
+            "scope_digest",
+            "statement",
+            "statement_digest",
+            "signed_at",
+            "voided_at",
+            "voided_because",
+        )
+
+
+class TestOut(serializers.ModelSerializer[PromotionTest]):
+    class Meta:
+        model = PromotionTest
+        fields = (
+            "kind",
+            "verdict",
+            "summary",
+            "figures",
+            "thresholds",
+            "log",
+            "seconds",
+            "version_digest",
+            "worker",
+            "finished_at",
+        )
+
+
+class JobOut(serializers.ModelSerializer[Job]):
+    result = TestOut(allow_null=True, default=None)
+
+    class Meta:
+        model = Job
+        fields = (
+            "id",
+            "gate",
+            "purpose",
+            "state",
+            "attempts",
+            "progress",
+            "error",
+            "queued_at",
+            "claimed_at",
+            "ended_at",
+            "result",
+        )
+
+
+class DecisionOut(serializers.ModelSerializer[Decision]):
+    class Meta:
+        model = Decision
+        fields = ("gate", "taken_by", "opened", "facts", "result", "decided_at")
+
+
+class HandoffDetailOut(HandoffOut):
+    """One handoff whole: gates with what is missing and who can clear it, answers, signatures, work."""
+
+    report = serializers.JSONField(allow_null=True)
+    gates = GateOut(many=True, source="view.gates")
+    missing = serializers.DictField(child=serializers.CharField(), source="view.offer.missing", default=dict)
+    answers = serializers.SerializerMethodField()
+    signoffs = SignOffOut(many=True, source="view.signoffs")
+    jobs = JobOut(many=True, source="view.jobs")
+    return_note = ReturnOut(allow_null=True, default=None)
+
+    class Meta(HandoffOut.Meta):
+        fields = (*HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note")
+
+    @extend_schema_field(AnswerOut(many=True))
+    def get_answers(self, handoff: Any) -> Any:
+        """Return the answers that count, one an item."""
+        return AnswerOut(list(handoff.view.answers.values()), many=True).data
+
+
+class SheetOut(serializers.Serializer[Any]):
+    handoff = serializers.UUIDField(source="handoff.pk")
+    gate = serializers.CharField()
+    requirement = serializers.CharField(source="rule.key")
+    role = serializers.CharField(source="rule.role")
+    meaning = serializers.CharField(source="rule.meaning")
+    words = serializers.CharField(source="rule.help")
+    parts = serializers.SerializerMethodField()
+    seen = serializers.CharField(help_text="Send this back with the signature.")
+    barred = serializers.ListField(child=serializers.CharField(), help_text="Why you may not sign; empty if you may.")
+    changed = serializers.ListField(child=serializers.CharField(), help_text="What changed since you last signed here.")
+
+    def get_parts(self, sheet: Any) -> list[dict[str, str]]:
+        """Return what is covered, each with its words and its digest."""
+        return [{"name": name, "words": words, "digest": digest} for name, words, digest in sheet.parts]
+
+
+class TaskOut(serializers.Serializer[Any]):
+    kind = serializers.CharField(source="task.kind")
+    key = serializers.CharField(source="task.key")
+    title = serializers.CharField(source="task.title")
+    gate = serializers.CharField(source="task.gate")
+    handoff = serializers.UUIDField(source="task.handoff.pk")
+    model = serializers.CharField(source="task.handoff.model.slug")
+    due = serializers.DateTimeField(allow_null=True)
+    overdue = serializers.BooleanField()
+
+
+class OwnerOut(serializers.ModelSerializer[OwnerOfRecord]):
+    person = PersonOut()
+    organisation = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    since = serializers.DateTimeField(source="period.lower")
+    until = serializers.DateTimeField(source="period.upper", allow_null=True)
+
+    class Meta:
+        model = OwnerOfRecord
+        fields = ("person", "organisation", "since", "until")
+
+
+class DeploymentOut(serializers.ModelSerializer[Deployment]):
+    model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    version = serializers.IntegerField(source="version.number")
+    environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    handoff = serializers.UUIDField(source="handoff_id")
+    rollback_of = serializers.UUIDField(source="rollback_of_id", allow_null=True)
+
+    class Meta:
+        model = Deployment
+        fields = (
+            "id",
+            "handoff",
+            "model",
+            "version",
+            "environment",
+            "slot",
+            "order",
+            "digest",
+            "state",
+            "rollback_of",
+            "ordered_by",
+            "reason",
+            "log",
+            "ordered_at",
+            "live_at",
+            "ended_at",
+        )

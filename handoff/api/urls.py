@@ -1,0 +1,37 @@
+"""Addresses of the handoff's API, below /api/v1/."""
+
+from django.urls import path
+
+from handoff.api import checklists, deployments, handoffs, policies, signoffs
+
+urlpatterns = [
+    path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
+    path("policies/", policies.Policies.as_view(), name="policies"),
+    path("policies/validate/", policies.ValidatePolicy.as_view(), name="policy-validate"),
+    path("policies/<slug:policy>/<int:number>/", policies.OnePolicy.as_view(), name="policy"),
+    path("reauthentications/", signoffs.Reauthentications.as_view(), name="reauthentications"),
+    path("handoffs/", handoffs.Handoffs.as_view(), name="handoffs"),
+    path("handoffs/<uuid:handoff_id>/", handoffs.OneHandoff.as_view(), name="handoff"),
+    path("handoffs/<uuid:handoff_id>/offer/", handoffs.Offer.as_view(), name="handoff-offer"),
+    path("handoffs/<uuid:handoff_id>/withdraw/", handoffs.Withdraw.as_view(), name="handoff-withdraw"),
+    path("handoffs/<uuid:handoff_id>/decisions/", handoffs.Decisions.as_view(), name="handoff-decisions"),
+    path("handoffs/<uuid:handoff_id>/evidence/", checklists.EvidenceFiles.as_view(), name="handoff-evidence"),
+    path("handoffs/<uuid:handoff_id>/answers/", checklists.Answers.as_view(), name="handoff-answers"),
+    path(
+        "handoffs/<uuid:handoff_id>/acknowledgements/",
+        checklists.Acknowledgements.as_view(),
+        name="handoff-acknowledgements",
+    ),
+    path("handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/", signoffs.Sheet.as_view(), name="handoff-sheet"),
+    path("handoffs/<uuid:handoff_id>/signoffs/", signoffs.SignOffs.as_view(), name="handoff-signoffs"),
+    path(
+        "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
+        signoffs.WithdrawSignOff.as_view(),
+        name="signoff-withdraw",
+    ),
+    path("handoffs/<uuid:handoff_id>/deploy-again/", deployments.DeployAgain.as_view(), name="handoff-deploy-again"),
+    path("deployments/", deployments.Deployments.as_view(), name="deployments"),
+    path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
+    path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),
+    path("owners-of-record/", deployments.OwnerOn.as_view(), name="owner-of-record"),
+]

@@ -1,0 +1,122 @@
+"""The sample organisation, made through the same services that everybody uses. What is there already is left alone."""
+
+import json
+import os
+import platform
+import secrets
+from importlib import metadata
+from pathlib import Path
+
+from django.contrib.auth.hashers import make_password
+
+from audit.actors import Person
+from audit.models import Account
+from handoff.models import Policy
+from handoff.services import policies
+from models_registry.models import Environment, Organisation
+from models_registry.services import environments, organisations, roles
+
+POLICIES = Path(__file__).resolve().parent.parent.parent / "handoff" / "policies"
+PEOPLE = {
+    "dana": ("Dana", "Lindqvist", "Data scientist"),
+    "vera": ("Vera", "Osei", "Model validation"),
+    "otto": ("Otto", "Brandt", "IT operations"),
+    "noah": ("Noah", "Adeyemi", "Analytic engineer"),
+    "iris": ("Iris", "Moreau", "Integration owner"),
+    "rita": ("Rita", "Almeida", "Risk and compliance"),
+    "ada": ("Ada", "Novak", "Administrator"),
+    "mallory": ("Mallory", "Quinn", "Holds no role here"),
+}
+ORGANISATIONS = {"insight-lab": "Insight Lab", "clinic-it": "Clinic IT"}
+IN_PRODUCTION = {"it_operations": "otto", "analytic_engineer": "noah", "integration_owner": "iris"}
+ON_A_MODEL = {"validator": "vera", "risk_compliance": "rita", "model_owner": "rita"}
+LIBRARIES = ("numpy", "onnxruntime", "scikit-learn", "skops", "skl2onnx", "scipy")
+SERVED = ("numpy", "onnxruntime", "scikit-learn", "skops", "scipy")
+
+
+def load(home: Path) -> None:
+    """Make people, organisations, environments and policies that are not there yet."""
+    password = password_of(home)
+    hashed = ""
+    for username, (first, last, title) in PEOPLE.items():
+        if not Account.objects.filter(username=username).exists():
+            hashed = hashed or make_password(password)
+            Account.objects.create(
+                username=username,
+                first_name=first,
+                last_name=last,
+                title=title,
+                email=f"{username}@example.org",
+                password=hashed,
+                is_staff=username == "ada",
+                is_superuser=username == "ada",
+            )
+    ada = Person(Account.objects.get(username="ada"), "command")
+    for slug, name in ORGANISATIONS.items():
+        if not Organisation.objects.filter(slug=slug).exists():
+            organisations.create(actor=ada, slug=slug, name=name)
+    _environments(ada)
+    for path in sorted(POLICIES.glob("*.yaml")):
+        if not Policy.objects.filter(slug=path.stem).exists():
+            policies.publish(actor=ada, source=path.read_text())
+
+
+def password_of(home: Path) -> str:
+    """Return the password of all sample log-ins: drawn once for this installation, and kept for its owner's eyes."""
+    path = home / "sample-password.json"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as stream:
+            json.dump({"password": f"handoff-{secrets.token_hex(4)}"}, stream)
+    return str(json.loads(path.read_text())["password"])
+
+
+def grant_on(model: str) -> None:
+    """Let the sample people hold their roles on a model that somebody has just registered."""
+    ada = Person(Account.objects.get(username="ada"), "command")
+    for role, holder in ON_A_MODEL.items():
+        roles.grant(actor=ada, role=role, holder=holder, model=model)
+
+
+def _environments(ada: Person) -> None:
+    python = platform.python_version()
+    if not Environment.objects.filter(slug="lab").exists():
+        environments.create(
+            actor=ada,
+            slug="lab",
+            name="Lab notebooks",
+            kind="creation",
+            organisation="insight-lab",
+            owner="dana",
+            python=python,
+            purpose="Try out data, features and techniques until one candidate is settled on.",
+            packages={name: metadata.version(name) for name in LIBRARIES},
+            hardware="laptop, 8 cores, 32 GB",
+        )
+    if not Environment.objects.filter(slug="clinic").exists():
+        environments.create(
+            actor=ada,
+            slug="clinic",
+            name="Clinic production",
+            kind="production",
+            organisation="clinic-it",
+            owner="otto",
+            python=python,
+            purpose="Answer the clinic's applications, day and night.",
+            packages={name: metadata.version(name) for name in SERVED},
+            hardware="virtual machine, 2 cores, 8 GB",
+            engine="production",
+            import_policy={
+                "default": "warn",
+                "rules": {
+                    "onnxruntime": {"answer": "allow", "versions": ">=1.30,<2"},
+                    "scikit-learn": {"answer": "allow", "versions": ">=1.9,<2"},
+                    "numpy": {"answer": "allow", "versions": ">=2,<3"},
+                    "dill": {"answer": "prohibit"},
+                },
+            },
+        )
+        for role, holder in IN_PRODUCTION.items():
+            roles.grant(actor=ada, role=role, holder=holder, environment="clinic")
+        roles.grant(actor=ada, role="administrator", holder="otto", environment="lab")

@@ -1,0 +1,244 @@
+"""One complete handoff, told while it happens, and what becomes of a second one that is worse than what is live."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from mdlc_site.sample.client import Api, ApiError, wait_for
+from mdlc_site.sample.organisation import grant_on
+
+NAMES = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+EVIDENCE = {
+    "link": {"kind": "link", "label": "the team's page", "link": "https://wiki.example.org/models"},
+    "figure": {"kind": "figure", "label": "requests a second at the busiest", "figure": 40},
+}
+ENDED = ("live", "returned", "withdrawn", "expired", "superseded", "rolled_back")
+SCREENING = {
+    "slug": "tumour-screening",
+    "name": "Tumour screening",
+    "purpose": "Tell the pathologist which samples to look at first; a person decides on every one.",
+    "owner_team": "Diagnostics analytics",
+    "risk_tier": "medium",
+}
+PROGRESSION = {
+    "slug": "diabetes-progression",
+    "name": "Diabetes progression",
+    "purpose": "Plan the number of check-ups for the coming year.",
+    "owner_team": "Diagnostics analytics",
+    "risk_tier": "low",
+}
+
+
+class Story:
+    """The people, what they do, and the lines that tell it."""
+
+    def __init__(self, site: str, engine: str, files: Path, password: str) -> None:
+        self.site, self.engine, self.files, self.password = site, engine, files, password
+        self.began = time.monotonic()
+        self.people: dict[str, Api] = {}
+
+    def tell(self) -> bool:
+        """Hand three versions over; True when two are live and the worse one went back."""
+        self.say("", "A model is built in the lab, and handed to the clinic's production under the policy 'light'.")
+        first = self.hand_over(SCREENING, 1, "screening-1", in_full=True)
+        if first["state"] != "live":
+            self.say("", f"It did not go live: it is {first['state']}.")
+            return False
+        self.score("tumour-screening", "screening-1")
+        self.say("", "\nA second model goes the same way (scikit-learn, saved by skops) ...")
+        second = self.hand_over(PROGRESSION, 1, "progression-1")
+        self.say("", "... and then a version of it that is honestly worse than what is live.")
+        third = self.hand_over(PROGRESSION, 2, "progression-2")
+        self.tell_return(third)
+        events = self.as_("rita").get(f"/api/v1/events/?chain=handoff:{first['id']}&page_size=200")["results"]
+        self.say(
+            "", f"\nThe first handoff left {len(events)} events in the audit trail, each chained to the one before."
+        )
+        return second["state"] == "live" and third["state"] == "returned"
+
+    def as_(self, username: str) -> Api:
+        """Return a person's conversation; they sign in when they are first needed."""
+        if username not in self.people:
+            self.people[username] = Api(self.site).sign_in(username, self.password)
+        return self.people[username]
+
+    def say(self, who: str, words: str) -> None:
+        """Print a step with its time."""
+        head = "" if words.startswith("\n") else f"{time.monotonic() - self.began:6.1f} s  "
+        print(f"{head}{who:<8} {words}" if who else f"{head}{words}" if head else words, flush=True)
+
+    def hand_over(self, model: dict[str, str], number: int, folder: str, *, in_full: bool = False) -> dict[str, Any]:
+        """Take one version from files to its end; go on where an earlier run was interrupted."""
+        self.register(model)
+        version = self.make_version(model["slug"], number, folder)
+        handoff = self.draft(model["slug"], number)
+        path = f"/api/v1/handoffs/{handoff['id']}/"
+        dana = self.as_("dana")
+        if handoff["state"] == "draft":
+            dana.post(path + "offer/")
+            differences = [d for d in dana.get(path)["report"]["items"] if not d["equal"]]
+            self.say(
+                "dana", f"offers it with digest {version['digest'][:12]}; {len(differences)} differences are itemised"
+            )
+            if in_full:
+                for item in differences[:6]:
+                    self.say("", f"           {item['kind']:<11} {item['name']}: {item['source']} → {item['target']}")
+        self.review(path)
+        self.watch_tests(path)
+        self.release(path)
+        ended = wait_for(lambda: dana.get(path), lambda h: h["state"] in ENDED)
+        if ended["state"] == "live":
+            self.say("worker", "loads by digest, replays the golden records through the live endpoint, and swaps: LIVE")
+            self.tell_owner(model["slug"])
+        return dict(ended)
+
+    def register(self, model: dict[str, str]) -> None:
+        """Register a model that is not there yet, with its people."""
+        dana = self.as_("dana")
+        if any(m["slug"] == model["slug"] for m in dana.get("/api/v1/models/?page_size=200")["results"]):
+            return
+        dana.post("/api/v1/models/", model)
+        grant_on(model["slug"])
+        self.say("dana", f"registers the model '{model['name']}' ({model['risk_tier']} risk): {model['purpose']}")
+        self.say("ada", "lets vera validate it and rita watch over its risk; nobody grants a role to themselves")
+
+    def make_version(self, slug: str, number: int, folder: str) -> dict[str, Any]:
+        """Upload and nominate a version, unless it is sealed already."""
+        dana = self.as_("dana")
+        path = f"/api/v1/models/{slug}/versions/"
+        known = {v["number"]: v for v in dana.get(path)["results"]}
+        if number not in known:
+            files = {name: next((self.files / folder).glob(f"{name}.*")) for name in NAMES}
+            known[number] = dana.upload(path, {"notes": "trained for the demonstration"}, files)
+            model = next(e for e in known[number]["elements"] if e["name"] == "model")
+            self.say(
+                "dana", f"uploads version {number}: {model['filename']}, {model['size']:,} bytes, and six more elements"
+            )
+        if known[number]["state"] == "draft":
+            known[number] = dana.post(f"{path}{number}/nominate/")
+            self.say(
+                "dana", f"nominates it: sealed under digest {known[number]['digest'][:12]}, it never changes again"
+            )
+        return dict(known[number])
+
+    def draft(self, slug: str, number: int) -> dict[str, Any]:
+        """Return the newest handoff of a version, drafted if there is none."""
+        dana = self.as_("dana")
+        found = [h for h in dana.get(f"/api/v1/handoffs/?model={slug}")["results"] if h["version"] == number]
+        if found:
+            return dict(found[0])
+        body = {
+            "model": slug,
+            "version": number,
+            "source": "lab",
+            "target": "clinic",
+            "note": "For the clinic's planners.",
+        }
+        handoff = dana.post("/api/v1/handoffs/", body)
+        self.say("dana", f"drafts a handoff of version {number} from 'lab' to 'clinic'")
+        return dict(handoff)
+
+    def review(self, path: str) -> None:
+        """Answer, acknowledge and sign whatever the review gate still asks for."""
+        for _ in range(50):
+            handoff = self.as_("otto").get(path)
+            todo = next(
+                (r for g in handoff["gates"] if g["status"] == "now" for r in g["requirements"] if not r["met"]), None
+            )
+            if handoff["state"] != "in_review" or todo is None:
+                return
+            self.clear(path, handoff, todo)
+
+    def release(self, path: str) -> None:
+        """Sign whatever the release gate still asks for."""
+        handoff = self.as_("otto").get(path)
+        gate = next((g for g in handoff["gates"] if g["name"] == "release"), None)
+        if handoff["state"] == "ready" and gate is not None:
+            for todo in gate["requirements"]:
+                if not todo["met"]:
+                    self.clear(path, handoff, todo)
+
+    def clear(self, path: str, handoff: dict[str, Any], todo: dict[str, Any]) -> None:
+        """Do one thing that a gate asks for, as somebody who holds the role."""
+        who = {
+            "data_scientist": "dana",
+            "analytic_engineer": "noah",
+            "validator": "vera",
+            "risk_compliance": "rita",
+        }.get(todo["role"], "otto")
+        api = self.as_(who)
+        if todo["kind"] == "answer":
+            kind = "figure" if "How many" in todo["title"] else "link"
+            api.post(path + "answers/", {"item": todo["key"], "choice": "yes", "evidence": [EVIDENCE[kind]]})
+            self.say(who, f"answers with a {kind}: {todo['title']}")
+        elif todo["kind"] == "differences":
+            keys = handoff["report"]["undeclared"]
+            api.post(path + "acknowledgements/", {"differences": keys, "comment": "Read, and fine with us."})
+            self.say(who, f"acknowledges what nobody had declared: {', '.join(keys)}")
+        else:
+            sheet = api.get(f"{path}sheets/{todo['key']}/")
+            proof = api.post("/api/v1/reauthentications/", {"password": self.password})
+            body = {
+                "requirement": todo["key"],
+                "decision": "approve",
+                "meaning": sheet["meaning"],
+                "seen": sheet["seen"],
+                "reauthentication": proof["id"],
+            }
+            signed = api.post(path + "signoffs/", body)
+            self.say(
+                who, f"signs ({sheet['meaning']}), password given again, statement {signed['statement_digest'][:12]}"
+            )
+
+    def watch_tests(self, path: str) -> None:
+        """Tell each promotion test as it ends."""
+        dana = self.as_("dana")
+        told: set[str] = set()
+
+        def look() -> dict[str, Any]:
+            handoff = dana.get(path)
+            for job in handoff["jobs"]:
+                result = job["result"]
+                if result and result["kind"] not in told and handoff["state"] in ("testing", "ready", "returned"):
+                    told.add(result["kind"])
+                    self.say("worker", f"{result['verdict']:<6} {result['kind']:<11} {result['summary']}")
+            return dict(handoff)
+
+        if dana.get(path)["state"] == "testing":
+            self.say("", "The review gate is open; the promotion tests run side by side in Celery workers")
+        wait_for(look, lambda h: h["state"] != "testing")
+
+    def tell_owner(self, slug: str) -> None:
+        """Tell who answers for the model now."""
+        owner = self.as_("rita").get(f"/api/v1/owners-of-record/?model={slug}&environment=clinic")
+        self.say("", f"Owner of record since this instant: {owner['person']['name']} of {owner['organisation']}")
+
+    def tell_return(self, handoff: dict[str, Any]) -> None:
+        """Tell why a handoff came back."""
+        if handoff["return_note"]:
+            note = handoff["return_note"]
+            self.say("", f"Returned to data science ({', '.join(note['reasons'])}): {note['comment']}")
+
+    def score(self, slug: str, folder: str) -> None:
+        """Score real records on the live endpoint, and show that a bad one is refused."""
+        lines = (self.files / folder / "validation.jsonl").read_text().splitlines()[30:33]
+        records = [json.loads(line) for line in lines]
+        engine = Api(self.engine)
+        for number, record in enumerate(records, start=1):
+            answer = engine.post(f"/v2/models/{slug}/infer", {"inputs": _tensors(record["input"])})
+            outputs = {o["name"]: o["data"] for o in answer["outputs"]}
+            chance = float(outputs["probabilities"][1])
+            self.say(
+                "engine",
+                f"record {number}: benign with probability {chance:.3f}; in truth {('malignant', 'benign')[record['label']]}",
+            )
+        bad = dict(records[0]["input"], mean_radius=-4.0)
+        try:
+            engine.post(f"/v2/models/{slug}/infer", {"inputs": _tensors(bad)})
+        except ApiError as refusal:
+            self.say("engine", f"a record outside the schema is refused: {refusal.body['error']}")
+
+
+def _tensors(record: dict[str, float]) -> list[dict[str, Any]]:
+    return [{"name": n, "shape": [1], "datatype": "FP64", "data": [v]} for n, v in record.items()]
