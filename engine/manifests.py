@@ -1,4 +1,4 @@
-"""Manifests: the list of everything a version is made of, in one canonical form whose SHA-256 is the version's digest."""
+"""Manifests: everything a version is made of, in one canonical form whose SHA-256 is the version's digest."""
 
 import re
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `type` is an Avro type or 'array', whose values have the type `items`; `allowed` lists an enum's symbols too."""
+    """One field. `type` is an Avro type, or 'array' with values of the type `items`; `allowed` has an enum's symbols."""
 
     name: str
     type: str
@@ -181,7 +181,8 @@ def _field(row: Any) -> Field:
     if not IDENTIFIER.fullmatch(name):
         raise SchemaError("schema_unsupported", "A field's name has at most 200 letters, digits and _.", field=name)
     kind, nullable = _nullable(row["type"], name)
-    items, symbols = "", ()
+    items = ""
+    symbols: tuple[str, ...]
     if isinstance(kind, Mapping) and kind.get("type") == "array":
         items, symbols = _scalar(kind["items"], name)
         kind = "array"

@@ -105,7 +105,7 @@ def known_of(handoff: Handoff) -> Known:
 def known_of_many(handoffs: Sequence[Handoff]) -> dict[UUID, Known]:
     """Return the facts of several handoffs by one query, under their keys."""
     by_key = {handoff.pk: handoff for handoff in handoffs}
-    parameters = {"ids": list(by_key), "on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
+    parameters: dict[str, Any] = {"ids": list(by_key), "on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
     with connection.cursor() as cursor:
         cursor.execute(SQL, parameters)
         rows = cursor.fetchall()
@@ -126,7 +126,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         holders=holders,
         chain=_chain(raw),
     )
-    return Known(facts, roles, raw["head"] or "")
+    return Known(facts, roles, str(raw["head"] or ""))
 
 
 def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:

@@ -4,7 +4,9 @@ Grants are django-guardian's, with real foreign keys, and are read fresh each ti
 at once. A superuser sees what they hold a role on, like everybody.
 """
 
-from django.db.models import Q, QuerySet
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
 from guardian.shortcuts import get_objects_for_user
 
 from audit.actors import Actor
@@ -21,26 +23,29 @@ from models_registry.models import (
 )
 from models_registry.roles import DUTIES, Role
 
+T = TypeVar("T", bound=Model)
+
 PREFIX = "hold_"
 ALL_ROLES = [f"{PREFIX}{role}" for role in Role]
 
 
 def models_held_by(user: Account) -> QuerySet[RegisteredModel]:
     """Return the models on which an account holds a role itself, or through a group."""
-    return _held(user, RegisteredModel)
+    return _held(user, RegisteredModel.objects.all())
 
 
 def environments_held_by(user: Account) -> QuerySet[Environment]:
     """Return the environments on which an account holds a role itself, or through a group."""
-    return _held(user, Environment)
+    return _held(user, Environment.objects.all())
 
 
-def _held(user: Account, kind: type) -> QuerySet:
+def _held(user: Account, things: QuerySet[T]) -> QuerySet[T]:
     if not user.is_authenticated or not user.is_active:
-        return kind.objects.none()
-    return get_objects_for_user(
-        user, ALL_ROLES, klass=kind, any_perm=True, with_superuser=False, accept_global_perms=False
+        return things.none()
+    held: QuerySet[T] = get_objects_for_user(
+        user, ALL_ROLES, klass=things, any_perm=True, with_superuser=False, accept_global_perms=False
     )
+    return held
 
 
 def models_visible_to(user: Account) -> QuerySet[RegisteredModel]:
@@ -68,21 +73,25 @@ def environments_visible_to(user: Account) -> QuerySet[Environment]:
 def roles_on(
     user: Account, *, model: RegisteredModel | None = None, environment: Environment | None = None
 ) -> set[Role]:
-    """Return the roles an account holds on a model, an environment, or either of both, by one query."""
+    """Return the roles an account holds on a model, an environment, or either of both: one query a thing."""
     if not user.is_authenticated or not user.is_active:
         return set()
-    found: QuerySet | None = None
-    for thing, direct, grouped in (
-        (model, RegisteredModelUserGrant, RegisteredModelGroupGrant),
-        (environment, EnvironmentUserGrant, EnvironmentGroupGrant),
-    ):
-        if thing is None:
-            continue
-        own = direct.objects.filter(content_object=thing, user=user).values_list("permission__codename")
-        shared = grouped.objects.filter(content_object=thing, group__user=user).values_list("permission__codename")
-        found = own.union(shared) if found is None else found.union(own, shared)
-    rows = found or []
-    return {Role(codename.removeprefix(PREFIX)) for (codename,) in rows if codename.startswith(PREFIX)}
+    codenames: set[str] = set()
+    for thing, direct, grouped in _grants(model, environment):
+        own = direct.objects.filter(content_object=thing, user=user).values_list("permission__codename", flat=True)
+        shared = grouped.objects.filter(content_object=thing, group__user=user)
+        codenames |= set(own.union(shared.values_list("permission__codename", flat=True)))
+    return {Role(name.removeprefix(PREFIX)) for name in codenames if name.startswith(PREFIX)}
+
+
+def _grants(model: RegisteredModel | None, environment: Environment | None) -> list[tuple[Any, Any, Any]]:
+    """Return each thing that is given with its tables of grants to people and to groups."""
+    pairs: list[tuple[Any, Any, Any]] = []
+    if model is not None:
+        pairs.append((model, RegisteredModelUserGrant, RegisteredModelGroupGrant))
+    if environment is not None:
+        pairs.append((environment, EnvironmentUserGrant, EnvironmentGroupGrant))
+    return pairs
 
 
 def holders(
@@ -90,10 +99,8 @@ def holders(
 ) -> QuerySet[Account]:
     """Return the active natural persons who hold a role on what the role is held on."""
     codename = f"{PREFIX}{role}"
-    if DUTIES[role].held_on == "model":
-        direct, grouped, thing = RegisteredModelUserGrant, RegisteredModelGroupGrant, model
-    else:
-        direct, grouped, thing = EnvironmentUserGrant, EnvironmentGroupGrant, environment
+    on_model = DUTIES[role].held_on == "model"
+    ((thing, direct, grouped),) = _grants(model if on_model else None, None if on_model else environment)
     own = direct.objects.filter(content_object=thing, permission__codename=codename).values("user")
     shared = grouped.objects.filter(content_object=thing, permission__codename=codename).values("group")
     people = Account.objects.filter(is_active=True, kind=Account.Kind.PERSON)

@@ -94,8 +94,8 @@ def version(reader: Reader, slug: str, number: int) -> ModelVersion:
 def holdings(thing: RegisteredModel | Environment) -> list[Holding]:
     """Return who holds which role on a model or an environment, by two queries."""
     on_model = isinstance(thing, RegisteredModel)
-    direct = RegisteredModelUserGrant if on_model else EnvironmentUserGrant
-    grouped = RegisteredModelGroupGrant if on_model else EnvironmentGroupGrant
+    direct: Any = RegisteredModelUserGrant if on_model else EnvironmentUserGrant
+    grouped: Any = RegisteredModelGroupGrant if on_model else EnvironmentGroupGrant
     rows = [
         (g.permission.codename, g.user.username, g.user.printed_name)
         for g in direct.objects.filter(content_object=thing).select_related("permission", "user")

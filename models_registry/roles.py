@@ -1,8 +1,12 @@
 """The roles of the handoff. A role is held on a registered model or on an environment."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 
 class Role(models.TextChoices):
@@ -37,4 +41,4 @@ DUTIES: dict[Role, Duty] = {
     Role.ADMINISTRATOR: Duty("environment", "Grants roles and keeps the configuration; approves nothing by it."),
 }
 
-ROLE_PERMISSIONS = [(f"hold_{role.value}", role.label) for role in Role]
+ROLE_PERMISSIONS: "list[tuple[str, str | StrPromise]]" = [(f"hold_{role.value}", role.label) for role in Role]

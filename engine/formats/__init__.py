@@ -48,7 +48,7 @@ def detect(path: Path) -> str:
         return _detect_zip(path)
     for magic, words in UNSAFE:
         if head.startswith(magic):
-            raise FormatError("format_unsafe", f"The file is {words}, which can run code when it is loaded. {ADVICE}")
+            raise FormatError("format_unsafe", f"The file is {words}, which can run code when loaded. {ADVICE}")
     if head[:1] == b"\x08" and len(head) > 8:  # ModelProto.ir_version, the first field of every ONNX file
         return "onnx"
     raise FormatError("format_unknown", f"The file is neither ONNX nor skops. {ADVICE}")
@@ -62,7 +62,7 @@ def _detect_zip(path: Path) -> str:
         raise FormatError("archive_damaged", f"The archive cannot be read ({error}); upload it again.") from error
     if "schema.json" in names:
         return "skops"
-    if any(name.endswith("data.pkl") or name.endswith(".pkl") for name in names):
+    if any(name.endswith(".pkl") for name in names):
         raise FormatError("format_unsafe", f"The archive holds pickles, as PyTorch saves them. {ADVICE}")
     raise FormatError("format_unknown", f"The archive is not a skops file. {ADVICE}")
 

@@ -1,4 +1,4 @@
-"""What the API takes and gives. Input and output are apart; inputs are plain, so no field becomes writable by chance."""
+"""What the API takes and gives. Input and output are apart; inputs are plain: no field is writable by chance."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class PersonOut(serializers.Serializer[Any]):
 class HandoffIn(serializers.Serializer[Any]):
     model = serializers.SlugField()
     version = serializers.IntegerField(min_value=1)
-    source = serializers.SlugField()
+    source = serializers.SlugField()  # type: ignore[assignment]
     target = serializers.SlugField()
     note = serializers.CharField(required=False, allow_blank=True, max_length=10000, default="")
     bindings = serializers.DictField(required=False, default=dict)
@@ -45,7 +45,7 @@ class ReasonIn(serializers.Serializer[Any]):
 
 class EvidenceIn(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=Evidence.Kind.choices)
-    label = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    label = serializers.CharField(required=False, allow_blank=True, max_length=200)  # type: ignore[assignment]
     sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
     link = serializers.CharField(required=False, max_length=500)
     figure = serializers.FloatField(required=False)
@@ -88,7 +88,7 @@ class ReauthenticationOut(serializers.Serializer[Any]):
 
 
 class PolicyIn(serializers.Serializer[Any]):
-    source = serializers.CharField(max_length=262144, trim_whitespace=False)
+    source = serializers.CharField(max_length=262144, trim_whitespace=False)  # type: ignore[assignment]
 
 
 class PolicyRevisionOut(serializers.ModelSerializer[PolicyRevision]):
@@ -112,7 +112,7 @@ class HandoffOut(serializers.ModelSerializer[Handoff]):
     model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     version = serializers.IntegerField(source="version.number")
     digest = serializers.CharField(source="version.digest")
-    source = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    source = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)  # type: ignore[assignment]
     target = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     policy = serializers.CharField(source="policy_revision.policy.slug", default=None, allow_null=True)
     policy_number = serializers.IntegerField(source="policy_revision.number", default=None, allow_null=True)
@@ -261,7 +261,7 @@ class HandoffDetailOut(HandoffOut):
     return_note = ReturnOut(allow_null=True, default=None)
 
     class Meta(HandoffOut.Meta):
-        fields = (*HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note")
+        fields = (*HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note")  # type: ignore[assignment]
 
     @extend_schema_field(AnswerOut(many=True))
     def get_answers(self, handoff: Any) -> Any:

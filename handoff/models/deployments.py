@@ -1,4 +1,4 @@
-"""Deployments: the order to run a version in an environment, what became of it, and who owns the environment's model."""
+"""Deployments: the order to run a version in an environment, what became of it, and who answers for it."""
 
 import uuid
 

@@ -65,6 +65,7 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     result = evaluate(gate, rules_of(handoff), known.facts)
     homework = any(r.kind in {"answer", "differences"} and not r.met for r in result.requirements)
     signed = any(s.person == user.pk and s.gate == gate for s in known.facts.signoffs)
+    may_sign = user.is_person and not homework and not signed
     found = []
     for requirement in result.missing:
         if requirement.role not in mine:
@@ -73,7 +74,7 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
             found.append(Task("answer", requirement.key, requirement.title, handoff, gate))
         elif requirement.kind == "differences":
             found.append(Task("acknowledge", requirement.key, "Acknowledge undeclared differences", handoff, gate))
-        elif requirement.kind == "signoff" and user.is_person and not homework and not signed:
-            if not conflicts(known.facts.chain, person=user.pk, role=requirement.role):
-                found.append(Task("sign", requirement.key, requirement.title, handoff, gate))
+        elif requirement.kind == "signoff" and may_sign:
+            barred = conflicts(known.facts.chain, person=user.pk, role=requirement.role)
+            found += [] if barred else [Task("sign", requirement.key, requirement.title, handoff, gate)]
     return found

@@ -107,8 +107,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
         *_acknowledgements(gate, facts),
     ]
     seats: set[int] = set()
-    for rule in gate.signoffs:
-        found.append(_signoffs(name, rule, facts, seats))
+    found += [_signoffs(name, rule, facts, seats) for rule in gate.signoffs]
     refused = any(s.decision == "refuse" for s in facts.signoffs)
     met = bool(gate.signoffs or name == "confirm") and all(r.met for r in found)
     return GateResult(name, met and not refused, refused, tuple(found))

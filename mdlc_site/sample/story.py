@@ -13,6 +13,7 @@ EVIDENCE = {
     "link": {"kind": "link", "label": "the team's page", "link": "https://wiki.example.org/models"},
     "figure": {"kind": "figure", "label": "requests a second at the busiest", "figure": 40},
 }
+TRUTH = ("malignant", "benign")
 ENDED = ("live", "returned", "withdrawn", "expired", "superseded", "rolled_back")
 SCREENING = {
     "slug": "tumour-screening",
@@ -231,7 +232,7 @@ class Story:
             chance = float(outputs["probabilities"][1])
             self.say(
                 "engine",
-                f"record {number}: benign with probability {chance:.3f}; in truth {('malignant', 'benign')[record['label']]}",
+                f"record {number}: benign with probability {chance:.3f}; in truth {TRUTH[record['label']]}",
             )
         bad = dict(records[0]["input"], mean_radius=-4.0)
         try:

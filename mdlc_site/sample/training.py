@@ -49,7 +49,7 @@ def _screening(path: Path) -> None:
     (path / "model.onnx").write_bytes(graph.SerializeToString())
     labels, chances = model.predict(x_test), model.predict_proba(x_test)
     outputs = [{"label": int(a), "probabilities": [float(p) for p in b]} for a, b in zip(labels, chances, strict=True)]
-    output_fields = [
+    output_fields: list[dict[str, Any]] = [
         {"name": "label", "type": "long", "allowed": [0, 1], "doc": "0 malignant, 1 benign"},
         {
             "name": "probabilities",

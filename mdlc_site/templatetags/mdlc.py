@@ -80,4 +80,4 @@ def here(context: template.Context, prefix: str) -> str:
     request = context.get("request")
     path = request.path if request else ""
     inside = path == prefix if prefix == "/" else path.startswith(prefix)
-    return mark_safe('aria-current="page"') if inside else ""  # noqa: S308 - a constant
+    return mark_safe('aria-current="page"') if inside else ""

@@ -160,4 +160,4 @@ class VersionDetailOut(VersionOut):
     elements = ElementOut(many=True)
 
     class Meta(VersionOut.Meta):
-        fields = (*VersionOut.Meta.fields, "elements")
+        fields = (*VersionOut.Meta.fields, "elements")  # type: ignore[assignment]

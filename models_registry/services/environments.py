@@ -132,7 +132,7 @@ def _check_policy(policy: Any) -> None:
     for name, rule in rules.items() if isinstance(rules, Mapping) else [("rules", None)]:
         good = isinstance(rule, Mapping) and rule.get("answer") in answers and not set(rule) - {"answer", "versions"}
         try:
-            SpecifierSet(str(rule.get("versions", ""))) if good else None
+            SpecifierSet(str(rule.get("versions", "") if isinstance(rule, Mapping) else ""))
         except InvalidSpecifier:
             good = False
         if not good:

@@ -40,7 +40,7 @@ def revoke(*, actor: Person, role: str, holder: str, model: str = "", environmen
     wanted = _role(role, kind)
     who = _holder(holder)
     _check_right(actor, thing)
-    if isinstance(who, Account) and wanted not in roles_on(who, **{kind: thing}):
+    if isinstance(who, Account) and wanted not in _held(who, thing):
         raise WrongState(f"{holder} does not hold this role.", code="role_not_held_by_them")
     remove_perm(f"{PREFIX}{wanted}", who, thing)
     _record("role.revoked", actor, thing, kind, wanted, holder)
@@ -83,9 +83,14 @@ def _holder(holder: str) -> Account | Group:
 
 
 def _check_right(actor: Person, thing: Thing) -> None:
-    held = roles_on(actor.user, **{"model" if isinstance(thing, RegisteredModel) else "environment": thing})
-    if not actor.user.is_staff and Role.ADMINISTRATOR not in held:
+    if not actor.user.is_staff and Role.ADMINISTRATOR not in _held(actor.user, thing):
         raise Forbidden("Only an administrator grants roles here.", code="administrator_required")
+
+
+def _held(account: Account, thing: Thing) -> set[Role]:
+    if isinstance(thing, RegisteredModel):
+        return roles_on(account, model=thing)
+    return roles_on(account, environment=thing)
 
 
 def _record(action: str, actor: Person, thing: Thing, kind: str, role: Role, holder: str) -> None:
