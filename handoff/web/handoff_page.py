@@ -7,7 +7,6 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from audit.actions import ACTIONS
 from handoff.facts import rules_of
 from handoff.models import Handoff, Job, Return, SignOff
 from handoff.queries.gates import GateView
@@ -15,6 +14,7 @@ from handoff.queries.handoffs import HandoffView, view_of
 from handoff.queries.page import acknowledgements_of, deployments_of
 from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
+from handoff.web.bindings import typed_of
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import counts_of, groups_of
 from handoff.web.doors import Form, account_of, is_htmx
@@ -103,7 +103,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "may_deploy_again": Role.IT_OPERATIONS in roles and _deployed_in_vain(handoff, view.jobs),
         "events": events[:NEWEST_EVENTS],
         "older_events": events[NEWEST_EVENTS:],
-        "actions": ACTIONS,
+        "binding": _binding(handoff, form),
     }
 
 
@@ -132,6 +132,13 @@ def _rules(view: HandoffView) -> PolicyRules | None:
     if view.offer is not None and view.offer.revision is not None:
         return parse(view.offer.revision.content)
     return None
+
+
+def _binding(handoff: Handoff, form: Form | None) -> dict[str, str]:
+    """Return the bindings for the form: as they were typed, else as they are."""
+    stored = typed_of(handoff.bindings)
+    typed = form.typed if form and form.name == "change" else {}
+    return {key: str(typed.get(key, value)) for key, value in stored.items()}
 
 
 def _panel(gate: GateView) -> GatePanel:
