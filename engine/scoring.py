@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine import inference
-from engine.columns import Columns
+from engine.columns import FLOAT_LIMITS, Columns
 from engine.errors import EngineError, RecordError
 from engine.inference import Request, Tensor
 from engine.schemas import Schema, Violation
@@ -156,14 +156,30 @@ class Scorer:
     def _predict(self, given: Any) -> dict[str, np.ndarray]:
         """Run the model; whatever goes wrong inside it is logged, and told without its inner words."""
         try:
-            return self.opened.predict_packed(given) if isinstance(given, np.ndarray) else self.opened.predict(given)
+            with np.errstate(over="raise"):  # a double beyond the model's own numbers would become infinity in silence
+                return (
+                    self.opened.predict_packed(given) if isinstance(given, np.ndarray) else self.opened.predict(given)
+                )
         except EngineError:
             raise
+        except FloatingPointError:
+            raise self._overflow(given) from None
         except Exception as error:
             log.exception("%s: prediction failed", self.head)
             raise RecordError(
                 "prediction_failed", "The model failed on this request; the engine's log tells more."
             ) from error
+
+    def _overflow(self, given: Any) -> RecordError:
+        """Return the refusal of a value that fits the schema but not the model's 32-bit numbers, by name."""
+        columns = dict(zip(self.inputs.names, given.T, strict=True)) if isinstance(given, np.ndarray) else given
+        for name, column in columns.items():
+            large = np.argwhere(np.abs(column) > FLOAT_LIMITS["float"] if column.dtype.kind == "f" else [])
+            if len(large):
+                at, value = int(large[0][0]), float(column[tuple(large[0])])
+                message = f"{name} does not fit into the 32-bit numbers of the model"
+                return _refusal([_told(at, Violation(name, "type", value, message))])
+        return RecordError("prediction_failed", "The model computed a number beyond its range.")
 
     def _check(self, predicted: dict[str, np.ndarray], lists: dict[str, list[Any]], count: int) -> None:
         """Raise `output_breach` when a prediction breaks the output schema."""
@@ -191,14 +207,19 @@ def _violations(schema: Schema, records: list[dict[str, Any]]) -> list[dict[str,
 def _refuse(schema: Schema, records: list[dict[str, Any]]) -> None:
     """Raise `schema_violation` when a record breaks the schema: the whole request is refused."""
     if violations := _violations(schema, records):
-        first, more = violations[0], len(violations) - 1
-        rest = f" ({more} more)" if 0 < more < MOST_VIOLATIONS - 1 else " (and many more)" if more else ""
-        raise RecordError(
-            "schema_violation",
-            f"Record {first['record']}: {first['message']}{rest}",
-            field=first["field"],
-            details={"violations": violations},
-        )
+        raise _refusal(violations)
+
+
+def _refusal(violations: list[dict[str, Any]]) -> RecordError:
+    """Return the refusal that tells the first violation in its sentence and all of them in its details."""
+    first, more = violations[0], len(violations) - 1
+    rest = f" ({more} more)" if 0 < more < MOST_VIOLATIONS - 1 else " (and many more)" if more else ""
+    return RecordError(
+        "schema_violation",
+        f"Record {first['record']}: {first['message']}{rest}",
+        field=first["field"],
+        details={"violations": violations},
+    )
 
 
 def _told(at: int, violation: Violation) -> dict[str, Any]:

@@ -23,7 +23,7 @@ FIELDS: list[dict[str, Any]] = [
 ]
 EDGES = [0.0, -0.0, 0.5, 1.0, 2.0, 2.0000001, -1.5, 5.0, 1.5, 2.0**31, 2.0**53, 2.0**63, 3.5e38, 1e308]
 odd = st.sampled_from([*EDGES, math.nan, math.inf, -math.inf]) | st.floats() | st.integers(-3, 6).map(float)
-words = st.sampled_from([True, False, None, "1", "", [1.0], {}, 10**30, 7, -1])
+words: st.SearchStrategy[Any] = st.sampled_from([True, False, None, "1", "", [1.0], {}, 10**30, 7, -1])
 
 
 def schema(fields: list[dict[str, Any]]) -> Schema:

@@ -216,3 +216,20 @@ def test_a_long_list_of_violations_is_cut(engine: Engine, live: Sealed) -> None:
     status, answer = engine.ask("POST", URL, packed([[-1.0] * 30] * 500))
     assert status == 400
     assert len(answer["violations"]) == 100
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_value_beyond_the_models_numbers_is_refused(
+    engine: Engine, registry: Registry, sample: Sample, count: int
+) -> None:
+    """A double without limits may hold 1e300; the graph's 32-bit numbers cannot, and infinity is no record."""
+    fields = [{"name": name, "type": "double"} for name in sample.names]
+    wide = orjson.dumps({"type": "record", "name": "Wide", "fields": fields})
+    sealed = seal("wide", 1, sample.elements() | {"input_schema": wide})
+    assert engine.load(registry, sealed, 1)[0] == 200
+    rows = sample.records[:count].tolist()
+    rows[-1][3] = 1e300
+    for request in (packed(rows), by_field(sample, np.array(rows))):
+        status, answer = engine.ask("POST", "/v2/models/wide/versions/1/infer", request)
+        told = [(v["record"], v["field"], v["rule"], v["value"]) for v in answer["violations"]]
+        assert (status, told) == (400, [(count - 1, "mean_area", "type", 1e300)])
