@@ -1,7 +1,8 @@
-"""Entry: `python -m mdlc_site.local demo`, or `… with-servers COMMAND` to run a command beside fresh servers."""
+"""Entry: `python -m mdlc_site.local demo`, or `... with-servers COMMAND` to run a command beside fresh servers."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ GIVEN = ("SITE_URL", "ALLOWED_HOSTS", "DEBUG")
 
 def with_servers(command: list[str]) -> int:
     """Run a command with the settings of an installation whose servers live only as long as the command."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home = Path(tempfile.mkdtemp(prefix="mdlc-home-"))
     servers = Servers(home, fast=True)
     try:

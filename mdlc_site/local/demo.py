@@ -8,76 +8,129 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdlc_site.local.installation import ROOT, commands, environment, ports, secrets_of
+from mdlc_site.local.installation import ROOT, TOKEN, Ports, environment, ports, processes, secrets_of
+from mdlc_site.local.kernel import ends_with_parent
 from mdlc_site.local.processes import Processes
 from mdlc_site.local.servers import Servers
 from mdlc_site.local.trouble import Trouble, check_port
 
-HOME = Path(os.environ.get("MDLC_HOME", ROOT / "var"))
+HOME = Path(os.environ.get("MDLC_HOME", ROOT / "var")).resolve()
 PATIENCE = 60.0
+
+# What runs before the processes start, and once they answer; {…} is filled in from below.
+BEFORE = [["migrate", "--verbosity", "0"], ["load_sample", "--home", "{home}"]]
+AFTER = [["demo_handoff", "--site", "{site}", "--engine", "{engine}", "--home", "{home}"]]
+
+
+class Stopped(Exception):
+    """Say that a person or the system asked for an end."""
 
 
 def demo(*, serve: bool) -> int:
-    """Start everything, drive one handoff from a file to a live endpoint, and serve until Ctrl-C; return an exit code."""
-    began = time.monotonic()
-    at = ports()
-    check_port(at.site, "site")
-    check_port(at.engine, "engine")
+    """Start everything, drive one handoff from a file to a live endpoint, serve until Ctrl-C; return an exit code."""
     stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    servers = Servers(HOME)
-    processes = Processes(HOME / "log", ROOT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    one = Demo(ports(), Servers(HOME), Processes(HOME / "log", ROOT), stop)
     try:
-        _say(began, "Starting PostgreSQL and Valkey")
-        settings = environment(HOME, servers.start(), at)
-        _say(began, "Preparing the database and the sample organisation")
-        _manage(settings, "migrate", "--verbosity", "0")
-        _manage(settings, "load_sample", "--home", str(HOME))
-        _say(began, "Starting web server, relay, workers for tests and for deployments, beat and scoring engine")
-        token = {"MDLC_ENGINE_TOKEN": secrets_of(HOME)["MDLC_ENGINE_TOKEN"]}
-        for name, (command, trusted) in commands(HOME, at).items():
-            processes.start(name, command, settings | (token if trusted else {}))
-        _wait(f"http://127.0.0.1:{at.engine}/v2/health/ready", processes, stop)
-        _wait(f"http://127.0.0.1:{at.site}/healthz/ready", processes, stop)
-        processes.watch()
-        _say(began, "Everything is up; one handoff follows, over the public REST API\n")
-        site, engine = f"http://127.0.0.1:{at.site}", f"http://127.0.0.1:{at.engine}"
-        code = _manage(settings, "demo_handoff", "--site", site, "--engine", engine, "--home", str(HOME), may_fail=True)
+        code = one.run()
         if code == 0 and serve and not stop.is_set():
-            print(f"\nThe site is at {site}/ until you press Ctrl-C.", flush=True)
+            print(f"\nThe site is at {one.site}/ until you press Ctrl-C; logs are in {HOME / 'log'}.", flush=True)
             stop.wait()
+        if stop.is_set():
             print("\nStopping every process ...", flush=True)
         return code
+    except Stopped:
+        print("\nStopping every process ...", flush=True)
+        return 130
     finally:
-        processes.stop()
-        servers.stop()
+        one.processes.stop()
+        one.servers.stop()
 
 
-def _say(began: float, words: str) -> None:
-    print(f"{time.monotonic() - began:6.1f} s  {words}", flush=True)
+@dataclass
+class Demo:
+    """One run of the demo, and what it needs to stop at any moment."""
+
+    ports: Ports
+    servers: Servers
+    processes: Processes
+    stop: threading.Event
+    settings: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def site(self) -> str:
+        """Return the site's address."""
+        return f"http://127.0.0.1:{self.ports.site}"
+
+    @property
+    def engine(self) -> str:
+        """Return the engine's address."""
+        return f"http://127.0.0.1:{self.ports.engine}"
+
+    def run(self) -> int:
+        """Start all, and return the exit code of the handoff. Raises Trouble or Stopped."""
+        check_port(self.ports.site, "site", "MDLC_PORT")
+        check_port(self.ports.engine, "engine", "MDLC_ENGINE_PORT")
+        self.say("Starting PostgreSQL and Valkey")
+        self.settings = environment(HOME, self.servers.start(), self.ports)
+        self.say("Preparing the database and the sample organisation")
+        for command in BEFORE:
+            if self.manage(command):
+                raise Trouble(f"The step `{command[0]}` failed; what it said stands above.")
+        self.say("Starting web server, relay, workers for tests and for deployments, beat and scoring engine")
+        self.start_processes()
+        self.say("Everything is up; one handoff follows, over the public REST API\n")
+        return next((code for code in map(self.manage, AFTER) if code), 0)
+
+    def start_processes(self) -> None:
+        """Start them all, and wait until site and engine answer."""
+        token = {TOKEN: secrets_of(HOME)[TOKEN]}
+        for one in processes(HOME, self.ports):
+            self.processes.start(one.name, one.command, self.settings | (token if one.trusted else {}))
+        self.wait_for(f"{self.engine}/v2/health/ready")
+        self.wait_for(f"{self.site}/healthz/ready")
+        self.processes.watch()
+
+    def say(self, words: str) -> None:
+        """Tell what begins, and when."""
+        print(f"{time.monotonic() - self.began:6.1f} s  {words}", flush=True)
+
+    def manage(self, command: list[str]) -> int:
+        """Run a Django command beside the servers; return its exit code. Raises Stopped."""
+        filled = [part.format(home=HOME, site=self.site, engine=self.engine) for part in command]
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *filled],
+            cwd=ROOT,
+            env=self.settings,
+            start_new_session=True,  # Ctrl-C is for us to pass on
+            preexec_fn=ends_with_parent(),
+        )
+        while process.poll() is None:
+            if self.stop.wait(0.05):
+                process.terminate()
+                process.wait(10)
+                raise Stopped
+        return process.returncode
+
+    def wait_for(self, url: str) -> None:
+        """Wait until an address answers well. Raises Trouble when a process dies first, or none answers in time."""
+        deadline = time.monotonic() + PATIENCE
+        while not _answers(url):
+            self.processes.check()
+            if time.monotonic() > deadline:
+                raise Trouble(f"{url} has not answered for {PATIENCE:.0f} s; the logs are in {self.processes.logs}.")
+            if self.stop.wait(0.05):
+                raise Stopped
 
 
-def _manage(settings: dict[str, str], *arguments: str, may_fail: bool = False) -> int:
-    done = subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=settings, check=False)
-    if done.returncode and not may_fail:
-        raise Trouble(f"The step '{arguments[0]}' failed; what it said stands above.")
-    return done.returncode
-
-
-def _wait(url: str, processes: Processes, stop: threading.Event) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not stop.is_set():
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            pass
-        processes.check()
-        if time.monotonic() > deadline:
-            raise Trouble(f"{url} did not answer within {PATIENCE:.0f} seconds; the logs are in {processes.logs}.")
-        time.sleep(0.05)
-    raise Trouble("Stopped before everything was up.")
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

