@@ -1,5 +1,6 @@
 """Run a model in a process of its own, and keep every verdict outside of it."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -92,10 +93,8 @@ class Process:
 
     def close(self) -> None:
         """End the process and everything it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self._selector.close()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):

@@ -41,7 +41,7 @@ class Model(Protocol):
 
 
 def detect(path: Path) -> str:
-    """Return 'onnx' or 'skops' for a file. Raises FormatError `format_unsafe`, `format_unknown` or `archive_damaged`."""
+    """Return 'onnx' or 'skops'. Raises FormatError `format_unsafe`, `format_unknown` or `archive_damaged`."""
     with path.open("rb") as stream:
         head = stream.read(64)
     if head.startswith(b"PK"):

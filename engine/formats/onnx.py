@@ -119,7 +119,7 @@ def _output_field(one: Any) -> Field:
     if one.type not in AVRO:
         raise FormatError(
             "output_unsupported",
-            f"Output {one.name} is a {one.type}; export the model so that it gives tensors (for scikit-learn: zipmap off).",
+            f"Output {one.name} is a {one.type}; export the model so that it gives tensors (zipmap off).",
             field=one.name,
         )
     if len(one.shape) < 2 or one.shape[1] == 1:

@@ -1,0 +1,57 @@
+"""The trail in the browser, for those who audit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audit.actions import ACTIONS
+from audit.actors import actor_at
+from audit.errors import Refused
+from audit.models import AuditEvent
+from audit.queries import listed
+
+FILTERS = ("chain", "action", "actor", "since", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event with its sentence and what it carried."""
+
+    event: AuditEvent
+    sentence: str
+    body: dict[str, Any]
+    hash: str
+
+
+@login_required
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Show the events that I may read, the newest first."""
+    filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
+    problem = None
+    user = actor_at(request, "web").user
+    try:
+        found = listed(user, **{name: value for name, value in filters.items() if value})  # type: ignore[arg-type]
+    except Refused as refusal:
+        problem, found = refusal, listed(user).none()
+    page = Paginator(found.order_by("-at", "-pk"), 50).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "lines": [_line(event) for event in page.object_list],
+        "filters": filters,
+        "filtered": any(filters.values()),
+        "actions": sorted(ACTIONS),
+        "problem": problem,
+    }
+    return render(request, "audit/index.html", context, status=problem.status if problem else 200)
+
+
+def _line(event: AuditEvent) -> Line:
+    sentence = ACTIONS.get(event.action, event.action)
+    return Line(event, sentence, orjson.loads(event.body), bytes(event.hash).hex())

@@ -1,0 +1,37 @@
+"""Environments in the browser."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audit.actors import actor_at
+from models_registry import queries
+from models_registry.models import Environment
+
+
+@login_required
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Show the environments that I may read."""
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in Environment.Kind.values else ""
+    found = queries.environments_listed(actor_at(request, "web").user, kind=kind)
+    context = {"environments": found, "kind": kind, "kinds": Environment.Kind.choices}
+    return render(request, "models_registry/environments/index.html", context)
+
+
+@login_required
+@require_safe
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show an environment: what runs there, under which rules, and who answers for it."""
+    found = queries.environment(actor_at(request, "web"), slug)
+    policy = found.import_policy or {}
+    context = {
+        "environment": found,
+        "holdings": queries.holdings(found),
+        "packages": sorted(found.packages.items()),
+        "rules": sorted(policy.get("rules", {}).items()),
+        "default": policy.get("default", "warn"),
+    }
+    return render(request, "models_registry/environments/detail.html", context)

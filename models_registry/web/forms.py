@@ -1,0 +1,73 @@
+"""The forms of the registry's pages. They hold what was typed; the rules are in the services."""
+
+from typing import Any
+
+from django import forms
+
+from audit.errors import Refused
+from models_registry.models import RegisteredModel
+
+
+def tell(form: forms.Form, refusal: Refused) -> None:
+    """Show a refusal in a form: beside the fields that it names, and above the rest."""
+    for place, told in refusal.fields.items():
+        field = place if place in form.fields else None
+        for sentence in [told] if isinstance(told, str) else told:
+            form.add_error(field, f"{sentence}" if field else f"{place}: {sentence}")
+    if not any(place in form.fields for place in refusal.fields):
+        form.add_error(None, f"{refusal.message} {refusal.todo}".strip())
+
+
+class ModelForm(forms.Form):
+    name = forms.CharField(max_length=120, help_text="As people call it.")
+    slug = forms.SlugField(
+        label="Short name", max_length=50, help_text="In addresses and on the engine; it never changes."
+    )
+    purpose = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}), help_text="What decision or work it supports, and for whom."
+    )
+    owner_team = forms.CharField(max_length=120, help_text="The team whose model it is.")
+    risk_tier = forms.ChoiceField(
+        choices=RegisteredModel.RiskTier.choices,
+        initial=RegisteredModel.RiskTier.MEDIUM,
+        help_text="It decides which policy a handoff follows. It can be raised later, not lowered.",
+    )
+
+
+class DraftForm(forms.Form):
+    """A whole version in one go; whatever is left out can follow."""
+
+    notes = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="What changed since the version before, and why.",
+    )
+    model = forms.FileField(required=False, label="Model file", help_text="ONNX, or scikit-learn saved by skops.")
+    golden = forms.FileField(
+        required=False,
+        label="Golden records",
+        help_text='JSON lines: {"input": {…}, "output": {…}}, the output as your own environment gave it.',
+    )
+    validation = forms.FileField(
+        required=False, label="Validation set", help_text='JSON lines: {"input": {…}, "label": …}.'
+    )
+    thresholds = forms.FileField(required=False, help_text="JSON: metrics with limits, tolerance, latency, memory.")
+    runtime = forms.FileField(required=False, help_text="JSON: the Python and the packages it needs, as ranges.")
+    input_schema = forms.FileField(
+        required=False, label="Input schema", help_text="Avro with constraints; left out, it can be inferred."
+    )
+    output_schema = forms.FileField(
+        required=False, label="Output schema", help_text="Avro with constraints; left out, it can be inferred."
+    )
+
+
+class ElementForm(forms.Form):
+    """One element: a file, or for the small ones a text typed here."""
+
+    file = forms.FileField(required=False, label="A file")
+    text = forms.CharField(required=False, label="Or its text", widget=forms.Textarea(attrs={"rows": 10}), strip=False)
+
+    def __init__(self, *args: Any, textual: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not textual:
+            del self.fields["text"]
