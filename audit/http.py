@@ -152,7 +152,7 @@ def _carried_out(user: Account, key: str, fingerprint: str, create: Callable[[],
             response = create()
             headers = {name: response[name] for name in KEPT_HEADERS if response.has_header(name)}
             kept.status = response.status_code
-            kept.answer = {"headers": headers, "body": json.loads(json.dumps(response.data, default=str))}
+            kept.answer = {"headers": headers, "body": json.dumps(response.data, default=str)}  # as text: in its order
             kept.save(update_fields=["status", "answer"])
             return response
     except IntegrityError as error:
@@ -169,7 +169,7 @@ def _replayed(user: Account, key: str, fingerprint: str) -> Response | None:
     if kept.fingerprint != fingerprint:
         raise KeyReused("This key was used for another request.", todo="Choose a new key for a new request.")
     headers = {**kept.answer["headers"], "Idempotent-Replay": "true"}
-    return Response(kept.answer["body"], status=kept.status, headers=headers)
+    return Response(json.loads(kept.answer["body"]), status=kept.status, headers=headers)
 
 
 def _vanished() -> Response:

@@ -230,6 +230,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AccountKind": "audit.models.Account.Kind",
+        "EnvironmentKind": "models_registry.models.Environment.Kind",
+        "EvidenceKind": "handoff.models.Evidence.Kind",
+        "VersionState": "models_registry.states.VersionState",
+        "HandoffState": "handoff.states.State",
+        "DeploymentState": "handoff.states.DeploymentState",
+        "JobState": "handoff.states.JobState",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "mdlc_site.openapi.add_problem",
