@@ -36,9 +36,10 @@ NEWEST_EVENTS = 12
 
 @dataclass(frozen=True, slots=True)
 class GatePanel:
-    """A gate with its words."""
+    """A gate with its words. `status` is that of its station: done, now, ahead or stopped."""
 
     view: GateView
+    status: str
     title: str
     opens: str
     met: int
@@ -77,6 +78,8 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
     result = next((gate.result for gate in view.gates if gate.name == gate_now), None)
     events = told(view.events)
     progress = progress_of(handoff, view.jobs)
+    places = stations(handoff, view.gates, progress["tests"], view.events)
+    at = {station.key: station.status for station in places}
     return progress | {
         "view": view,
         "rules": rules,
@@ -85,8 +88,8 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "mine": {str(role): str(Role(role).label) for role in sorted(roles)},
         "todos": [todo_of(task) for task in view.tasks],
         "waiting": [r for r in result.missing if r.who] if result else [],
-        "stations": stations(handoff, view.gates, progress["tests"], view.events),
-        "gates": [_panel(gate) for gate in view.gates],
+        "stations": places,
+        "gates": [_panel(gate, at[gate.name]) for gate in view.gates],
         "gate_now": gate_now,
         "groups": groups,
         "difference_counts": counts_of(groups),
@@ -121,6 +124,7 @@ def progress_of(handoff: Handoff, jobs: list[Job]) -> dict[str, Any]:
         "deployments": deployments,
         "deploy_jobs": [job for job in working if not job.purpose.startswith("test:")],
         "refused_jobs": [job for job in jobs if job.error and not job.purpose.startswith("test:")],
+        "follows": bool(working) or handoff.state in (State.TESTING, State.DEPLOYING, State.CONFIRMING, State.READY),
         "working": bool(working) or handoff.state in (State.TESTING, State.DEPLOYING),
     }
 
@@ -141,10 +145,10 @@ def _binding(handoff: Handoff, form: Form | None) -> dict[str, str]:
     return {key: str(typed.get(key, value)) for key, value in stored.items()}
 
 
-def _panel(gate: GateView) -> GatePanel:
+def _panel(gate: GateView, status: str) -> GatePanel:
     requirements = gate.result.requirements
     met = sum(r.met for r in requirements)
-    return GatePanel(gate, GATE_TITLES[gate.name], GATE_OPENS[gate.name], met, len(requirements))
+    return GatePanel(gate, status, GATE_TITLES[gate.name], GATE_OPENS[gate.name], met, len(requirements))
 
 
 def _signoff(signoff: SignOff, user: int, gate_now: str, form: Form | None) -> SignOffRow:
