@@ -1,10 +1,10 @@
 """Measures background work beside plain Celery over the same Valkey: `python -m benchmarks.work`.
 
-From the commit of the last sign-off (as it comes back to the signer) to the start of the first test: our way goes through the job's row, the relay and
-the claim, and is compared with an empty Celery task, from sending it to its first line. Joining: the last of all tests
-reports, is written down with its events, the rows are counted and the handoff is ready; compared with a chord on Redis,
-from the end of its last header task to the start of its body. Both run on workers with a pool of two threads.
-There are seven kinds of tests, so seven are joined, not ten. Clocks: one machine, so one clock.
+From the commit of the last sign-off, as it comes back to the signer, to the start of the first test: through the job's
+row, the relay and the claim; beside an empty Celery task, from sending it to its first line. Joining: the last of all
+tests reports, the report is written down with its events, the rows are counted and the handoff is ready; beside a chord
+on Redis, from the end of its last header task to the start of its body. Then all reports at once, beside the whole
+chord. Workers have a pool of two threads. There are seven kinds of tests, so seven are joined, not ten.
 """
 
 import os
@@ -33,7 +33,7 @@ SETTINGS = {
 
 @contextmanager
 def stack(folder: Path) -> Iterator[tuple[Path, Any]]:
-    """Start PostgreSQL, Valkey, a relay, our worker and a worker of empty tasks; give the file these write to, and the relay."""
+    """Start PostgreSQL, Valkey, a relay and two workers; give the file that empty tasks write to, and the relay."""
     from mdlc_site.local.servers import Servers
 
     told = folder / "told"

@@ -49,17 +49,16 @@ def settle_tests(handoff: Handoff, *, actor: Actor) -> None:
     if handoff.state != State.TESTING:
         return
     required = rules_of(handoff).tests
-    jobs = handoff.jobs.filter(task=queue.RUN_TEST, purpose__in=[f"test:{kind}" for kind in required])
-    if jobs.filter(state__in=WAITING).exists():
+    wanted = handoff.jobs.filter(task=queue.RUN_TEST, purpose__in=[f"test:{kind}" for kind in required])
+    jobs = {job.purpose.removeprefix("test:"): job for job in wanted.select_related("result")}
+    if any(job.state in WAITING for job in jobs.values()):
         return
-    found = {test.kind: test for test in handoff.tests.all()}
+    found = {kind: job.result for kind, job in jobs.items() if hasattr(job, "result")}
     bad = [kind for kind in required if not _passed(found.get(kind), handoff)]
     if not bad:
-        cancel_waiting(handoff)
         move(handoff, State.READY, actor=actor, because=f"all {len(required)} promotion tests passed")
         return
-    ended = dict(jobs.values_list("purpose", "error"))
-    why = "; ".join(_why(kind, found.get(kind), ended.get(f"test:{kind}", "")) for kind in bad)
+    why = "; ".join(_why(kind, found.get(kind), jobs[kind].error if kind in jobs else "") for kind in bad)
     send_back(handoff, [_reason(kind, found.get(kind)) for kind in bad], why, actor=actor, retests=bad)
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
-from handoff.leases import lock_handoff_of
+from handoff.leases import Clock, with_handoff
 from handoff.models import Job
 from handoff.moves import chain_of
 from handoff.outcomes import after_death
@@ -86,11 +86,11 @@ def sweep() -> list[Bell]:
 
 @act
 def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> bool:
-    handoff = lock_handoff_of(job_id)
-    mine = Job.objects.filter(pk=job_id, fence=fence, state=JobState.RUNNING, attempts__gte=settings.JOB_ATTEMPTS)
-    if handoff is None or not mine.update(state=JobState.DEAD, ended_at=Now(), error=because[:2000]):
+    spent = Job.objects.filter(pk=job_id, fence=fence, state=JobState.RUNNING, attempts__gte=settings.JOB_ATTEMPTS)
+    job = with_handoff(spent)
+    if job is None or not spent.update(state=JobState.DEAD, ended_at=Clock(), error=because[:2000]):
         return False
-    job = Job.objects.get(pk=job_id)
+    handoff, job.error = job.handoff, because[:2000]
     record(
         "job.died",
         actor=actor,

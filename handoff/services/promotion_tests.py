@@ -79,6 +79,7 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
 def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) -> PromotionTest:
     """Keep a test's result, and move the handoff on if it was the last one. Raises LeaseLost for a late holder."""
     handoff, job = hold(job_id, fence)
+    end(job, JobState.DONE)
     kind = job.purpose.partition(":")[2]
     test = PromotionTest.objects.create(
         job=job,
@@ -94,7 +95,6 @@ def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) 
         version_digest=handoff.version.digest,
         worker=job.worker,
     )
-    end(job, JobState.DONE)
     record(
         "test.finished",
         actor=actor,
