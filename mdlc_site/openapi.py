@@ -12,7 +12,7 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.throttling import ScopedRateThrottle
 
-from audit.http import KEY, Creates
+from audit.http import KEY
 from audit.paging import ByCursor
 
 PROBLEM = {
@@ -83,10 +83,7 @@ class Schema(AutoSchema):
         return ByCursor() if "page_of" in self._names() else super()._get_paginator()
 
     def _names(self) -> set[str]:
-        if self.method == "POST" and isinstance(self.view, Creates):
-            return {"once", *names_in(self.view.create)}
-        handler = getattr(self.view, self.method.lower(), None)
-        return names_in(handler) if handler else set()
+        return names_used(type(self.view), self.method.lower())
 
     def _refusals(self, names: set[str]) -> Iterator[str]:
         if self.get_auth():
@@ -109,10 +106,17 @@ def add_problem(result: dict[str, Any], generator: Any, request: Any, public: bo
     return result
 
 
-def names_in(function: Any) -> set[str]:
-    """Return the names that a function's code uses, in functions inside it too."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return set(_names_of(code)) if code else set()
+def names_used(view: type, method: str) -> set[str]:
+    """Return the names that a view's handler uses, in functions inside it and in the view's own methods too."""
+    found: set[str] = set()
+    waiting = [method]
+    while waiting:
+        function = getattr(view, waiting.pop(), None)
+        code = getattr(inspect.unwrap(function), "__code__", None) if function else None
+        names = set(_names_of(code)) - found if code else set()
+        found |= names
+        waiting += [name for name in names if (name == "create" or name.startswith("_")) and name in dir(view)]
+    return found
 
 
 def _names_of(code: CodeType) -> Iterator[str]:
