@@ -88,7 +88,7 @@ def test_without_a_network_one_sentence_says_so(copy: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.strip().splitlines() == [
-        "No package index answers, and the first start must install packages: connect to the network, then start again."
+        "No package index answers, which the first start needs: connect to the network, then start again."
     ]
     assert not (copy / ".venv" / "installed.json").exists()
 
