@@ -140,7 +140,12 @@ def _acceptor(one: Field) -> Callable[[np.ndarray, list[Any] | None, int], bool]
 
         def accept_words(column: np.ndarray, values: list[Any] | None, count: int) -> bool:
             fits = column.shape == ((count, size) if is_array else (count,)) and column.dtype.kind in dtypes
-            return fits and not one.pattern and known.issuperset(column.ravel().tolist() if values is None else values)
+            if not fits or one.pattern:
+                return False
+            try:
+                return known.issuperset(column.ravel().tolist() if values is None else values)
+            except TypeError:  # a list or the like among the words
+                return False
 
         return accept_words
     low, high = _limits(one)
@@ -154,8 +159,10 @@ def _acceptor(one: Field) -> Callable[[np.ndarray, list[Any] | None, int], bool]
                 if not low <= value <= high:
                     return False
             return allowed is None or allowed.issuperset(values)
-        within = low <= column.min() and column.max() <= high
-        return bool(within) and (allowed is None or bool(np.isin(column, one.allowed).all()))
+        # as Python's doubles: NumPy would round the limits to a 32-bit column's type, and infinity would be within
+        return (low <= float(column.min()) and float(column.max()) <= high) and (
+            allowed is None or bool(np.isin(column, one.allowed).all())
+        )
 
     return accept_numbers
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.columns import Columns
@@ -58,6 +58,16 @@ OUTPUTS = [
 ]
 
 
+def test_infinity_is_not_within_a_double_without_limits() -> None:
+    """Were limits rounded to 32 bits, infinity would be within them."""
+    columns = Columns(schema([{"name": "b", "type": "double"}]))
+    for value in (np.inf, -np.inf, np.nan):
+        column = np.full(100, value, "f4")
+        assert not columns.accept({"b": column}, {}, 100)
+        assert not columns.accept({"b": column}, {"b": column.tolist()}, 100)
+
+
+@settings(max_examples=500)
 @given(st.data(), st.sampled_from(OUTPUTS), st.sampled_from(["f8", "f4", "i8", "?", "O", "U"]), st.booleans())
 def test_an_accepted_output_has_no_violation(data: st.DataObject, field: dict[str, Any], dtype: str, few: bool) -> None:
     columns = Columns(schema([field]))
