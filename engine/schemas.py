@@ -5,40 +5,25 @@ size are additional, as Avro allows attributes it does not know.
 """
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from fastavro.schema import SchemaParseException, parse_schema
+from fastavro.schema import parse_schema
 
 from engine import strict_json
 from engine.errors import SchemaError
-from engine.patterns import LONGEST_MATCHED, compile_pattern
+from engine.fields import IDENTIFIER, INTEGERS, SCALARS, Check, Field, check_constraints, compile_field
 
-LONGEST_TEXT = 10_000
-INTEGERS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-FLOATS = {"float": 3.4028234663852886e38, "double": math.inf}
-SCALARS = frozenset({"boolean", "string", "enum", *INTEGERS, *FLOATS})
-FIELD_KEYS = {
-    "name",
-    "type",
-    "doc",
-    "minimum",
-    "maximum",
-    "allowed",
-    "pattern",
-    "unit",
-    "size",
-    "default",
-    "order",
-    "aliases",
-}
-RECORD_KEYS = {"type", "name", "namespace", "doc", "fields", "aliases"}
+__all__ = ["INTEGERS", "Field", "Schema", "Violation", "infer_schema"]
+
+VALUE_KEYS = frozenset(["minimum", "maximum", "allowed", "pattern", "unit", "size"])
+FIELD_KEYS = VALUE_KEYS | {"name", "type", "doc", "order", "aliases"}
+RECORD_KEYS = frozenset(["type", "name", "namespace", "doc", "fields", "aliases"])
 MOST_FIELDS = 5000
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+LONGEST_WORDS = 2000
+MOST_SYMBOLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +36,6 @@ class Violation:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field. `type` is an Avro type, or 'array' with values of the type `items`; `allowed` has an enum's symbols."""
-
-    name: str
-    type: str
-    items: str = ""
-    size: int | None = None
-    nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    allowed: tuple[Any, ...] = ()
-    pattern: str = ""
-    unit: str = ""
-    doc: str = ""
-
-    @property
-    def kind(self) -> str:
-        """Return the type of single values."""
-        return self.items if self.type == "array" else self.type
-
-    @property
-    def numeric(self) -> bool:
-        """Tell whether the values are numbers."""
-        return self.kind in INTEGERS or self.kind in FLOATS
-
-
-Check = Callable[[Any], "tuple[str, str] | None"]
-
-
 class Schema:
     """A record's fields in order, compiled for checking."""
 
@@ -91,7 +46,7 @@ class Schema:
         self.namespace = namespace
         self.fields = tuple(fields)
         self.names = tuple(one.name for one in self.fields)
-        self._checks: dict[str, Check] = {one.name: _compile(one) for one in self.fields}
+        self._checks: dict[str, Check] = {one.name: compile_field(one) for one in self.fields}
 
     @classmethod
     def parse(cls, source: str | bytes | Mapping[str, Any]) -> "Schema":
@@ -110,23 +65,25 @@ class Schema:
             raise SchemaError("schema_not_avro", "A schema is an Avro record: an object with type 'record'.")
         try:
             parse_schema(json.loads(json.dumps(content)), named_schemas={})
-        except (SchemaParseException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise SchemaError("schema_not_avro", f"Avro does not accept the schema: {error}.") from error
-        odd = sorted(set(content) - RECORD_KEYS)
+        except Exception as error:  # fastavro raises whatever the odd part provokes
+            raise SchemaError("schema_not_avro", f"Avro does not accept the schema: {str(error)[:300]}.") from error
+        odd = sorted(content.keys() - RECORD_KEYS)
         if odd:
             raise SchemaError("schema_unsupported", f"A record has no attribute {odd[0]!r}.", field=odd[0])
         rows = content.get("fields")
         if not isinstance(rows, list) or not 0 < len(rows) <= MOST_FIELDS:
             raise SchemaError("schema_unsupported", f"A schema has 1 to {MOST_FIELDS} fields.", field="fields")
         fields = [_field(row) for row in rows]
-        return cls(content["name"], fields, content.get("doc", ""), content.get("namespace", ""))
+        if len({one.name for one in fields}) != len(fields):
+            raise SchemaError("schema_unsupported", "Two fields have the same name; rename one.", field="fields")
+        return cls(content["name"], fields, _words(content, "doc", ""), _words(content, "namespace", ""))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as Avro with its constraints; `parse` reads it back."""
         content: dict[str, Any] = {"type": "record", "name": self.name}
         content |= {"namespace": self.namespace} if self.namespace else {}
         content |= {"doc": self.doc} if self.doc else {}
-        return content | {"fields": [_row(one) for one in self.fields]}
+        return content | {"fields": [one.to_dict() for one in self.fields]}
 
     def canonical(self) -> bytes:
         """Return the canonical bytes (RFC 8785) of `to_dict`."""
@@ -157,39 +114,25 @@ class Schema:
             ]
         return found
 
-    def check_columns(self, columns: Mapping[str, Sequence[Any]]) -> list[tuple[int, Violation]]:
-        """Return everything that is wrong with N records given as columns, with each record's index from 0."""
-        lengths = {len(column) for column in columns.values()}
-        count = max(lengths, default=0)
-        if len(lengths) > 1:
-            return [(0, Violation("", "size", sorted(lengths), "the columns have different lengths"))]
-        names = list(columns)
-        return [
-            (index, violation)
-            for index, values in enumerate(zip(*columns.values(), strict=True))
-            for violation in self.check(dict(zip(names, values, strict=True)))
-        ] or ([] if count else [(0, Violation("", "missing", None, "there are no records"))])
 
-
-def _field(row: Any) -> Field:
+def _field(row: Mapping[str, Any]) -> Field:
     """Read one field. Raises SchemaError naming it."""
     name = row["name"]
-    odd = sorted(set(row) - FIELD_KEYS)
-    if odd or "default" in row:
-        what = odd[0] if odd else "default"
-        raise SchemaError("schema_unsupported", f"A field has no attribute {what!r} here.", field=name)
+    odd = sorted(row.keys() - FIELD_KEYS)
+    if odd:
+        raise SchemaError("schema_unsupported", f"A field has no attribute {odd[0]!r} here; remove it.", field=name)
     if not IDENTIFIER.fullmatch(name):
         raise SchemaError("schema_unsupported", "A field's name has at most 200 letters, digits and _.", field=name)
     kind, nullable = _nullable(row["type"], name)
-    items = ""
-    symbols: tuple[str, ...]
+    items, symbols = "", ()
     if isinstance(kind, Mapping) and kind.get("type") == "array":
         items, symbols = _scalar(kind["items"], name)
         kind = "array"
     else:
         kind, symbols = _scalar(kind, name)
     if items and nullable:
-        raise SchemaError("schema_unsupported", "A list cannot be null; make it shorter or leave it out.", field=name)
+        raise SchemaError("schema_unsupported", "A list cannot be null; send an empty list instead.", field=name)
+    allowed = row.get("allowed")
     field = Field(
         name=name,
         type=kind,
@@ -198,13 +141,25 @@ def _field(row: Any) -> Field:
         nullable=nullable,
         minimum=row.get("minimum"),
         maximum=row.get("maximum"),
-        allowed=tuple(row.get("allowed", ())) or symbols,
+        allowed=tuple(allowed) if isinstance(allowed, list | tuple) and allowed else symbols,
         pattern=row.get("pattern", ""),
-        unit=str(row.get("unit", "")),
-        doc=str(row.get("doc", "")),
+        unit=_words(row, "unit", name),
+        doc=_words(row, "doc", name),
     )
-    _check_constraints(field, symbols)
+    check_constraints(field, row, symbols)
     return field
+
+
+def _words(row: Mapping[str, Any], key: str, field: str) -> str:
+    words = row.get(key, "")
+    if not isinstance(words, str) or len(words) > LONGEST_WORDS or not _encodable(words):
+        raise SchemaError("schema_unsupported", f"{key} is a text of at most {LONGEST_WORDS} characters.", field=field)
+    return words
+
+
+def _encodable(text: str) -> bool:
+    """Tell whether a text is Unicode that can be stored: JSON can spell half a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _nullable(kind: Any, name: str) -> tuple[Any, bool]:
@@ -221,7 +176,7 @@ def _scalar(kind: Any, name: str) -> tuple[str, tuple[str, ...]]:
         return "enum", tuple(kind["symbols"])
     if isinstance(kind, Mapping):
         kind = kind.get("type")
-    if kind not in SCALARS or kind == "enum":
+    if not isinstance(kind, str) or kind not in SCALARS or kind == "enum":
         raise SchemaError(
             "schema_unsupported",
             f"{kind!r} is not supported; use " + ", ".join(sorted(SCALARS)) + " or array.",
@@ -230,139 +185,8 @@ def _scalar(kind: Any, name: str) -> tuple[str, tuple[str, ...]]:
     return str(kind), ()
 
 
-def _check_constraints(field: Field, symbols: tuple[str, ...]) -> None:
-    """Refuse constraints that do not fit the type, so that none is silently without effect."""
-
-    def refuse(why: str) -> None:
-        raise SchemaError("schema_constraint", why, field=field.name)
-
-    for limit in (field.minimum, field.maximum):
-        if limit is not None and (not field.numeric or not _is_number(limit)):
-            refuse("minimum and maximum are finite numbers on a numeric field")
-    if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
-        refuse("the minimum is above the maximum")
-    if field.size is not None and (field.type != "array" or not _is_whole(field.size) or not 0 < field.size <= 100_000):
-        refuse("size is a whole number above 0 on an array")
-    if field.pattern:
-        if field.kind != "string":
-            refuse("a pattern is for texts")
-        compile_pattern(field.pattern, field.name)
-    if field.allowed and not symbols:
-        plain = _compile(Field(field.name, field.kind, minimum=field.minimum, maximum=field.maximum))
-        if len(field.allowed) > 10_000 or any(plain(value) for value in field.allowed):
-            refuse("allowed lists at most 10000 values of the field's own type")
-    if symbols and not set(field.allowed) <= set(symbols):
-        refuse("allowed lists symbols of the enum")
-
-
-def _row(field: Field) -> dict[str, Any]:
-    kind: Any = field.kind
-    if kind == "enum":
-        kind = {"type": "enum", "name": f"{field.name}_symbols", "symbols": list(field.allowed)}
-    if field.type == "array":
-        kind = {"type": "array", "items": kind}
-    row: dict[str, Any] = {"name": field.name, "type": ["null", kind] if field.nullable else kind}
-    for key in ("size", "minimum", "maximum", "pattern", "unit", "doc"):
-        value = getattr(field, key)
-        if value not in (None, ""):
-            row[key] = value
-    if field.allowed and field.kind != "enum":
-        row["allowed"] = list(field.allowed)
-    return row
-
-
-def _compile(field: Field) -> Check:
-    """Return a function that tells what is wrong with a value: (rule, words) or None."""
-    one = _compile_scalar(field)
-    if field.type == "array":
-        return _compile_array(field, one)
-    if not field.nullable:
-        return lambda value: ("null", "is null") if value is None else one(value)
-    return lambda value: None if value is None else one(value)
-
-
-def _compile_array(field: Field, one: Check) -> Check:
-    size = field.size
-
-    def check(value: Any) -> tuple[str, str] | None:
-        if value is None:
-            return "null", "is null"
-        if not isinstance(value, list | tuple):
-            return "type", "must be a list"
-        if size is not None and len(value) != size:
-            return "size", f"must have {size} values, not {len(value)}"
-        for index, item in enumerate(value):
-            wrong = ("null", "is null") if item is None else one(item)
-            if wrong:
-                return wrong[0], f"[{index}] {wrong[1]}"
-        return None
-
-    return check
-
-
-def _compile_scalar(field: Field) -> Check:
-    kind = field.kind
-    if kind in INTEGERS or kind in FLOATS:
-        return _compile_number(field, kind)
-    allowed = frozenset(field.allowed)
-    if kind == "boolean":
-        return lambda value: (
-            ("type", "must be true or false")
-            if not isinstance(value, bool)
-            else (("allowed", f"must be {field.allowed[0]}") if allowed and value not in allowed else None)
-        )
-    pattern = compile_pattern(field.pattern, field.name) if field.pattern else None
-    longest = LONGEST_MATCHED if pattern else LONGEST_TEXT
-
-    def check(value: Any) -> tuple[str, str] | None:
-        if not isinstance(value, str):
-            return "type", "must be a text"
-        if len(value) > longest:
-            return "size", f"must have at most {longest} characters"
-        if allowed and value not in allowed:
-            return "allowed", "must be one of " + ", ".join(map(str, field.allowed[:10]))
-        if pattern is not None and not pattern.fullmatch(value):
-            return "pattern", f"must match {field.pattern}"
-        return None
-
-    return check
-
-
-def _compile_number(field: Field, kind: str) -> Check:
-    whole = kind in INTEGERS
-    low, high = INTEGERS[kind] if whole else (-FLOATS[kind], FLOATS[kind])
-    minimum, maximum = field.minimum, field.maximum
-    allowed = frozenset(field.allowed)
-    word = "a whole number" if whole else "a number"
-
-    def check(value: Any) -> tuple[str, str] | None:
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            return "type", f"must be {word}"
-        if value != value or value in (math.inf, -math.inf):
-            return "not_finite", "must be finite, not NaN or infinity"
-        if not low <= value <= high:
-            return "type", f"must fit into Avro's {kind}"
-        if minimum is not None and value < minimum:
-            return "minimum", f"must be at least {minimum:g}"
-        if maximum is not None and value > maximum:
-            return "maximum", f"must be at most {maximum:g}"
-        if allowed and value not in allowed:
-            return "allowed", "must be one of " + ", ".join(map(str, field.allowed[:10]))
-        return None
-
-    return check
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def infer_schema(records: Sequence[Mapping[str, Any]], name: str) -> tuple[Schema, list[str]]:
-    """Return a schema for sample records, and notes on how sure each field is.
+    """Return a schema for N sample records, and one note a field on how sure it is.
 
     Whole numbers become long, other numbers double, with the range that was seen as a note and not as a limit (a
     sample's range is not the world's); few different texts become an enum. Raises SchemaError `sample_unusable`.
@@ -371,6 +195,10 @@ def infer_schema(records: Sequence[Mapping[str, Any]], name: str) -> tuple[Schem
         raise SchemaError("sample_unusable", "The sample holds no records.")
     fields, notes = [], []
     for key in dict.fromkeys(key for record in records for key in record):
+        if not isinstance(key, str) or not IDENTIFIER.fullmatch(key):
+            raise SchemaError(
+                "sample_unusable", f"{key!r} is no field name; use letters, digits and _ in the sample.", field=str(key)
+            )
         values = [record.get(key) for record in records]
         seen = [value for value in values if value is not None]
         if not seen:
@@ -386,20 +214,35 @@ def _guess(key: str, seen: Sequence[Any], *, nullable: bool) -> tuple[Field, str
     if kinds == {bool}:
         return Field(key, "boolean", nullable=nullable), f"{key}: true or false in {len(seen)} records"
     if kinds <= {int, float}:
-        kind = "long" if kinds == {int} else "double"
-        note = f"{key}: {kind} from {min(seen):g} to {max(seen):g} in {len(seen)} records; set the true limits"
-        return Field(key, kind, nullable=nullable), note
+        return _guess_number(key, seen, "long" if kinds == {int} else "double", nullable)
     if kinds == {str}:
         symbols = sorted(set(seen))
-        if len(symbols) <= 20 and len(seen) >= 5 * len(symbols) and all(IDENTIFIER.fullmatch(s) for s in symbols):
+        few = len(symbols) <= MOST_SYMBOLS and len(seen) >= 5 * len(symbols)
+        if few and all(IDENTIFIER.fullmatch(symbol) for symbol in symbols):
             field = Field(key, "enum", nullable=nullable, allowed=tuple(symbols))
             return field, f"{key}: one of {len(symbols)} texts in {len(seen)} records; others will be refused"
         return Field(key, "string", nullable=nullable), f"{key}: text, {len(symbols)} different in {len(seen)} records"
     if kinds == {list} and not nullable:
-        sizes = {len(value) for value in seen}
-        inner, _ = _guess(key, [item for value in seen for item in value] or [0.0], nullable=False)
-        size = sizes.pop() if len(sizes) == 1 else None
-        return Field(
-            key, "array", items=inner.kind, size=size or None, allowed=inner.allowed
-        ), f"{key}: list of {inner.kind}"
-    raise SchemaError("sample_unusable", f"{key} holds values of different types.", field=key)
+        return _guess_list(key, seen)
+    raise SchemaError("sample_unusable", f"{key} holds objects, or values of different types.", field=key)
+
+
+def _guess_number(key: str, seen: Sequence[Any], kind: str, nullable: bool) -> tuple[Field, str]:
+    low, high = min(seen), max(seen)
+    if kind == "long" and not INTEGERS["long"][0] <= low <= high <= INTEGERS["long"][1]:
+        kind = "double"
+    field = Field(key, kind, nullable=nullable)
+    check = compile_field(field)
+    if any(check(value) for value in seen):
+        raise SchemaError("sample_unusable", f"{key} holds a number that is not finite or too large.", field=key)
+    return field, f"{key}: {kind} from {low:g} to {high:g} in {len(seen)} records; set the true limits"
+
+
+def _guess_list(key: str, seen: Sequence[list[Any]]) -> tuple[Field, str]:
+    sizes = {len(value) for value in seen}
+    inner, _ = _guess(key, [item for value in seen for item in value] or [0.0], nullable=False)
+    if inner.type == "array":
+        raise SchemaError("sample_unusable", f"{key} holds lists of lists; give each inner list a field.", field=key)
+    size = sizes.pop() if len(sizes) == 1 else None
+    field = Field(key, "array", items=inner.kind, size=size or None, allowed=inner.allowed)
+    return field, f"{key}: list of {size or 'any number of'} values of the type {inner.kind}"
