@@ -83,8 +83,8 @@ def wait_until_up(engine: Engine, steps: _Steps) -> None:
             try:
                 engine.get("/v2/health/live")
                 return
-            except ExecutorError:
-                if time.monotonic() > until:
+            except ExecutorError as error:
+                if error.permanent or time.monotonic() > until:
                     raise
                 time.sleep(0.3)
 

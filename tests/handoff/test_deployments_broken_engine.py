@@ -224,7 +224,8 @@ def test_restoring_nothing_takes_the_version_out(broken: Broken) -> None:
     assert broken.acts == ["unload 2"]
 
 
-def test_the_token_goes_out_and_stays_out_of_words(broken: Broken) -> None:
+def test_the_token_goes_out_and_stays_out_of_words(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handoff.executors.engine.PATIENCE_SECONDS", 0.1)
     broken.meddle = lambda e, path, b: (401, {"error": "who are you"})
     report = executor.deploy(plan(broken), token="very-secret")
     assert "very-secret" not in str(report)
