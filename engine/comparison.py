@@ -70,7 +70,10 @@ def _gap(want: Any, have: Any, absolute: float, relative: float) -> float:
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (want, have))
     if not numbers:
         return 0.0 if type(want) is type(have) and want == have else -math.inf
-    if not (math.isfinite(want) and math.isfinite(have)):
+    try:
+        if not (math.isfinite(want) and math.isfinite(have)):
+            return -math.inf
+        gap = float(abs(have - want))
+    except OverflowError:  # a whole number beyond every double
         return -math.inf
-    gap = abs(have - want)
     return gap if gap <= absolute + relative * abs(want) else -gap

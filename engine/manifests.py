@@ -14,6 +14,9 @@ from engine.errors import ManifestError
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z][a-z_]{0,31}")
 MODEL = re.compile(r"[A-Za-z0-9_-]{1,100}")
+FILENAME = re.compile(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+LARGEST = 2**53 - 1  # whole numbers that RFC 8785 can write
+MOST_ELEMENTS = 100
 KEYS = {"manifest", "model", "version", "format", "elements"}
 
 
@@ -71,8 +74,8 @@ class Manifest:
         Raises ManifestError `manifest_malformed` for anything unknown, twice or odd, and `manifest_not_canonical` when
         the bytes are not exactly those that `canonical` gives.
         """
-        raw = text.encode() if isinstance(text, str) else text
         try:
+            raw = text.encode() if isinstance(text, str) else text
             content = strict_json.loads(raw)
         except ValueError as error:
             raise ManifestError("manifest_malformed", f"The manifest is not JSON: {error}.") from error
@@ -85,27 +88,36 @@ class Manifest:
     def _read(cls, content: Any) -> "Manifest":
         if not isinstance(content, dict) or content.keys() != KEYS or content["manifest"] != 1:
             raise ManifestError(
-                "manifest_malformed", "A manifest has exactly the keys " + ", ".join(sorted(KEYS)) + "."
+                "manifest_malformed",
+                "A manifest has exactly the keys " + ", ".join(sorted(KEYS)) + ", and is of kind 1.",
             )
         rows = content["elements"]
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ManifestError("manifest_malformed", "The elements are not a list of objects.", field="elements")
+        if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ELEMENTS:
+            raise ManifestError(
+                "manifest_malformed", f"A manifest lists 1 to {MOST_ELEMENTS} elements.", field="elements"
+            )
         elements = tuple(_element(row) for row in rows)
         if len({e.name for e in elements}) != len(elements):
             raise ManifestError("manifest_malformed", "An element stands twice.", field="elements")
         model, version, format_ = content["model"], content["version"], content["format"]
-        whole = isinstance(version, int) and not isinstance(version, bool) and version > 0
-        if not (isinstance(model, str) and MODEL.fullmatch(model) and whole and isinstance(format_, str)):
-            raise ManifestError("manifest_malformed", "Model, version or format is odd.")
+        if not (isinstance(model, str) and MODEL.fullmatch(model)):
+            raise ManifestError(
+                "manifest_malformed", "The model is not a name of letters, digits, _ and -.", field="model"
+            )
+        if type(version) is not int or not 0 < version <= LARGEST:
+            raise ManifestError("manifest_malformed", "The version is not a whole number above 0.", field="version")
+        if not (isinstance(format_, str) and NAME.fullmatch(format_)):
+            raise ManifestError("manifest_malformed", "The format is not a name.", field="format")
         return cls(model, version, format_, elements)
 
 
-def _element(row: dict[str, Any]) -> Element:
-    if row.keys() != {"name", "sha256", "size", "filename"}:
+def _element(row: Any) -> Element:
+    if not isinstance(row, dict) or row.keys() != {"name", "sha256", "size", "filename"}:
         raise ManifestError("manifest_malformed", "An element has name, sha256, size and filename.", field="elements")
     name, digest, size, filename = row["name"], row["sha256"], row["size"], row["filename"]
     if not (isinstance(name, str) and NAME.fullmatch(name) and isinstance(digest, str) and SHA256.fullmatch(digest)):
         raise ManifestError("manifest_malformed", "An element's name or SHA-256 is odd.", field="elements")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0 or not isinstance(filename, str):
+    named = isinstance(filename, str) and FILENAME.fullmatch(filename) and filename not in (".", "..")
+    if type(size) is not int or not 0 <= size <= LARGEST or not named:
         raise ManifestError("manifest_malformed", f"The size or file name of {name!r} is odd.", field="elements")
     return Element(name, digest, size, filename)

@@ -2,7 +2,9 @@
 
 import csv
 import io
-import math
+import itertools
+import re
+import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -11,6 +13,9 @@ from engine.errors import RecordError
 
 MOST_RECORDS = 1_000_000
 LONGEST_LINE = 1_000_000
+LARGEST = sys.float_info.max
+WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+NUMBER = re.compile(r"[+-]?([0-9]|[1-9][0-9]{1,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?")
 
 
 def read_json_lines(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator[dict[str, Any]]:
@@ -44,8 +49,11 @@ def read_golden(stream: IO[bytes], *, limit: int = 100_000) -> Iterator[dict[str
 
 
 def read_validation(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator[dict[str, Any]]:
-    """Yield validation records: {"input": {...}, "label": value}. Raises RecordError like `read_json_lines`."""
-    return _pairs(stream, {"input": dict, "label": object}, limit)
+    """Yield validation records: {"input": {...}, "label": number, text or boolean}.
+
+    Raises RecordError like `read_json_lines`.
+    """
+    return _pairs(stream, {"input": dict, "label": int | float | str}, limit)
 
 
 def read_sample(stream: IO[bytes], filename: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
@@ -55,19 +63,37 @@ def read_sample(stream: IO[bytes], filename: str, *, limit: int = 100_000) -> li
     """
     if not filename.lower().endswith(".csv"):
         return list(read_json_lines(stream, limit=limit))
+    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
-        rows = list(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline="")))
+        rows = list(itertools.islice(csv.reader(text, strict=True), limit + 2))
     except (UnicodeDecodeError, csv.Error) as error:
         raise RecordError("records_malformed", f"The file is not CSV in UTF-8: {error}.") from error
-    if len(rows) < 2 or len(set(rows[0])) != len(rows[0]) or any(len(row) != len(rows[0]) for row in rows):
-        raise RecordError("records_malformed", "A CSV sample has a header, records, and as many values in each line.")
-    if len(rows) > limit:
+    finally:
+        text.detach()  # whoever opened the stream closes it
+    if len(rows) > limit + 1:
         raise RecordError("records_too_many", f"The file has more than {limit} records.")
+    if len(rows) < 2:
+        raise RecordError("records_empty", "The file has no header line with records below it.")
+    _check_table(rows)
     columns = {name: _typed([row[at] for row in rows[1:]]) for at, name in enumerate(rows[0])}
     return [{name: values[at] for name, values in columns.items()} for at in range(len(rows) - 1)]
 
 
-def _pairs(stream: IO[bytes], keys: dict[str, type], limit: int) -> Iterator[dict[str, Any]]:
+def _check_table(rows: list[list[str]]) -> None:
+    """Refuse columns without a name of their own, and lines of another length than the header. Raises RecordError."""
+    header = rows[0]
+    if len(set(header)) != len(header) or not all(header):
+        raise RecordError("records_malformed", "Each column needs a name of its own in the first line.", field="line 1")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise RecordError(
+                "records_malformed",
+                f"Record {number - 1} has {len(row)} values, the header {len(header)}.",
+                field=f"record {number - 1}",
+            )
+
+
+def _pairs(stream: IO[bytes], keys: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
     for number, record in enumerate(read_json_lines(stream, limit=limit), start=1):
         if record.keys() != keys.keys() or not all(isinstance(record[key], kind) for key, kind in keys.items()):
             raise RecordError(
@@ -86,11 +112,11 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _typed(values: list[str]) -> list[Any]:
-    for read in (int, float):
-        try:
-            found = [read(value) if value != "" else None for value in values]
-        except ValueError:
-            continue
-        if all(value is None or math.isfinite(value) for value in found):
-            return found
-    return [value if value != "" else None for value in values]
+    """Return a column as numbers if every value is one as JSON writes it; 007 and 1_000 stay texts, empty is null."""
+    given = [value for value in values if value]
+    for form, read in ((WHOLE, int), (NUMBER, float)):
+        if given and all(form.fullmatch(value) for value in given):
+            found = [read(value) if value else None for value in values]
+            if all(value is None or -LARGEST <= value <= LARGEST for value in found):
+                return found
+    return [value or None for value in values]

@@ -124,7 +124,8 @@ def _field(row: Mapping[str, Any]) -> Field:
     if not IDENTIFIER.fullmatch(name):
         raise SchemaError("schema_unsupported", "A field's name has at most 200 letters, digits and _.", field=name)
     kind, nullable = _nullable(row["type"], name)
-    items, symbols = "", ()
+    items = ""
+    symbols: tuple[str, ...] = ()
     if isinstance(kind, Mapping) and kind.get("type") == "array":
         items, symbols = _scalar(kind["items"], name)
         kind = "array"

@@ -16,7 +16,10 @@ def _no_constant(name: str) -> None:
 
 
 def loads(text: str | bytes) -> Any:
-    """Return the value of a JSON text. Raises ValueError for duplicate keys, NaN, infinity, and nesting too deep."""
+    """Return the value of a JSON text. Raises ValueError for duplicate keys, NaN, infinity, and nesting too deep.
+
+    What RFC 8259 leaves to each reader (section 4 on names, section 6 on numbers) is refused here.
+    """
     try:
         value = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
     except RecursionError as error:

@@ -11,6 +11,7 @@ from engine import strict_json
 from engine.errors import ThresholdError
 
 METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2")
+LARGEST = 1e300
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
 KEYS = {"metrics", "tolerance", "latency_p99_ms", "peak_memory_mb", "against_live"}
 
@@ -82,7 +83,7 @@ class Thresholds:
                 raise ThresholdError("thresholds_invalid", f"The thresholds are not JSON: {error}.") from error
         if not isinstance(content, Mapping):
             raise ThresholdError("thresholds_invalid", "Thresholds are an object.")
-        odd = sorted(set(content) - KEYS)
+        odd = sorted(map(str, content.keys() - KEYS))
         if odd:
             raise ThresholdError("thresholds_invalid", f"There is no threshold {odd[0]!r}.", field=odd[0])
         tolerance = _mapping(content, "tolerance", {"absolute", "relative"})
@@ -117,6 +118,14 @@ def _metric(index: int, row: Any) -> MetricThreshold:
     low, high = (
         None if row.get(key) is None else _number(row[key], f"{place}.{key}") for key in ("minimum", "maximum")
     )
+    if low is not None and high is not None and low > high:
+        raise ThresholdError("thresholds_invalid", "The minimum is above the maximum.", field=place)
+    needed = "maximum" if row["name"] in LOWER_IS_BETTER else "minimum"
+    if row.get(needed) is None:
+        better = "lower" if needed == "maximum" else "higher"
+        raise ThresholdError(
+            "thresholds_invalid", f"{row['name']} is better the {better}; give a {needed}.", field=place
+        )
     return MetricThreshold(row["name"], row["output"], low, high)
 
 
@@ -124,7 +133,7 @@ def _against_live(content: Mapping[str, Any], known: set[str]) -> AgainstLive | 
     if content.get("against_live") is None:
         return None
     raw = _mapping(content, "against_live", {"metric", "margin"})
-    if raw.get("metric") not in known:
+    if raw.get("metric") not in list(known):
         raise ThresholdError("thresholds_invalid", "Compare by one of the metrics above.", field="against_live.metric")
     return AgainstLive(raw["metric"], _number(raw.get("margin", 0.0), "against_live.margin", least=0.0))
 
@@ -141,7 +150,7 @@ def _optional(content: Mapping[str, Any], key: str) -> float | None:
 
 
 def _number(value: Any, field: str, *, least: float | None = None) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    good = type(value) in (int, float) and abs(value) <= LARGEST  # NaN is not
     if not good or (least is not None and value < least):
         floor = "" if least is None else f" of at least {least}"
         raise ThresholdError("thresholds_invalid", f"Must be a finite number{floor}.", field=field)
