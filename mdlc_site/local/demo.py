@@ -20,8 +20,9 @@ from mdlc_site.local.trouble import Trouble, check_port
 HOME = Path(os.environ.get("MDLC_HOME", ROOT / "var")).resolve()
 PATIENCE = 60.0
 
-# What runs before the processes start, and once they answer; {…} is filled in from below.
-BEFORE = [["migrate", "--verbosity", "0"], ["load_sample", "--home", "{home}"]]
+# What runs before the processes start, while they start, and once they answer; {…} is filled in from below.
+BEFORE = [["migrate", "--verbosity", "0"]]
+MEANWHILE = [["load_sample", "--home", "{home}"]]
 AFTER = [["demo_handoff", "--site", "{site}", "--engine", "{engine}", "--home", "{home}"]]
 
 
@@ -78,27 +79,33 @@ class Demo:
         check_port(self.ports.engine, "engine", "MDLC_ENGINE_PORT")
         self.say("Starting PostgreSQL and Valkey")
         self.settings = environment(HOME, self.servers.start(), self.ports)
-        self.say("Preparing the database and the sample organisation")
-        for command in BEFORE:
-            if self.manage(command):
-                raise Trouble(f"The step `{command[0]}` failed; what it said stands above.")
+        self.say("Preparing the database")
+        self.manage_all(BEFORE)
         self.say("Starting web server, relay, workers for tests and for deployments, beat and scoring engine")
         self.start_processes()
+        self.say("Training the sample models, and introducing the people of the sample organisation")
+        self.manage_all(MEANWHILE)
+        self.wait_for(f"{self.engine}/v2/health/ready")
+        self.wait_for(f"{self.site}/healthz/ready")
+        self.processes.watch()
         self.say("Everything is up; one handoff follows, over the public REST API\n")
         return next((code for code in map(self.manage, AFTER) if code), 0)
 
     def start_processes(self) -> None:
-        """Start them all, and wait until site and engine answer."""
+        """Start them all, and give the engine's token to those that need it."""
         token = {TOKEN: secrets_of(HOME)[TOKEN]}
         for one in processes(HOME, self.ports):
             self.processes.start(one.name, one.command, self.settings | (token if one.trusted else {}))
-        self.wait_for(f"{self.engine}/v2/health/ready")
-        self.wait_for(f"{self.site}/healthz/ready")
-        self.processes.watch()
 
     def say(self, words: str) -> None:
         """Tell what begins, and when."""
         print(f"{time.monotonic() - self.began:6.1f} s  {words}", flush=True)
+
+    def manage_all(self, commands: list[list[str]]) -> None:
+        """Run Django commands that must succeed. Raises Trouble."""
+        for command in commands:
+            if self.manage(command):
+                raise Trouble(f"The step `{command[0]}` failed; what it said stands above.")
 
     def manage(self, command: list[str]) -> int:
         """Run a Django command beside the servers; return its exit code. Raises Stopped."""
@@ -106,7 +113,7 @@ class Demo:
         process = subprocess.Popen(
             [sys.executable, "manage.py", *filled],
             cwd=ROOT,
-            env=self.settings,
+            env={"LOG_LEVEL": "WARNING"} | self.settings,
             start_new_session=True,  # Ctrl-C is for us to pass on
             preexec_fn=ends_with_parent(),
         )

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psycopg
+from subprocess import PIPE, STDOUT
 
 from mdlc_site.local import kernel
 from mdlc_site.local.programs import postgres_programs, valkey_program
@@ -46,7 +45,7 @@ class Servers:
         try:
             self._start_postgres()
             self._start_valkey()
-            self._create_database()
+            self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
@@ -105,7 +104,6 @@ class Servers:
         options += ["-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "log_timezone=UTC"]
         options += ["-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"] if self.fast else []
         self._spawn([programs / "postgres", "-D", data, *options], prepare, log)
-        self._wait(self.sockets / f".s.PGSQL.{PORT}", log, "PostgreSQL")
 
     def _set_up(self, programs: Path, data: Path, prepare: Prepare, log: Path) -> None:
         """Make a data folder under another name first, so that a half-made one is never taken for a whole one."""
@@ -115,12 +113,30 @@ class Servers:
         if os.geteuid() == 0 and programs.is_relative_to(self.sockets):
             os.chown(half, kernel.NOBODY, kernel.NOBODY)
         options = ["--auth=trust", "-E", "UTF8", "--no-locale", "--no-instructions", *(["--no-sync"] * self.fast)]
-        command = [programs / "initdb", "-D", half, "-U", USER, *options]
-        with log.open("ab") as stream:
-            done = subprocess.run(_texts(command), preexec_fn=prepare, stdout=stream, stderr=stream, env=_plain())
-        if done.returncode:
-            raise Trouble(f"PostgreSQL cannot set up its data folder: {_last_line(log)}")
+        alone = ["--single", "-j", *(["-F"] * self.fast), "-D", half, "postgres"]
+        for command, told in (
+            ([programs / "initdb", "-D", half, "-U", USER, *options], b""),
+            ([programs / "postgres", *alone], b"CREATE DATABASE mdlc;\n\n"),
+        ):
+            done = subprocess.run(
+                _texts(command), preexec_fn=prepare, input=told, stdout=PIPE, stderr=STDOUT, env=_plain(), check=False
+            )
+            with log.open("ab") as stream:
+                stream.write(done.stdout)
+            if done.returncode or b"ERROR" in done.stdout:
+                raise Trouble(f"PostgreSQL cannot set up its data folder: {_last_line(log)}")
         half.rename(data)
+
+    def _wait_until_ready(self) -> None:
+        """Wait until PostgreSQL writes that it takes questions: the eighth line of its own file of state."""
+        state = self.home / "postgres" / "postmaster.pid"
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._running[0].poll() is None:
+            with contextlib.suppress(OSError, IndexError):
+                if state.read_text().split("\n")[7].strip() == "ready":
+                    return
+            time.sleep(0.01)
+        raise Trouble(f"PostgreSQL does not start: {_last_line(self.home / 'postgres.log')}")
 
     def _start_valkey(self) -> None:
         home, log, address = self.home / "valkey", self.home / "valkey.log", self.sockets / "valkey"
@@ -128,22 +144,11 @@ class Servers:
         options = ["--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", home, "--save", ""]
         options += ["--appendonly", "no" if self.fast else "yes"]
         self._spawn([valkey_program(), *options], kernel.ends_with_parent(), log)
-        self._wait(address, log, "Valkey")
-
-    def _create_database(self) -> None:
-        """Make the database unless it is there, as soon as PostgreSQL takes questions."""
         deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                where = f"host={self.sockets} port={PORT} user={USER} dbname=postgres"
-                with psycopg.connect(where, autocommit=True) as link:
-                    if not link.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                        link.execute("CREATE DATABASE mdlc")
-                return
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline or self._running[0].poll() is not None:
-                    raise Trouble(f"PostgreSQL does not answer: {_last_line(self.home / 'postgres.log')}") from error
-                time.sleep(0.02)
+        while not _listens(address):
+            if time.monotonic() > deadline or self._running[-1].poll() is not None:
+                raise Trouble(f"Valkey does not start: {_last_line(log)}")
+            time.sleep(0.01)
 
     def _spawn(self, command: Sequence[object], prepare: Prepare, log: Path) -> None:
         with log.open("ab") as stream:
@@ -157,17 +162,6 @@ class Servers:
                 env=_plain(),
             )
         self._running.append(process)
-
-    def _wait(self, address: Path, log: Path, name: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self._running[-1].poll() is None:
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(str(address))
-                    return
-                except OSError:
-                    time.sleep(0.01)
-        raise Trouble(f"{name} does not start: {_last_line(log)}")
 
     def _without_root(self, programs: Path, data: Path) -> tuple[Prepare, Path]:
         """Return how a child becomes a user that PostgreSQL accepts, and where that user finds the programs."""
@@ -262,6 +256,11 @@ def _serves(pid: int, data: Path) -> bool:
     except OSError:
         return False
     return str(data).encode() in words
+
+
+def _listens(address: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(address)) == 0
 
 
 def _remove_earlier_sockets(known: bytes) -> None:

@@ -179,7 +179,8 @@ def test_a_demo_that_is_told_to_stop_leaves_no_process(small: dict[str, str], tm
     script.write_text(
         "import sys\nfrom mdlc_site.local import demo, __main__ as entry\n"
         "talk = 'import time; print(\"telling\", flush=True); time.sleep(60)'\n"
-        "demo.BEFORE = []\ndemo.AFTER = [['shell', '-c', talk]]\n"
+        "demo.BEFORE = demo.MEANWHILE = []\ndemo.Demo.wait_for = lambda self, url: None\n"
+        "demo.AFTER = [['shell', '-c', talk]]\n"
         "demo.Demo.start_processes = lambda self: self.processes.start('idle', ['sleep', '60'], {})\n"
         "sys.exit(entry.main(['demo']))\n"
     )
