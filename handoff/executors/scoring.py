@@ -80,7 +80,7 @@ def score(url: str, model: str, record: Mapping[str, Any]) -> Tried:
     path = f"/v2/models/{model}"
     try:
         about = engine.get(path)
-        answer = engine.post(f"{path}/infer", {"inputs": tensors_of(about["inputs"], [record])})
+        answer = engine.post(f"{path}/infer", {"inputs": tensors_of(about["inputs"], [dict(record)])})
         output = records_of(answer, 1)[0]
     except _Refused as error:
         return Tried(dict(record), violations=error.violations, error=error.message)

@@ -23,7 +23,7 @@ def jobs_of(handoff: Handoff) -> list[Job]:
     return list(handoff.jobs.select_related("result").order_by("queued_at", "purpose"))
 
 
-def evidence_file(user: Account, handoff_id: UUID | str, evidence_id: int) -> Evidence:
+def evidence_file(user: Account, handoff_id: UUID, evidence_id: int) -> Evidence:
     """Return evidence that is a file, of a handoff that an account may know of. Raises Hidden."""
     found = Evidence.objects.filter(
         pk=evidence_id,

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from audit.actors import actor_at
 from audit.errors import Forbidden, Refused
 from audit.models import Account
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 SAFE = ("GET", "HEAD")
 
 
@@ -63,7 +64,7 @@ def page(*methods: str) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             allowed = (*methods, "HEAD") if "GET" in methods else methods
             if request.method not in allowed:
                 return HttpResponseNotAllowed(allowed)
@@ -78,7 +79,7 @@ def page(*methods: str) -> Callable[[View], View]:
 
 def _outside(request: HttpRequest) -> HttpResponse:
     if request.method in SAFE and not is_htmx(request):
-        return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': request.get_full_path()})}")
+        return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': request.get_full_path()}, safe='/')}")
     raise Forbidden(
         "You are signed out, so nothing was done.",
         code="not_signed_in",

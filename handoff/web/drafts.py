@@ -81,7 +81,9 @@ def _form(request: HttpRequest, typed: QueryDict, refusal: Refused | None = None
 
 
 def _previewed(request: HttpRequest, chosen: Chosen, typed: QueryDict) -> dict[str, Any]:
-    assert chosen.version and chosen.source and chosen.target
+    assert chosen.version
+    assert chosen.source
+    assert chosen.target
     try:
         bindings = read_bindings(bindings_of(typed))
     except Refused:
@@ -100,6 +102,8 @@ def _previewed(request: HttpRequest, chosen: Chosen, typed: QueryDict) -> dict[s
 def _chosen(choices: Choices, typed: QueryDict) -> Chosen:
     """Return what was chosen, or the usual: one's only version, the first workbench and the first production."""
     wanted = typed.get("version", "")
+    if wanted.isdigit():  # the address that a version's page leads to
+        wanted = f"{typed.get('model', '')}@{wanted}"
     versions = {f"{v.model.slug}@{v.number}": v for v in choices.versions}
     version = versions.get(wanted)
     if version is None and not wanted and (typed.get("model") or len(versions) == 1):

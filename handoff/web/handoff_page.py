@@ -1,5 +1,6 @@
 """The page of one handoff, the heart of the product, put together once for the whole page and for its fragment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -80,7 +81,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
     progress = progress_of(handoff, view.jobs)
     places = stations(handoff, view.gates, progress["tests"], view.events)
     at = {station.key: station.status for station in places}
-    return progress | {
+    context = progress | {
         "view": view,
         "rules": rules,
         "form": form,
@@ -108,6 +109,21 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "older_events": events[NEWEST_EVENTS:],
         "binding": _binding(handoff, form),
     }
+    return context | {"homeless": form if form and not _has_a_place(form, context) else None}
+
+
+def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
+    """Tell whether the page shows a refused form, so that the problem stands there and not above all."""
+    return bool(
+        {
+            "answer": any(row.form and row.open for row in context["items"]),
+            "acknowledge": context["may_acknowledge"] and context["difference_counts"]["asked"],
+            "change": context["may_change"],
+            "offer": context["handoff"].state == State.DRAFT,
+            "withdraw": context["may_withdraw"],
+            "withdraw_signoff": any(row.form and row.mine for row in context["signoffs"]),
+        }.get(form.name)
+    )
 
 
 def progress_of(handoff: Handoff, jobs: list[Job]) -> dict[str, Any]:
