@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 
-from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP
 from django.utils import timezone
 
 from audit.actors import Person
 from audit.acts import act
+from audit.factors import factor_of, has_second_factor
 from audit.models import AuditEvent
 from audit.trail import record
 from handoff.errors import NotConfirmed
@@ -58,12 +56,7 @@ def _method(actor: Person, password: str, code: str) -> str:
     """Return how the person was confirmed; empty when they were not."""
     if not actor.user.check_password(password):
         return ""
-    factors = {f.type: f for f in Authenticator.objects.filter(user=actor.user)}
-    if Authenticator.Type.TOTP not in factors:
+    if not has_second_factor(actor.user):
         return "password"
-    if TOTP(factors[Authenticator.Type.TOTP]).validate_code(code):
-        return "password and code"
-    recovery = factors.get(Authenticator.Type.RECOVERY_CODES)
-    if recovery is not None and RecoveryCodes(recovery).validate_code(code):
-        return "password and recovery code"
-    return ""
+    factor = factor_of(actor.user, code)
+    return f"password and {factor}" if factor else ""

@@ -341,7 +341,14 @@ def test_two_people_who_sign_last_at_the_same_instant_open_the_gate_once(store: 
         proofs = {who: proof(who) for who in (place.vera, noah)}
         answers: list[int] = []
 
-        def sign(who: Account) -> None:
+        def sign(
+            who: Account,
+            handoff: Handoff = handoff,
+            seen: str = seen,
+            barrier: Barrier = barrier,
+            proofs: dict[Account, str] = proofs,
+            answers: list[int] = answers,
+        ) -> None:
             barrier.wait()
             try:
                 signoffs.sign(
