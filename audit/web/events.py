@@ -37,7 +37,7 @@ def index(request: HttpRequest) -> HttpResponse:
     problem = None
     user = actor_at(request, "web").user
     try:
-        found = listed(user, **{name: value for name, value in filters.items() if value})  # type: ignore[arg-type]
+        found = listed(user, **{name: value for name, value in filters.items() if value})
     except Refused as refusal:
         problem, found = refusal, listed(user).none()
     page = Paginator(found.order_by("-at", "-pk"), 50).get_page(request.GET.get("page"))

@@ -51,7 +51,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     model = find_model(actor, slug)
     form = DraftForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        files = {name: request.FILES[name] for name in ELEMENTS if name in request.FILES}
+        files = {name: upload for name in ELEMENTS if (upload := request.FILES.get(name)) is not None}
         try:
             made = versions.draft_with(
                 actor=actor,
@@ -92,10 +92,9 @@ def element(request: HttpRequest, slug: str, number: int, name: str) -> HttpResp
     if request.method == "POST" and form.is_valid():
         upload = request.FILES.get("file")
         chunks = upload.chunks() if upload else iter([form.cleaned_data.get("text", "").encode()])
+        filename = (upload.name or "") if upload else ""
         try:
-            versions.set_element(
-                actor=actor, model=slug, number=number, name=name, chunks=chunks, filename=upload.name if upload else ""
-            )
+            versions.set_element(actor=actor, model=slug, number=number, name=name, chunks=chunks, filename=filename)
         except Hidden:
             raise
         except Refused as refusal:

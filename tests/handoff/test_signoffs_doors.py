@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -311,13 +311,11 @@ def test_no_state_is_reached_by_a_move_that_is_not_listed(handoff: Handoff) -> N
         Handoff.objects.filter(pk=handoff.pk).update(state=State.LIVE)
 
 
-def test_what_was_offered_is_fixed_in_the_database(place: building.Place, handoff: Handoff) -> None:
-    for change in ({"policy": {}}, {"policy_digest": "0" * 64}, {"target": place.source}, {"report": {"items": []}}):
-        with pytest.raises(Exception, match="Cannot update"), connection.cursor():
-            from django.db import transaction
-
-            with transaction.atomic():
-                Handoff.objects.filter(pk=handoff.pk).update(**change)
+@pytest.mark.parametrize("field", ["policy", "policy_digest", "target", "report"])
+def test_what_was_offered_is_fixed_in_the_database(field: str, place: building.Place, handoff: Handoff) -> None:
+    change = {"policy": {}, "policy_digest": "0" * 64, "target": place.source, "report": {"items": []}}[field]
+    with pytest.raises(Exception, match="Cannot update"):
+        Handoff.objects.filter(pk=handoff.pk).update(**{field: change})
 
 
 def test_the_number_of_queries_is_fixed(
