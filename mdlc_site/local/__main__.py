@@ -22,7 +22,7 @@ def with_servers(command: list[str]) -> int:
     home = Path(tempfile.mkdtemp(prefix="mdlc-home-"))
     servers = Servers(home, fast=True)
     try:
-        settings = environment(home, servers.start(), ports())
+        settings = {"LOG_LEVEL": "WARNING"} | environment(home, servers.start(), ports())
         settings |= {name: os.environ[name] for name in GIVEN if name in os.environ}
         return subprocess.run(command, env=settings, check=False).returncode
     finally:

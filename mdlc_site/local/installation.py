@@ -81,7 +81,7 @@ def environment(home: Path, servers: dict[str, str], at: Ports) -> dict[str, str
 def processes(home: Path, at: Ports) -> list[Process]:
     """Return every process of the installation; the Procfile lists the same for machines of their own."""
     python = sys.executable
-    celery = [python, "-m", "celery", "-A", "mdlc_site"]
+    celery = [python, "-m", "celery", "-A", "mdlc_site", "--skip-checks"]  # checks load every page: 27 MB a process
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
 
     def worker(queue: str, threads: int) -> list[str]:
