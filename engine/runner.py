@@ -14,22 +14,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine import strict_json
 from engine.errors import FormatError, RunnerError
+from engine.limits import Limits
 from engine.schemas import Schema, Violation
+
+__all__ = ["Limits", "Outcome", "Process", "Runner"]
 
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK = 1000
+CHUNK_BYTES = 1 << 16
 LARGEST_ANSWER = 64_000_000
 LAST_WORDS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a model's process may use: seconds in all, and megabytes (10^6 bytes) of address space."""
-
-    seconds: int = 60
-    memory_mb: int = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +53,31 @@ class Process:
             start_new_session=True,
             bufsize=0,
         )
+        os.set_blocking(self._pipe(self.process.stdin).fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._pipe(self.process.stdout), selectors.EVENT_READ)
         self._selector.register(self._pipe(self.process.stderr), selectors.EVENT_READ)
-        self._left = b""
         self._last_words = b""
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a request. Raises what the child told, or RunnerError if it ended, hung or babbled."""
-        line = json.dumps({"do": do, **arguments}).encode() + b"\n"
         try:
-            self._send(line)
-            answer = strict_json.loads(self._line())
-            if not isinstance(answer, dict) or answer.keys() not in ({"ok"}, {"error"}):
-                raise ValueError("it is not an answer")
-        except BrokenPipeError as error:
-            raise self._ended() from error
-        except ValueError as error:
-            raise RunnerError(
-                "answer_malformed", f"The model's process gave an answer that is none: {error}."
-            ) from error
+            line = json.dumps({"do": do, **arguments}, allow_nan=False).encode() + b"\n"
+        except (TypeError, ValueError) as error:
+            raise RunnerError("request_malformed", f"A record is no plain JSON: {error}.") from error
+        answer = _read(self._converse(line))
         if "error" in answer:
             told = answer["error"]
-            raise FormatError(str(told["code"]), str(told["message"]), field=str(told.get("field", "")))
+            raise FormatError(told["code"], told["message"], field=told["field"])
         return dict(answer["ok"])
 
     def peak_memory_mb(self) -> float:
         """Return the greatest resident memory the process had so far, in megabytes (VmHWM)."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
-        except OSError as error:
+            return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+        except (OSError, IndexError) as error:  # without the line it has ended, and waits to be told apart
             raise self._ended() from error
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
     def close(self) -> None:
         """End the process and everything it started."""
@@ -101,37 +89,58 @@ class Process:
             if pipe is not None:
                 pipe.close()
 
-    def _send(self, line: bytes) -> None:
-        pipe = self._pipe(self.process.stdin)
-        view = memoryview(line)
-        while view:
-            view = view[pipe.write(view) or 0 :]
-            if time.monotonic() > self.deadline:
-                raise self._late()
+    def _converse(self, line: bytes) -> bytes:
+        """Send a line and return the line that answers it, listening all the while, so that neither side waits."""
+        if any(key.fileobj is self.process.stdout for key, _ in self._selector.select(0)):
+            if not os.read(self._pipe(self.process.stdout).fileno(), 1):
+                raise self._ended()
+            raise RunnerError("answer_malformed", "The model's process answered without being asked.")
+        answer = bytearray()
+        left = memoryview(line)
+        stdin = self._pipe(self.process.stdin)
+        self._selector.register(stdin, selectors.EVENT_WRITE)
+        try:
+            while not answer.endswith(b"\n"):
+                left = self._step(left, answer)
+                if len(answer) > LARGEST_ANSWER:
+                    raise RunnerError("answer_too_large", f"The model's process sent over {LARGEST_ANSWER} bytes.")
+        finally:
+            if stdin in self._selector.get_map():
+                self._selector.unregister(stdin)
+        return bytes(answer)
 
-    def _line(self) -> bytes:
-        parts = [self._left]
-        size = len(self._left)
-        while b"\n" not in parts[-1]:
-            left = self.deadline - time.monotonic()
-            events = self._selector.select(left) if left > 0 else []
-            if not events:
-                raise self._late()
-            for key, _ in events:
-                chunk = os.read(key.fd, 1 << 16)
-                if key.fileobj is self.process.stderr:
-                    self._last_words = (self._last_words + chunk)[-LAST_WORDS:]
-                    if not chunk:
-                        self._selector.unregister(key.fileobj)
-                    continue
-                if not chunk:
-                    raise self._ended()
-                parts.append(chunk)
-                size += len(chunk)
-            if size > LARGEST_ANSWER:
-                raise RunnerError("answer_too_large", f"The model's process sent more than {LARGEST_ANSWER} bytes.")
-        line, _, self._left = b"".join(parts).partition(b"\n")
-        return line
+    def _step(self, left: memoryview, answer: bytearray) -> memoryview:
+        """Move what can be moved through the pipes, and return what is left to send. Raises RunnerError."""
+        remaining = self.deadline - time.monotonic()
+        events = self._selector.select(remaining) if remaining > 0 else []
+        if not events:
+            raise self._late()
+        for key, _ in events:
+            if key.fileobj is self.process.stdin:
+                left = self._send(left)
+                continue
+            chunk = os.read(key.fd, CHUNK_BYTES)
+            if key.fileobj is self.process.stdout and chunk:
+                answer += chunk
+            elif key.fileobj is self.process.stdout:
+                raise self._ended()
+            elif chunk:
+                self._last_words = (self._last_words + chunk)[-LAST_WORDS:]
+            else:
+                self._selector.unregister(key.fileobj)
+        return left
+
+    def _send(self, left: memoryview) -> memoryview:
+        stdin = self._pipe(self.process.stdin)
+        try:
+            left = left[os.write(stdin.fileno(), left[:CHUNK_BYTES]) :]
+        except BlockingIOError:
+            return left
+        except BrokenPipeError as error:
+            raise self._ended() from error
+        if not left:
+            self._selector.unregister(stdin)
+        return left
 
     def _late(self) -> RunnerError:
         return RunnerError("time_exceeded", f"The model did not finish within {self.seconds} seconds; it was ended.")
@@ -141,7 +150,8 @@ class Process:
             code = self.process.wait(5)
         except subprocess.TimeoutExpired:
             code = 0
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        known = {one.value: one.name for one in signal.Signals}
+        how = known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
         words = self._last_words.decode(errors="replace").strip().splitlines()
         last = f" Its last words: {words[-1][:300]}" if words else ""
         return RunnerError("runner_ended", f"The model's process ended ({how}).{last}")
@@ -151,6 +161,21 @@ class Process:
         if pipe is None:
             raise RunnerError("runner_ended", "The model's process has no pipes.")
         return pipe
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """Return an answer of the right form, {"ok": {...}} or {"error": {...}}; it may hold NaN. Raises RunnerError."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict) and answer.keys() == {"ok"} and isinstance(answer["ok"], dict):
+        return answer
+    if isinstance(answer, dict) and answer.keys() == {"error"} and isinstance(answer["error"], dict):
+        told = answer["error"]
+        if told.keys() == {"code", "message", "field"} and all(isinstance(words, str) for words in told.values()):
+            return answer
+    raise RunnerError("answer_malformed", "The model's process gave an answer that is none.")
 
 
 class Runner:

@@ -4,31 +4,15 @@ It starts with an empty environment, confines itself before it touches the model
 threshold. Whoever started it kills it when its time is over.
 """
 
-import ctypes
 import json
 import os
-import resource
-import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.errors import EngineError
-
-OPEN_FILES = 256
-
-
-def confine(memory_mb: int, seconds: int, parent: int) -> None:
-    """Limit memory, processor time, files and core dumps for this process and its children, and die with the parent."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1_000_000,) * 2)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)  # it died before we asked
+from engine.errors import EngineError, FormatError
+from engine.limits import confine
 
 
 class Child:
@@ -63,25 +47,42 @@ class Child:
 
     def predict(self, records: list[dict[str, Any]]) -> dict[str, Any]:
         """Return one output for each record, in order."""
-        columns = self.model.predict(self.inputs.from_records(records))
+        import numpy as np  # here, after the limits are in force
+
+        if self.model is None:
+            raise FormatError("not_loaded", "No model is loaded yet.")
+        try:
+            with np.errstate(over="raise"):  # a double beyond the model's own numbers is no infinity
+                columns = self.model.predict(self.inputs.from_records(records))
+        except (FloatingPointError, OverflowError) as error:
+            raise FormatError(
+                "value_out_of_range",
+                "A record meets the schema but not the model's own number type; set a minimum and a maximum.",
+            ) from error
         return {"outputs": self.outputs.to_records(columns, len(records))}
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the input ends."""
     child = Child()
+    acts: dict[str, Callable[..., dict[str, Any]]]
+    acts = {"inspect": child.inspect, "load": child.load, "predict": child.predict}
     for line in requests:
         request = json.loads(line)
         try:
-            answer = {"ok": getattr(child, request.pop("do"))(**request)}
+            answer = {"ok": acts[request.pop("do")](**request)}
         except EngineError as error:
-            answer = {"error": {"code": error.code, "message": error.message, "field": error.field}}
+            answer = _error(error.code, error.message, error.field)
         except MemoryError:
-            answer = {"error": {"code": "memory_exceeded", "message": "The model needs more memory than it may have."}}
+            answer = _error("memory_exceeded", "The model needs more memory than it may have.")
         except Exception as error:  # a model may raise anything; tell it, and go on
-            answer = {"error": {"code": "prediction_failed", "message": f"{type(error).__name__}: {str(error)[:300]}"}}
+            answer = _error("prediction_failed", f"{type(error).__name__}: {str(error)[:300]}")
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+
+
+def _error(code: str, message: str, field: str = "") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "field": field}}
 
 
 if __name__ == "__main__":

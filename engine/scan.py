@@ -1,8 +1,8 @@
 """Scan a model file for anything that could run code: default deny. What could not be scanned has failed.
 
-ONNX is read as protobuf: known operator domains only, no external data, no functions of its own. skops is read as the
-zip it is: safe member names, plain NumPy arrays without pickled objects, and an exact list of types and nodes. For
-every member, pickles are looked for by opcode; picklescan gives a second opinion.
+ONNX is read as protobuf, by the onnx library and by our own reader: known operator domains only, no external data, no
+functions of its own. skops is read as the zip it is: safe member names, plain NumPy arrays without pickled objects, and
+an exact list of types and nodes; what follows an array is read for pickle opcodes, and picklescan is asked too.
 """
 
 import io
@@ -10,21 +10,22 @@ import pickletools
 import posixpath
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine import strict_json
-from engine.errors import EngineError
+from engine.errors import EngineError, FormatError
 from engine.formats import detect
+from engine.formats.onnx_wire import DOMAINS, refuse_reaching_out
 from engine.formats.skops_types import NODES, TYPES
 
 MOST_MEMBERS = 10_000
 MOST_UNPACKED = 10 * 1024**3
 MOST_RATIO = 100
 SMALL = 1024**2
-DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_DEPTH = 20
 NPY = b"\x93NUMPY"
 CODE = frozenset(
@@ -64,7 +65,7 @@ def scan(path: Path, format: str) -> ScanReport:
     findings: list[Finding] = []
     log: list[str] = []
     ran: list[str] = []
-    scanners = {"onnx": (_onnx,), "skops": (_skops, _picklescan)}.get(format, ())
+    scanners = {"onnx": (_onnx, _wire), "skops": (_skops, _picklescan)}.get(format, ())
     if not scanners:
         findings.append(Finding("scan_failed", f"There is no scanner for {format!r}."))
     for scanner in scanners:
@@ -95,6 +96,8 @@ def _onnx(path: Path, log: list[str]) -> Iterator[Finding]:
     for opset in model.opset_import:
         if opset.domain not in DOMAINS:
             yield Finding("domain_not_allowed", f"Operators of {opset.domain!r} are not on the list.", "opset_import")
+    if model.training_info:
+        yield Finding("training_not_allowed", "The file holds a graph for training; export it for inference.")
     if model.functions:
         yield Finding("functions_not_allowed", "The file defines functions of its own.", model.functions[0].name)
     if not model.opset_import or not model.graph.node:
@@ -109,8 +112,8 @@ def _graph(graph: Any, names: set[str], depth: int) -> Iterator[Finding]:
 
     if depth > MOST_DEPTH:
         raise Unsafe("scan_failed", "The graph nests too deep.")
-    for tensor in (*graph.initializer, *(s.values for s in graph.sparse_initializer)):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+    for tensor in (*graph.initializer, *_dense(graph.sparse_initializer)):
+        if tensor.data_location != onnx.TensorProto.DEFAULT or tensor.external_data:
             yield Finding("external_data", "Weights lie outside the file; export them into it.", tensor.name)
     for node in graph.node:
         names.add(f"{node.domain or 'ai.onnx'}.{node.op_type}")
@@ -119,12 +122,29 @@ def _graph(graph: Any, names: set[str], depth: int) -> Iterator[Finding]:
         elif not onnx.defs.has(node.op_type, node.domain if node.domain != "ai.onnx" else ""):
             yield Finding("operator_unknown", f"{node.op_type} is not an operator of ONNX.", node.name)
         for attribute in node.attribute:
-            tensors = [*attribute.tensors, *([attribute.t] if attribute.HasField("t") else [])]
-            if any(t.data_location == onnx.TensorProto.EXTERNAL or t.external_data for t in tensors):
+            sparse = _dense([*attribute.sparse_tensors, attribute.sparse_tensor])
+            tensors = [*attribute.tensors, attribute.t, *sparse]
+            if any(t.data_location != onnx.TensorProto.DEFAULT or t.external_data for t in tensors):
                 yield Finding("external_data", "Weights lie outside the file; export them into it.", node.name)
             graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
             for inner in graphs:
                 yield from _graph(inner, names, depth + 1)
+
+
+def _dense(tensors: Iterable[Any]) -> Iterator[Any]:
+    """Yield the tensors that sparse ones are made of."""
+    for tensor in tensors:
+        yield from (tensor.values, tensor.indices)
+
+
+def _wire(path: Path, log: list[str]) -> Iterator[Finding]:
+    """Look through the file without the onnx library, as a second opinion."""
+    content = path.read_bytes()
+    try:
+        refuse_reaching_out(content)
+    except FormatError as error:
+        yield Finding(error.code, error.message)
+    log.append(f"wire: {len(content)} bytes read")
 
 
 def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -138,10 +158,10 @@ def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         name = member.filename
         if (
             name != posixpath.normpath(name)
+            or name != member.orig_filename  # zipfile cuts a name at its first NUL
             or name.startswith(("/", ".."))
             or "\\" in name
             or ":" in name
-            or "\0" in name
         ):
             raise Unsafe("archive_path", "A member's name leaves the archive.", repr(name)[:100])
         if not name.isprintable() or len(name) > 255:
@@ -151,8 +171,8 @@ def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             raise Unsafe("archive_link", "A member is a link, a folder or a device.", name)
         if name.casefold() in seen:
             raise Unsafe("archive_twins", "Two members have the same name.", name)
-        if member.flag_bits & 1:
-            raise Unsafe("scan_failed", "A member is encrypted.", name)
+        if member.flag_bits & 1 or member.compress_type not in PACKINGS:
+            raise Unsafe("scan_failed", "A member is encrypted or packed in an unusual way.", name)
         seen.add(name.casefold())
         total += member.file_size
         if total > MOST_UNPACKED or (
@@ -162,18 +182,34 @@ def check_archive(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return members
 
 
+def refuse_unsafe_skops(path: Path) -> None:
+    """Look through a skops file before it is loaded. Raises FormatError with the code of the first finding."""
+    try:
+        found = next(_skops(path, []), None)
+    except Unsafe as stop:
+        found = stop.finding
+    except Exception as error:  # default deny: what could not be read is not loaded
+        raise FormatError("model_not_loadable", f"The skops file is damaged: {str(error)[:200]}.") from error
+    if found is not None:
+        raise FormatError(found.code, f"{found.message} ({found.where})" if found.where else found.message)
+
+
 def _skops(path: Path, log: list[str]) -> Iterator[Finding]:
     with zipfile.ZipFile(path) as archive:
         members = check_archive(archive)
+        described = False
         for member in members:
             if member.filename == "schema.json":
                 yield from _nodes(strict_json.loads(_read(archive, member)))
+                described = True
             elif member.filename.endswith(".npy"):
                 yield from _array(archive, member)
             else:
                 yield Finding(
                     "member_not_allowed", "Only schema.json and .npy arrays belong into a skops file.", member.filename
                 )
+        if not described:
+            yield Finding("scan_failed", "The file has no schema.json, so it tells nothing about itself.")
         log.append(f"skops: {len(members)} members")
 
 

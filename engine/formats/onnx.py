@@ -1,5 +1,6 @@
 """ONNX models, run by onnxruntime. No external data, no code: a graph of known operators."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 import onnxruntime as ort
 
 from engine.errors import FormatError
-from engine.schemas import Field, Schema
+from engine.formats.onnx_wire import refuse_reaching_out
+from engine.schemas import INTEGERS, Field, Schema
 
 DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -26,6 +28,7 @@ AVRO = {
     "tensor(bool)": "boolean",
     "tensor(string)": "string",
 }
+INT32 = 2**31 - 1
 FAMILY = {"boolean": "boolean", "string": "text", "enum": "text", "int": "number", "long": "number", "float": "number"}
 
 
@@ -42,21 +45,22 @@ class OnnxModel:
         if not self._packed:
             _check_named(self._inputs, inputs)
         self._dtypes = [DTYPES[one.type] for one in self._inputs]
+        self._columns = [_plain(one.name) for one in self._inputs]
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return N outputs for N records, as columns by output field."""
         if self._packed:
             return self.predict_packed(np.column_stack([columns[name] for name in self._names]))
         feed = {}
-        for one, dtype in zip(self._inputs, self._dtypes, strict=True):
-            column = np.asarray(columns[one.name]).astype(dtype, copy=False)
+        for one, name, dtype in zip(self._inputs, self._columns, self._dtypes, strict=True):
+            column = _cast(np.asarray(columns[name]), dtype)
             feed[one.name] = column.reshape(-1, 1) if len(one.shape) == 2 and column.ndim == 1 else column
         return self._named(self._run(self._output_names, feed))
 
     def predict_packed(self, matrix: Any) -> dict[str, Any]:
         """Return N outputs for a matrix of N records × k numeric fields in schema order."""
         if self._packed:
-            feed = {self._inputs[0].name: matrix.astype(self._dtypes[0], copy=False)}
+            feed = {self._inputs[0].name: _cast(matrix, self._dtypes[0])}
             return self._named(self._run(self._output_names, feed))
         return self.predict({name: matrix[:, at] for at, name in enumerate(self._names)})
 
@@ -68,18 +72,37 @@ class OnnxModel:
         return found
 
 
+def _cast(values: Any, dtype: Any) -> Any:
+    """Return values in the graph's type. Raises FloatingPointError where NumPy would wrap a whole number around."""
+    if dtype is np.int32 and values.size and values.dtype.kind in "fiu" and np.abs(values).max() > INT32:
+        raise FloatingPointError("a whole number does not fit into 32 bits")
+    return values.astype(dtype, copy=False)
+
+
+def _plain(name: str) -> str:
+    """Return a graph's name as a field's: float_input:0 becomes float_input_0."""
+    return re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII)
+
+
 def open_session(path: Path) -> ort.InferenceSession:
-    """Return a session over a file. Raises FormatError `model_not_loadable`."""
+    """Return a session over a file.
+
+    Raises FormatError `model_not_loadable`, or what `refuse_reaching_out` raises before onnxruntime sees the file.
+    """
+    content = path.read_bytes()
+    refuse_reaching_out(content)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        # From bytes, so that external data beside the file cannot be reached.
-        return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own for each way to fail
         first = str(error).splitlines()[0][:300]
         raise FormatError("model_not_loadable", f"onnxruntime cannot load the model: {first}") from error
+    if not session.get_inputs() or not session.get_outputs():
+        raise FormatError("model_not_loadable", "The graph has no inputs or no outputs; it is no model.")
+    return session
 
 
 def open_model(path: Path, input_schema: Schema, output_schema: Schema) -> OnnxModel:
@@ -111,8 +134,8 @@ def _input_field(one: Any) -> Field:
         )
     width = one.shape[1] if len(one.shape) == 2 else 1
     if width == 1:
-        return Field(one.name, AVRO[one.type])
-    return Field(one.name, "array", items=AVRO[one.type], size=width if isinstance(width, int) else None)
+        return Field(_plain(one.name), AVRO[one.type])
+    return Field(_plain(one.name), "array", items=AVRO[one.type], size=width if isinstance(width, int) else None)
 
 
 def _output_field(one: Any) -> Field:
@@ -123,16 +146,19 @@ def _output_field(one: Any) -> Field:
             field=one.name,
         )
     if len(one.shape) < 2 or one.shape[1] == 1:
-        return Field(one.name, AVRO[one.type])
-    return Field(one.name, "array", items=AVRO[one.type], size=one.shape[1] if isinstance(one.shape[1], int) else None)
+        return Field(_plain(one.name), AVRO[one.type])
+    return Field(
+        _plain(one.name), "array", items=AVRO[one.type], size=one.shape[1] if isinstance(one.shape[1], int) else None
+    )
 
 
 def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
     """Tell whether all fields together fill the graph's one input. Raises FormatError `schema_mismatch`."""
     only = inputs[0]
-    if len(inputs) != 1 or len(only.shape) != 2 or (schema.names == (only.name,) and schema.fields[0].type == "array"):
+    name = _plain(only.name)
+    if len(inputs) != 1 or len(only.shape) != 2 or (schema.names == (name,) and schema.fields[0].type == "array"):
         return False
-    if only.name in schema.names and only.shape[1] == 1:
+    if name in schema.names and only.shape[1] == 1:
         return False
     width = only.shape[1]
     odd = next((one.name for one in schema.fields if one.type == "array" or one.nullable), "")
@@ -144,9 +170,8 @@ def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
         raise FormatError(
             "schema_mismatch", f"The graph takes {width} values a record, the schema has {len(schema.fields)} fields."
         )
-    wanted = _family(AVRO[only.type])
     for one in schema.fields:
-        if _family(one.type) != wanted:
+        if not _fits(one, only.type):
             raise FormatError(
                 "schema_mismatch", f"{one.name} is {one.type}; the graph takes {only.type}.", field=one.name
             )
@@ -156,13 +181,17 @@ def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
 def _check_named(inputs: list[Any], schema: Schema) -> None:
     """Compare inputs and fields by name. Raises FormatError `schema_mismatch`."""
     fields = {one.name: one for one in schema.fields}
-    names = {one.name for one in inputs}
+    names = {_plain(one.name) for one in inputs}
+    if len(names) != len(inputs):
+        raise FormatError(
+            "schema_mismatch", "Two inputs of the graph have names that differ in signs only; rename one."
+        )
     for name in sorted(names ^ fields.keys()):
         where = "graph" if name in names else "schema"
         raise FormatError("schema_mismatch", f"{name} is only in the {where}.", field=name)
     for one in inputs:
-        field = fields[one.name]
-        if one.type not in AVRO or _family(AVRO[one.type]) != _family(field.kind) or field.nullable:
+        field = fields[_plain(one.name)]
+        if one.type not in AVRO or not _fits(field, one.type) or field.nullable:
             raise FormatError(
                 "schema_mismatch", f"{one.name} is {field.kind}; the graph takes {one.type}.", field=one.name
             )
@@ -176,16 +205,29 @@ def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field]]
             f"The graph gives {len(outputs)} outputs, the output schema has {len(schema.fields)} fields.",
         )
     by_name = {one.name: one for one in schema.fields}
+    names = [_plain(one.name) for one in outputs]
+    same = by_name.keys() == set(names)
+    for at, name in enumerate(names):
+        if not same and name in by_name and schema.names[at] != name:
+            raise FormatError(
+                "schema_mismatch", f"{name} is output {at + 1} of the graph; give the fields its order.", field=name
+            )
     pairs = []
     for at, one in enumerate(outputs):
         seen = _output_field(one)
-        field = by_name[one.name] if by_name.keys() == {o.name for o in outputs} else schema.fields[at]
+        field = by_name[names[at]] if same else schema.fields[at]
         if _family(seen.kind) != _family(field.kind) or (seen.type == "array") != (field.type == "array"):
             raise FormatError(
                 "schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name
             )
         pairs.append((one.name, field))
     return pairs
+
+
+def _fits(field: Field, graph_type: str) -> bool:
+    """Tell whether a field's values may feed a graph's type: no text into numbers, no fraction into whole numbers."""
+    wanted = AVRO[graph_type]
+    return _family(wanted) == _family(field.kind) and not (wanted in INTEGERS and field.kind not in INTEGERS)
 
 
 def _family(kind: str) -> str:

@@ -9,6 +9,7 @@ import skops.io
 
 from engine.errors import FormatError
 from engine.formats.skops_types import TYPES
+from engine.scan import refuse_unsafe_skops
 from engine.schemas import Schema
 
 
@@ -50,7 +51,11 @@ def open_model(path: Path, input_schema: Schema, output_schema: Schema) -> Skops
 
 
 def load(path: Path) -> Any:
-    """Return the estimator in a file. Raises FormatError `type_not_allowed` or `model_not_loadable`."""
+    """Return the estimator in a file.
+
+    Raises FormatError `model_not_loadable`, or the code of what our own scan finds before skops sees the file.
+    """
+    refuse_unsafe_skops(path)
     try:
         untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - TYPES)
         if untrusted:
