@@ -71,8 +71,7 @@ def work(handoff: Handoff) -> None:
 def test_a_live_deployment_is_shown_tried_and_rolled_back(
     engine: processes.Engine, place: Place, released: Callable[..., Handoff]
 ) -> None:
-    engine.wait_ready() if hasattr(engine, "wait_ready") else None
-    first, second = released(1), None
+    first = released(1)
     work(first)
     client = client_of(place.otto)
     deployment = first.deployments.get()

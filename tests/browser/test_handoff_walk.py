@@ -1,0 +1,207 @@
+"""One handoff by hand, in real Chromium, from the new form to a scored record; and the bad turns."""
+
+# ruff: noqa: F401, F811 - fixtures are imported by name
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from handoff import queue, tasks
+from handoff.models import Handoff, Job, SignOff
+from handoff.services import checklists
+from handoff.states import JobState, State
+from tests import processes
+from tests.browser.handoff_site import Open, site, visit
+from tests.handoff import building, walking
+from tests.handoff.building import Place
+from tests.handoff.walking import PASSWORD, by
+
+pytestmark = pytest.mark.browser
+TASKS = {queue.RUN_TEST: tasks.run_test, queue.DEPLOY: tasks.deploy, queue.ROLL_BACK: tasks.roll_back}
+SLOW = 15_000
+
+
+def work(handoff: Handoff) -> None:
+    """Do what is queued, as the workers do."""
+    for job in Job.objects.filter(handoff=handoff, state=JobState.QUEUED).order_by("purpose"):
+        TASKS[job.task](str(job.pk))
+    handoff.refresh_from_db()
+
+
+def sign(page: Page, *, meaning: str, comment: str = "") -> None:
+    """Fill the sheet that is open, and sign."""
+    page.get_by_label("Approve", exact=True).check()
+    page.get_by_label(meaning).check()
+    page.get_by_label("Comment").fill(comment)
+    page.get_by_label("Your password, again").fill(PASSWORD)
+    page.get_by_role("button", name="Sign", exact=True).click()
+
+
+def answer(page: Page, question: str, **evidence: Any) -> None:
+    """Answer one question with yes and its evidence."""
+    item = page.locator(".ho-item").filter(has_text=question)
+    item.get_by_label("Yes", exact=True).check()
+    for label, value in evidence.items():
+        field = item.get_by_label(label.capitalize(), exact=True)
+        field.set_input_files(value) if label == "file" else field.fill(value)
+    item.get_by_role("button", name="Answer").click()
+    expect(item).to_have_attribute("data-choice", "yes")
+
+
+@pytest.mark.processes
+def test_from_the_new_form_to_a_live_record(
+    visit: Open,
+    site: Place,
+    live_server: Any,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    building.a_version(site)
+    settings.SITE_URL, settings.ENGINE_TOKEN = live_server.url, processes.TOKEN
+    engine = processes.Engine(tmp_path, live_server.url)
+    settings.ENGINE_URLS = {"production": engine.url}
+    try:
+        handoff = _draft_and_offer(visit)
+        _review(visit, handoff, tmp_path)
+        _release(visit, handoff)
+        _score(visit, handoff)
+    finally:
+        engine.kill()
+
+
+def _draft_and_offer(visit: Open) -> Handoff:
+    page = visit("dana", "/handoffs/new/?model=tumours&version=1")
+    page.get_by_label("Note to those who receive it").fill("Mind the scaling step.")
+    expect(page.get_by_role("heading", name="Ready to be offered")).to_be_visible()
+    page.get_by_label("Results go out as").select_option("binary")
+    page.get_by_role("button", name="Start the draft").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tumours v1 → Production")
+    page.get_by_role("button", name="Offer to Plant").click()
+    expect(page.locator("#handoff")).to_have_attribute("data-state", "in_review")
+    for question in ("purpose, users and limits", "origin of the training data"):
+        answer(page, question, link="https://wiki.example.org/card")
+    return Handoff.objects.get()
+
+
+def _review(visit: Open, handoff: Handoff, folder: Path) -> None:
+    runbook = folder / "runbook.pdf"
+    runbook.write_bytes(b"Call Otto.")
+    page = visit("edda", "/")
+    page.get_by_role("link", name="Answer: Does a runbook say").click()
+    answer(page, "Does a runbook say", file=str(runbook))
+    answer(page, "How many requests a second", figure="40")
+    page = visit("otto", "/")
+    page.get_by_role("link", name="Acknowledge").click()
+    page.get_by_label("Hardware").check()
+    page.get_by_role("button", name="Acknowledge what is ticked").click()
+    expect(page.get_by_text("Acknowledged, under your name.")).to_be_visible()
+    page = visit("vera", "/")
+    page.get_by_role("link", name="Read and sign").click()
+    sign(page, meaning="Review.", comment="On a holdout of my own.")
+    expect(page.get_by_text("On a holdout of my own.").first).to_be_visible()
+    page = visit("otto", f"/handoffs/{handoff.pk}/sign/acceptance/")
+    sign(page, meaning="Responsibility.")
+    expect(page.get_by_text("0 of 7 ended.")).to_be_visible()
+    work(handoff)  # the page follows by itself
+    expect(page.locator("#handoff")).to_have_attribute("data-state", "ready", timeout=SLOW)
+    expect(page.get_by_text("7 of 7 ended.")).to_be_visible()
+
+
+def _release(visit: Open, handoff: Handoff) -> None:
+    page = visit("otto", f"/handoffs/{handoff.pk}/")
+    page.get_by_role("link", name="Read and sign").click()
+    expect(page.get_by_text("All 20 golden records reproduced").first).to_be_visible()
+    sign(page, meaning="Approval.")
+    expect(page.locator("#handoff")).to_have_attribute("data-state", "deploying")
+    work(handoff)
+    expect(page.locator("#handoff")).to_have_attribute("data-state", "live", timeout=SLOW)
+
+
+def _score(visit: Open, handoff: Handoff) -> None:
+    page = visit("iris", "/deployments/")
+    page.get_by_role("link", name="Try a record").click()
+    page.get_by_role("button", name="Score this record").click()
+    expect(page.get_by_role("heading", name="The endpoint answers")).to_be_visible()
+    page.get_by_label("radius").fill("-1")
+    page.get_by_role("button", name="Score this record").click()
+    expect(page.get_by_role("heading", name="Refused: the record breaks the schema")).to_be_visible()
+    expect(page.get_by_label("radius")).to_have_value("-1")
+    assert handoff.state == State.LIVE
+
+
+def test_every_form_works_without_script(visit: Open, site: Place) -> None:
+    handoff = walking.answered(site, but=("capacity",))
+    page = visit("edda", f"/handoffs/{handoff.pk}/", script=False)
+    item = page.locator("#item-capacity")
+    item.get_by_label("Yes", exact=True).check()
+    item.get_by_role("button", name="Answer").click()
+    expect(page.get_by_role("alert")).to_contain_text("A yes needs evidence: figure.")
+    expect(item.get_by_label("Yes", exact=True)).to_be_checked()
+    item.get_by_label("Figure").fill("40")
+    item.get_by_role("button", name="Answer").click()
+    assert page.url.endswith("#item-capacity")
+    page = visit("vera", f"/handoffs/{handoff.pk}/sign/validation/", script=False)
+    sign(page, meaning="Review.")
+    expect(page.get_by_text("Signed.", exact=True)).to_be_visible()
+    assert SignOff.objects.count() == 1
+
+
+def test_a_refused_answer_is_shown_in_place_without_leaving_the_page(
+    visit: Open,
+    site: Place,
+    tmp_path: Path,
+) -> None:
+    handoff = walking.offered(site)
+    runbook = tmp_path / "runbook.pdf"
+    runbook.write_bytes(b"Call Otto.")
+    page = visit("edda", f"/handoffs/{handoff.pk}/")
+    page.evaluate("window.here = true")
+    item = page.locator("#item-runbook")
+    item.get_by_label("No", exact=True).check()
+    item.get_by_label("File").set_input_files(str(runbook))
+    item.get_by_role("button", name="Answer").click()
+    expect(item.get_by_role("alert")).to_contain_text("needs a reason")
+    expect(item.get_by_text("is received and kept")).to_be_visible()
+    item.get_by_label("Yes", exact=True).check()
+    item.get_by_role("button", name="Answer").click()
+    expect(page.get_by_role("link", name="runbook.pdf")).to_be_visible()
+    assert page.evaluate("window.here") is True
+
+
+def test_what_changed_while_the_sheet_was_open_is_named(visit: Open, site: Place) -> None:
+    handoff = walking.answered(site)
+    page = visit("vera", f"/handoffs/{handoff.pk}/sign/validation/")
+    figure = {**walking.FIGURE, "figure": 55}
+    checklists.answer(actor=by(site.edda), handoff_id=str(handoff.pk), item="capacity", choice="yes", evidence=[figure])
+    sign(page, meaning="Review.", comment="Read with care.")
+    expect(page.get_by_text("Changed since you opened this page:")).to_be_visible()
+    expect(page.get_by_label("Comment")).to_have_value("Read with care.")
+    expect(page.get_by_label("Your password, again")).to_have_value("")
+    assert not SignOff.objects.exists()
+    sign(page, meaning="Review.", comment="Read again.")
+    expect(page.get_by_text("Read again.").first).to_be_visible()
+
+
+def test_the_keyboard_is_enough_to_sign(visit: Open, site: Place) -> None:
+    handoff = walking.answered(site)
+    page = visit("vera", f"/handoffs/{handoff.pk}/sign/validation/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    seen = page.locator("input[name=decision]").first
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if seen.evaluate("one => one === document.activeElement"):
+            break
+    expect(seen).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")  # from authorship, which the arrow leaves, to review
+    page.get_by_label("Review.").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Your password, again").focus()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Signed.", exact=True)).to_be_visible()
