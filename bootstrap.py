@@ -31,9 +31,7 @@ INSTALLER, RUNTIME, DEVELOPMENT = "requirements-uv.txt", "requirements.txt", "re
 ROOM = 1200 * 2**20  # bytes that a complete .venv takes
 
 FULL = "The disk is full: .venv needs about 1.2 GB; make room, then start again."
-UNREACHABLE = (
-    "No package index answers, which the first start needs: connect to the network, then start again."
-)
+UNREACHABLE = "No package index answers, which the first start needs: connect to the network, then start again."
 NO_VENV = "Python's venv module is missing: install it with `sudo apt-get install python3-venv`, then start again."
 SIGNS_OF_FULL = ("no space left", "os error 28", "errno 28", "disk quota")
 SIGNS_OF_NO_NETWORK = (
