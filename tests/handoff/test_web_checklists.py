@@ -81,7 +81,7 @@ def test_a_file_need_not_be_sent_twice(site: Place) -> None:
     handoff = walking.offered(site)
     url = reverse("handoff-answer", args=[handoff.pk, "purpose"])
     refused = client_of(site.dana).post(url, {"choice": "no", "file": a_file()})
-    token = re.search(r'name="kept" value="([^"]+)"', refused.content.decode())
+    token = re.search(r'name="kept"\s+value="([^"]+)"', refused.content.decode())
     assert refused.status_code == 422
     assert token
     assert client_of(site.edda).post(url, {"choice": "yes", "kept": token[1]}).status_code == 403  # not her role
@@ -94,7 +94,7 @@ def test_somebody_elses_kept_file_is_no_evidence(site: Place) -> None:
     handoff = walking.offered(site)
     url = reverse("handoff-answer", args=[handoff.pk, "purpose"])
     refused = client_of(site.dana).post(url, {"choice": "no", "file": a_file()})
-    token = re.search(r'name="kept" value="([^"]+)"', refused.content.decode())
+    token = re.search(r'name="kept"\s+value="([^"]+)"', refused.content.decode())
     assert token
     hers = reverse("handoff-answer", args=[handoff.pk, "runbook"])
     assert client_of(site.edda).post(hers, {"choice": "yes", "kept": token[1]}).status_code == 422
@@ -127,7 +127,7 @@ def test_differences_are_acknowledged_and_ticks_are_kept(site: Place) -> None:
     assert handoff.report is not None
     odd = client.post(url, {"comment": "", "difference": [*handoff.report["undeclared"], "made.up"]})
     assert odd.status_code == 422
-    assert re.search(r'value="tools.hardware" checked', odd.content.decode())
+    assert re.search(r'value="tools.hardware"\s+checked', odd.content.decode())
     assert client.post(url, {"difference": handoff.report["undeclared"]}).status_code == 303
     assert Acknowledgement.objects.get().difference == "tools.hardware"
 
