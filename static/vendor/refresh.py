@@ -16,6 +16,8 @@ PACKAGES = {
     "@tabler/core": ("1.6.1", "MIT", ["dist/css/tabler.min.css", "package.json"]),
     "htmx.org": ("2.0.10", "0BSD", ["dist/htmx.min.js", "LICENSE"]),
 }
+# Where a package leaves its own licence out, the text of its repository stays beside it.
+LICENCES = {"@tabler/core": "github tabler/tabler@0bbf1f2537ae0517f20da8cea0d677a2c63de619: LICENSE"}
 
 
 def fetch(name: str, version: str, folder: Path) -> Path:
@@ -26,6 +28,19 @@ def fetch(name: str, version: str, folder: Path) -> Path:
     return folder / done.stdout.strip().splitlines()[-1]
 
 
+def keep(target: Path, content: bytes, name: str, version: str, licence: str, source: str) -> dict[str, str]:
+    """Write one file, and return its entry in the list."""
+    target.write_bytes(content)
+    return {
+        "name": name,
+        "version": version,
+        "licence": licence,
+        "source": source,
+        "file": str(target.relative_to(HERE)),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
 def main() -> None:
     """Replace all vendored files, and write their list."""
     listed = []
@@ -33,6 +48,7 @@ def main() -> None:
         for name, (version, licence, files) in PACKAGES.items():
             tarball = fetch(name, version, Path(temporary))
             folder = HERE / name.replace("@", "").replace("/", "-").replace(".org", "")
+            licence_text = (folder / "LICENSE").read_bytes() if name in LICENCES else b""
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             with tarfile.open(tarball) as archive:
@@ -41,18 +57,10 @@ def main() -> None:
                     if source is None:
                         raise SystemExit(f"{name} {version} has no {member}.")
                     content = source.read()
-                    target = folder / Path(member).name
-                    target.write_bytes(content)
-                    listed.append(
-                        {
-                            "name": name,
-                            "version": version,
-                            "licence": licence,
-                            "source": f"npm {name}@{version}: {member}",
-                            "file": str(target.relative_to(HERE)),
-                            "sha256": hashlib.sha256(content).hexdigest(),
-                        }
-                    )
+                    source_of = f"npm {name}@{version}: {member}"
+                    listed.append(keep(folder / Path(member).name, content, name, version, licence, source_of))
+            if name in LICENCES:
+                listed.append(keep(folder / "LICENSE", licence_text, name, version, licence, LICENCES[name]))
     (HERE / "assets.json").write_text(json.dumps(listed, indent=2) + "\n")
 
 
