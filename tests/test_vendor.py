@@ -16,7 +16,8 @@ GRANT = "Permission"  # both licences, MIT and 0BSD, begin to speak with this wo
 
 
 def test_every_file_is_listed_once_and_nothing_else_is_there() -> None:
-    files = sorted(str(p.relative_to(VENDOR)) for p in VENDOR.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    paths = (path for path in VENDOR.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = sorted(str(path.relative_to(VENDOR)) for path in paths)
     assert sorted([*(asset["file"] for asset in ASSETS), *OURS]) == files
 
 
