@@ -58,6 +58,8 @@ MORE = {"type": {"type": "enum", "name": "e", "symbols": ["y", "x", "z"]}}
         ({"type": "int", "allowed": [1, 2]}, {"type": "int", "allowed": [2, 3]}, "breaking"),
         ({"type": "int", "allowed": [1, 2]}, {"type": "double", "allowed": [1, 2]}, "widening"),
         ({"type": "int", "allowed": [1, 2, 3]}, {"type": "int", "minimum": 1, "maximum": 3}, "identical"),
+        ({"type": "double", "allowed": [1, 2]}, {"type": "int", "allowed": [1, 2, 3]}, "breaking"),
+        ({"type": "double", "minimum": 0.5, "maximum": 1.5}, {"type": "int", "minimum": 0, "maximum": 3}, "breaking"),
         ({"type": "boolean", "allowed": [True]}, {"type": "boolean"}, "widening"),
         ({"type": "boolean", "allowed": [False, True]}, {"type": "boolean"}, "identical"),
         ({"type": "int", "minimum": 1}, {"type": "int"}, "widening"),
