@@ -1,6 +1,7 @@
 """Grant roles and take them away. Nobody grants one to themselves."""
 
 from django.contrib.auth.models import Group
+from django.db.models import Q
 from guardian.shortcuts import assign_perm, remove_perm
 
 from audit.actors import Person
@@ -22,7 +23,7 @@ def grant(*, actor: Person, role: str, holder: str, model: str = "", environment
     wanted = _role(role, kind)
     who = _holder(holder)
     _check_right(actor, thing)
-    if isinstance(who, Account) and who.natural_person_id == actor.user.pk:
+    if _is_of(who, actor.user):
         raise Forbidden(
             "Nobody grants a role to themselves.",
             code="self_grant",
@@ -80,6 +81,13 @@ def _holder(holder: str) -> Account | Group:
     if found is None:
         raise Invalid("The holder is not an active account or a group.", fields={"holder": "is not known"})
     return found
+
+
+def _is_of(holder: Account | Group, person: Account) -> bool:
+    """Tell whether what a holder gets would be a person's own: by name, by a service account, or by a group."""
+    if isinstance(holder, Group):
+        return Account.objects.filter(Q(pk=person.pk) | Q(responsible=person), groups=holder).exists()
+    return holder.natural_person_id == person.pk
 
 
 def _check_right(actor: Person, thing: Thing) -> None:
