@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -55,9 +54,7 @@ def received(chunks: Iterable[bytes]) -> Iterator[tuple[Path, str, int]]:
 def keep_file(path: Path, digest: str, size: int) -> Blob:
     """Put a received file into the store under its digest, and return its row. Twice the same bytes are kept once."""
     name = path_of(digest)
-    if isinstance(
-        default_storage._wrapped if hasattr(default_storage, "_wrapped") else default_storage, FileSystemStorage
-    ):
+    if isinstance(default_storage, FileSystemStorage):
         _link(path, Path(default_storage.path(name)))
     elif not default_storage.exists(name):
         with path.open("rb") as stream:
@@ -108,10 +105,24 @@ def local_path(digest: str) -> Path:
     cached = _folder() / "cache" / digest
     if not cached.exists():
         cached.parent.mkdir(exist_ok=True)
-        with open_blob(digest) as stream, tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as copy:
-            shutil.copyfileobj(stream, copy, CHUNK)
-        os.replace(copy.name, cached)
+        _copy_here(digest, cached)
     return cached
+
+
+def _copy_here(digest: str, target: Path) -> None:
+    """Copy a blob from object storage; it gets its name only after its bytes were proven."""
+    handle, name = tempfile.mkstemp(prefix="copy-", dir=target.parent)
+    seen = sha256()
+    try:
+        with os.fdopen(handle, "wb") as copy, open_blob(digest) as stream:
+            while chunk := stream.read(CHUNK):
+                seen.update(chunk)
+                copy.write(chunk)
+        if seen.hexdigest() != digest:
+            raise FileNotFoundError(f"The stored bytes of {digest} hash to {seen.hexdigest()}.")
+        os.replace(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def local_paths(version: ModelVersion) -> dict[str, Path]:
