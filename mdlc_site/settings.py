@@ -93,12 +93,14 @@ TEMPLATES = [
 ]
 
 # Data. A pool per process; statements that hang are ended by the server.
+_database = env.db_url("DATABASE_URL", default="postgres:///mdlc")
 DATABASES = {
     "default": {
-        **env.db_url("DATABASE_URL", default="postgres:///mdlc"),
+        **_database,
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
+            **_database.get("OPTIONS", {}),
             "pool": {"min_size": 1, "max_size": number("MDLC_DB_POOL", 8, least=1), "timeout": 10},
             "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
         },

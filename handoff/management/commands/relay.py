@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Event
 from typing import Any
 
@@ -70,8 +70,7 @@ class Relay:
 
     def _listening(self) -> psycopg.Connection[Any]:
         """Open a connection of its own that hears of new jobs; a pooled one might be taken away."""
-        given = connection.get_connection_params()
-        told = {key: value for key, value in given.items() if key in {"dbname", "user", "password", "host", "port"}}
+        told = address_in(connection.get_connection_params())
         ear = psycopg.connect(autocommit=True, connect_timeout=5, keepalives_idle=5, keepalives_interval=2, **told)
         ear.execute("LISTEN job")
         return ear
@@ -94,6 +93,12 @@ class Relay:
             Exception
         ) as error:  # whatever a broker's client raises: the rows wait, and are rung after the next sweep
             log.warning("the broker does not answer, the jobs wait: %s", error)
+
+
+def address_in(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the database is, as whom to come, and how it must prove itself; limits on statements stay out."""
+    known = {"dbname", "user", "password", "host", "port", "target_session_attrs"}
+    return {key: value for key, value in given.items() if key in known or key.startswith("ssl")}
 
 
 def bell_of(payload: str) -> Bell:
