@@ -176,7 +176,8 @@ SECURE_SSL_REDIRECT = HTTPS and flag("MDLC_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
-if flag("MDLC_BEHIND_PROXY", default=False):
+BEHIND_PROXY = flag("MDLC_BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -214,6 +215,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "mdlc_site.openapi.Schema",
     "EXCEPTION_HANDLER": "mdlc_site.errors.api_exception",
     "DEFAULT_THROTTLE_RATES": {"reauthentication": "20/min", "login": "30/min"},
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,  # an address that the client wrote itself does not count
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {

@@ -61,3 +61,9 @@ def test_https_makes_cookies_secure() -> None:
     names = "[settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE, settings.SECURE_SSL_REDIRECT]"
     assert json.loads(read(names, SITE_URL="https://handoff.example.org").stdout) == [True, True, True]
     assert json.loads(read(names, SITE_URL="http://127.0.0.1:8000").stdout) == [False, False, False]
+
+
+def test_only_the_proxys_word_on_addresses_counts() -> None:
+    counted = "[settings.REST_FRAMEWORK['NUM_PROXIES'], hasattr(settings, 'SECURE_PROXY_SSL_HEADER')]"
+    assert json.loads(read(counted).stdout) == [0, False]
+    assert json.loads(read(counted, MDLC_BEHIND_PROXY="true").stdout) == [1, True]

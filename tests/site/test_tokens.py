@@ -122,6 +122,19 @@ def test_attempts_are_throttled(dana: Account) -> None:
     assert int(answers[-1]["Retry-After"]) > 0
 
 
+@pytest.mark.parametrize(("proxies", "written"), [(0, "10.0.0.{}"), (1, "10.0.0.{}, 192.0.2.1")])
+def test_an_address_that_the_client_writes_does_not_count(
+    dana: Account, settings: Any, proxies: int, written: str
+) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": proxies}
+    client, body = APIClient(), {"username": "dana", "password": PASSWORD}
+    codes = [
+        client.post(TOKENS, body, format="json", headers={"X-Forwarded-For": written.format(at)}).status_code
+        for at in range(31)
+    ]
+    assert codes == [201] * 30 + [429]
+
+
 @pytest.fixture
 def secret(dana: Account) -> str:
     """Set up a second factor for Dana."""
