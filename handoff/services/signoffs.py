@@ -95,6 +95,10 @@ def _requirement(handoff: Handoff, key: str) -> tuple[str, SignOffRule]:
     gate = GATE_OF.get(State(handoff.state), "")
     if not gate:
         raise WrongState(f"A handoff that is {State(handoff.state).label} takes no signatures.")
+    if gate != "confirm" and handoff.expires_at is not None and handoff.expires_at <= timezone.now():
+        raise WrongState(
+            "The time of this offer has run out.", code="offer_expired", todo="Draft a new handoff of the same version."
+        )
     for rule in rules_of(handoff).gate(gate).signoffs:
         if rule.key == key:
             return gate, rule

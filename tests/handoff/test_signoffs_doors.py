@@ -131,6 +131,21 @@ def test_what_is_refused_changes_nothing(
 
 
 @DOORS
+def test_an_offer_whose_time_ran_out_takes_no_signature(
+    door: Callable[..., int], handoff: Handoff, place: building.Place
+) -> None:
+    """The clock that ends offers may be late; the signature does not wait for it."""
+    Handoff.objects.filter(pk=handoff.pk).update(expires_at=timezone.now())
+    before = counts()
+    assert door(handoff, place.vera, **{**APPROVE, "seen": seen_of(handoff)}) == 409
+    assert counts() == before
+    handoff.refresh_from_db()
+    assert handoff.state == State.IN_REVIEW
+    Handoff.objects.filter(pk=handoff.pk).update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert door(handoff, place.vera, **{**APPROVE, "seen": seen_of(handoff)}) == 200
+
+
+@DOORS
 def test_who_built_it_may_not_sign_whatever_roles_they_hold(
     door: Callable[..., int], place: building.Place, handoff: Handoff
 ) -> None:
