@@ -14,14 +14,18 @@ from audit.http import once
 from handoff.api.serializers import AcknowledgeIn, AnswerIn, AnswerOut
 from handoff.errors import Invalid
 from handoff.queries.handoffs import fetch
+from handoff.receipts import receipt
 from handoff.services import checklists
 from models_registry.store import keep
 
-FILE_OUT = inline_serializer("EvidenceFile", {"sha256": serializers.CharField(), "size": serializers.IntegerField()})
+FILE_OUT = inline_serializer(
+    "EvidenceFile",
+    {"sha256": serializers.CharField(), "size": serializers.IntegerField(), "receipt": serializers.CharField()},
+)
 
 
 class EvidenceFiles(APIView):
-    """Upload a file that will back an answer; it is kept under its SHA-256."""
+    """Upload a file that will back an answer. The receipt that comes back is good for a day, for whoever sent it."""
 
     parser_classes = (MultiPartParser,)
 
@@ -31,12 +35,14 @@ class EvidenceFiles(APIView):
         operation_id="evidence_upload",
     )
     def post(self, request: Request, handoff_id: UUID) -> Response:
-        fetch(actor_at(request, "api").user, handoff_id)
+        actor = actor_at(request, "api")
+        fetch(actor.user, handoff_id)
         upload = request.FILES.get("file")
         if upload is None:
             raise Invalid("Send one file under the name 'file'.", fields={"file": "is missing"})
         blob = keep(upload.chunks())
-        return Response({"sha256": blob.sha256, "size": blob.size}, status=201)
+        told = {"sha256": blob.sha256, "size": blob.size, "receipt": receipt(actor, blob.sha256, upload.name or "file")}
+        return Response(told, status=201)
 
 
 class Answers(APIView):

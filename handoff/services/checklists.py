@@ -15,10 +15,10 @@ from handoff.errors import Invalid, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Acknowledgement, Answer, Evidence, Handoff
 from handoff.moves import chain_of
+from handoff.receipts import received
 from handoff.rules.policies import ChecklistItem
 from handoff.states import GATE_OF, State
 from handoff.voiding import void_touched
-from models_registry.models import Blob
 
 
 @act
@@ -31,15 +31,16 @@ def answer(
     reason: str = "",
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> Answer:
-    """Answer one item of the gate under way. Evidence rows are {"kind", "label", and "sha256", "link" or "figure"}.
+    """Answer one item of the gate under way. Evidence rows are {"kind", "label", and "receipt", "link" or "figure"}.
 
-    A changed answer voids exactly the sign-offs that covered the answers. Raises Invalid for a yes without the
-    evidence that the item asks for, and for a no or not applicable without a reason.
+    A receipt proves that the actor sent the file: knowing a digest gives nobody the bytes under it. A changed answer
+    voids exactly the sign-offs that covered the answers. Raises Invalid for a yes without the evidence that the item
+    asks for, and for a no or not applicable without a reason.
     """
     handoff, known = lock_handoff(actor, handoff_id)
     gate, asked = _item(handoff, item)
     require_role(actor, known, asked.role, f"answer '{asked.question}'")
-    rows = [_evidence(index, row) for index, row in enumerate(evidence)]
+    rows = [_evidence(actor, index, row) for index, row in enumerate(evidence)]
     _check(asked, choice, reason, rows)
     given = Answer.objects.create(
         handoff=handoff, item=item, choice=choice, reason=reason.strip(), answered_by=actor.user
@@ -81,15 +82,18 @@ def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Eviden
         )
 
 
-def _evidence(index: int, row: Mapping[str, Any]) -> Evidence:
+def _evidence(actor: Person | ServiceAccount, index: int, row: Mapping[str, Any]) -> Evidence:
     """Return one unsaved row of evidence. Raises Invalid that names the field."""
     place = f"evidence[{index}]"
     kind, label = row.get("kind"), str(row.get("label", "")).strip()[:200]
     if kind == Evidence.Kind.FILE:
-        blob = Blob.objects.filter(pk=str(row.get("sha256", ""))).first()
-        if blob is None:
-            raise Invalid("The file was not uploaded.", fields={f"{place}.sha256": "is not a stored file"})
-        return Evidence(kind=kind, label=label or blob.pk[:12], blob=blob)
+        file = received(actor, str(row.get("receipt", "")))
+        if file is None:
+            raise Invalid(
+                "You did not send that file; send it, and give the receipt that comes back.",
+                fields={f"{place}.receipt": "is not a receipt of yours, or is older than a day"},
+            )
+        return Evidence(kind=kind, label=label or file.name, blob_id=file.sha256)
     if kind == Evidence.Kind.LINK:
         link = str(row.get("link", ""))
         try:

@@ -4,20 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
-from audit.actors import Person, actor_at
+from audit.actors import Person, ServiceAccount, actor_at
 from handoff.errors import Hidden, Refused
 from handoff.queries.handoffs import fetch
 from handoff.queries.page import evidence_file
+from handoff.receipts import receipt, received
 from handoff.services import checklists
 from handoff.web.acting import done, refused
 from handoff.web.doors import Form, account_of, page
 from models_registry.store import CHUNK, keep, open_blob
-
-SALT = "evidence"
 
 
 @page("POST")
@@ -27,7 +25,7 @@ def answer(request: HttpRequest, handoff_id: UUID, item: str) -> HttpResponse:
     kept: tuple[dict[str, Any], ...] = ()
     try:
         fetch(actor.user, handoff_id)  # a stranger's file is not even received
-        kept = (*_kept_before(request), *_received(request))
+        kept = (*_kept_before(request, actor), *_received(request, actor))
         checklists.answer(
             actor=actor,
             handoff_id=str(handoff_id),
@@ -39,8 +37,8 @@ def answer(request: HttpRequest, handoff_id: UUID, item: str) -> HttpResponse:
     except Hidden:
         raise
     except Refused as refusal:
-        tokens = tuple({"label": row["label"], "token": _token(row, actor.user_id)} for row in kept)
-        return refused(request, handoff_id, Form("answer", request.POST, refusal, about=item, kept=tokens))
+        files = tuple({"label": _name(actor, row["receipt"]), "token": row["receipt"]} for row in kept)
+        return refused(request, handoff_id, Form("answer", request.POST, refusal, about=item, kept=files))
     return done(request, handoff_id, "Your answer is on record.", at=f"item-{item}")
 
 
@@ -78,31 +76,24 @@ def _chunks(digest: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _received(request: HttpRequest) -> list[dict[str, Any]]:
+def _received(request: HttpRequest, actor: Person | ServiceAccount) -> list[dict[str, Any]]:
     """Stream uploaded files into the store, and return them as evidence."""
     found = []
     for file in request.FILES.getlist("file"):
         assert isinstance(file, UploadedFile)
         blob = keep(file.chunks(CHUNK))
-        found.append({"kind": "file", "label": (file.name or "file")[:200], "sha256": blob.pk})
+        found.append({"kind": "file", "receipt": receipt(actor, blob.pk, file.name or "file")})
     return found
 
 
-def _kept_before(request: HttpRequest) -> list[dict[str, Any]]:
+def _kept_before(request: HttpRequest, actor: Person | ServiceAccount) -> list[dict[str, Any]]:
     """Return the files that this person sent with an earlier, refused try of the form."""
-    found = []
-    for token in request.POST.getlist("kept"):
-        try:
-            label, digest, person = signing.loads(token, salt=SALT, max_age=24 * 3600)
-        except signing.BadSignature:
-            continue
-        if person == request.user.pk:
-            found.append({"kind": "file", "label": label, "sha256": digest})
-    return found
+    return [{"kind": "file", "receipt": kept} for kept in request.POST.getlist("kept") if received(actor, kept)]
 
 
-def _token(row: dict[str, Any], person: int | None) -> str:
-    return signing.dumps([row["label"], row["sha256"], person], salt=SALT)
+def _name(actor: Person | ServiceAccount, given: str) -> str:
+    file = received(actor, given)
+    return file.name if file else ""
 
 
 def _typed(request: HttpRequest) -> list[dict[str, Any]]:

@@ -303,7 +303,7 @@ ANSWERS: list[tuple[dict[str, Any], str]] = [
     ({"item": "runbook", "choice": "yes"}, "evidence_missing"),
     ({"item": "runbook", "choice": "yes", "evidence": [{"kind": "figure", "figure": 1}]}, "evidence_missing"),
     ({"item": "runbook", "choice": "yes", "evidence": [{"kind": "link", "link": "javascript:alert(1)"}]}, "invalid"),
-    ({"item": "runbook", "choice": "yes", "evidence": [{"kind": "file", "sha256": "0" * 64}]}, "invalid"),
+    ({"item": "runbook", "choice": "yes", "evidence": [{"kind": "file", "receipt": "0" * 64}]}, "invalid"),
     ({"item": "runbook", "choice": "yes", "evidence": [{"kind": "figure", "figure": float("inf")}]}, "invalid"),
 ]
 
