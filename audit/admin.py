@@ -1,5 +1,6 @@
 """Accounts and events in the admin: accounts are configuration, events are records."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +13,8 @@ from audit.actors import Person
 from audit.models import Account, AuditEvent
 from audit.trail import record
 from audit.visibility import events_visible_to
+
+OWN_RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(Account)
@@ -35,6 +38,11 @@ class AccountAdmin(UserAdmin):
         ("Person", {"fields": ("first_name", "last_name", "email", "title")}),
         ("Kind", {"fields": ("kind", "responsible")}),
     )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Sequence[str]:
+        """Add the rights on one's own account: a group may hold roles, and nobody grants a role to themselves."""
+        own = obj is not None and obj.pk == request.user.pk
+        return (*self.readonly_fields, *OWN_RIGHTS) if own else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Say no: what an account did stays its own."""

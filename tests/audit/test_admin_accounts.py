@@ -1,0 +1,46 @@
+"""Accounts in the admin: every change is an event, and nobody changes their own rights."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import Account, AuditEvent
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+PERSON = {"username": "ada", "first_name": "Ada", "last_name": "Novak", "email": "", "title": "", "kind": "person"}
+
+
+@pytest.fixture
+def ada(db: None) -> Account:
+    return Account.objects.create_superuser("ada", password="correct horse battery staple")
+
+
+@pytest.fixture
+def door(ada: Account) -> Client:
+    client = Client()
+    client.force_login(ada, backend=BACKEND)
+    return client
+
+
+def test_nobody_puts_themselves_into_a_group(door: Client, ada: Account) -> None:
+    group = Group.objects.create(name="validators")
+    page = reverse("admin:audit_account_change", args=[ada.pk])
+    assert 'name="groups"' not in door.get(page).content.decode()
+    assert door.post(page, {**PERSON, "groups": [group.pk]}).status_code == 302
+    assert not ada.groups.exists()
+    ada.refresh_from_db()
+    assert ada.is_superuser
+    assert ada.is_staff
+    assert ada.is_active
+
+
+def test_somebody_else_is_put_into_a_group_on_record(door: Client, ada: Account) -> None:
+    group = Group.objects.create(name="validators")
+    vera = Account.objects.create_user("vera", password="correct horse battery staple")
+    page = reverse("admin:audit_account_change", args=[vera.pk])
+    change = {**PERSON, "username": "vera", "is_active": "on", "groups": [group.pk]}
+    assert door.post(page, change).status_code == 302
+    assert [one.name for one in vera.groups.all()] == ["validators"]
+    event = AuditEvent.objects.get(action="account.changed")
+    assert event.actor_label == ada.printed_name
