@@ -4,7 +4,6 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from audit.actors import Actor
-from audit.models import AuditEvent
 from audit.trail import record
 from handoff.errors import WrongState
 from handoff.models import Handoff
@@ -16,7 +15,7 @@ def chain_of(handoff: Handoff) -> str:
     return f"handoff:{handoff.pk}"
 
 
-def move(handoff: Handoff, to: State, *, actor: Actor, because: str = "") -> AuditEvent:
+def move(handoff: Handoff, to: State, *, actor: Actor, because: str = "") -> None:
     """Change the state of a handoff that the caller has locked. Raises WrongState for a move that is not legal."""
     came_from = State(handoff.state)
     if to not in MOVES[came_from]:
@@ -24,7 +23,7 @@ def move(handoff: Handoff, to: State, *, actor: Actor, because: str = "") -> Aud
     handoff.state = to
     handoff.revision += 1
     Handoff.objects.filter(pk=handoff.pk, state=came_from).update(state=to, moved_at=Now(), revision=F("revision") + 1)
-    return record(
+    record(
         "handoff.moved",
         actor=actor,
         on=handoff,
