@@ -131,10 +131,10 @@ def test_the_list_costs_a_fixed_number_of_queries(
     rita: APIClient, world: dict[str, str], django_assert_num_queries: Callable[[int], object]
 ) -> None:
     rita.get(EVENTS)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         rita.get(EVENTS)
     write_chain(world["churn"], 30)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         rita.get(EVENTS)
 
 
