@@ -18,15 +18,20 @@ def handoffs_visible_to(user: Account) -> QuerySet[Handoff]:
     return Handoff.objects.filter(Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user)))
 
 
-def lock_handoff(actor: Actor, handoff_id: UUID | str) -> tuple[Handoff, Known]:
-    """Lock a handoff that the actor may know of, and return it with its facts. Raises Hidden."""
-    handoff = (
-        Handoff.objects.select_for_update(of=("self",))
-        .select_related("model", "version", "source", "target")
-        .filter(pk=handoff_id)
-        .first()
-    )
-    if handoff is None or actor.user is None:
+PARTS = ("model", "version", "source", "target")
+
+
+def lock_handoff(actor: Actor, handoff_id: UUID | str, *, parts: tuple[str, ...] = PARTS) -> tuple[Handoff, Known]:
+    """Lock a handoff that the actor may know of, and return it with its facts. Raises Hidden.
+
+    `parts` are fetched with it; an act that reads none of them names none, for they make the query three times as slow.
+    """
+    locked = Handoff.objects.select_for_update(of=("self",))
+    try:
+        handoff = (locked.select_related(*parts) if parts else locked).get(pk=handoff_id)
+    except Handoff.DoesNotExist:
+        raise Hidden("There is no such handoff.") from None
+    if actor.user is None:
         raise Hidden("There is no such handoff.")
     known = known_of(handoff)
     if not actor.user.is_active or not known.sees(actor.user.pk):

@@ -1,13 +1,16 @@
 """Gather, in one statement, all the facts that the gates of handoffs are judged on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from handoff.models import Handoff
 from handoff.rules.duties import Chain
@@ -66,8 +69,11 @@ SELECT h.id, json_build_object(
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
       WHERE d.handoff_id = h.id ORDER BY d.ordered_at DESC LIMIT 1)
 )::text
-  FROM handoff_handoff h WHERE h.id = ANY(%(ids)s)
+  FROM handoff_handoff h WHERE h.id =
 """
+OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
+OF_MANY = SQL + "ANY(%(ids)s)"
+PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +105,29 @@ def rules_of(handoff: Handoff) -> PolicyRules:
 
 def known_of(handoff: Handoff) -> Known:
     """Return the facts of a handoff as they are now, by one query."""
-    return known_of_many([handoff])[handoff.pk]
+    ((_, text),) = _rows(OF_ONE, {"id": handoff.pk})
+    return _known(handoff, orjson.loads(text))
 
 
 def known_of_many(handoffs: Sequence[Handoff]) -> dict[UUID, Known]:
     """Return the facts of several handoffs by one query, under their keys."""
     by_key = {handoff.pk: handoff for handoff in handoffs}
-    parameters: dict[str, Any] = {"ids": list(by_key), "on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
-    with connection.cursor() as cursor:
-        cursor.execute(SQL, parameters)
-        rows = cursor.fetchall()
-    return {key: _known(by_key[key], orjson.loads(text)) for key, text in rows}
+    return {key: _known(by_key[key], orjson.loads(text)) for key, text in _rows(OF_MANY, {"ids": list(by_key)})}
+
+
+def _rows(statement: str, of: dict[str, Any]) -> list[tuple[UUID, str]]:
+    with _planned_once() as cursor:
+        cursor.execute(statement, PARAMETERS | of)
+        return cursor.fetchall()
+
+
+@contextmanager
+def _planned_once() -> Iterator[CursorWrapper]:
+    """Give a cursor whose statements a session plans once and keeps; planning SQL takes longer than running it."""
+    connection.ensure_connection()
+    bound: Any = psycopg.Cursor(connection.connection)  # Django's own cursors write the values into the statement
+    with connection.make_debug_cursor(bound) if connection.queries_logged else connection.make_cursor(bound) as cursor:
+        yield cursor
 
 
 def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:

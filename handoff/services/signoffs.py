@@ -69,7 +69,7 @@ def sign(
     """
     if not isinstance(actor, Person) or not actor.user.is_person:
         raise Forbidden("Only a natural person signs.", code="person_required")
-    handoff, known = lock_handoff(actor, handoff_id)
+    handoff, known = lock_handoff(actor, handoff_id, parts=())
     gate, rule = _requirement(handoff, requirement)
     _check_signer(actor, known, rule)
     scope = scope_for(gate, known.facts.parts)
@@ -306,7 +306,7 @@ def _return(
 @act
 def withdraw(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) -> SignOff:
     """Withdraw one's own sign-off while its gate is still shut. It never counts again; the person may sign anew."""
-    handoff, known = lock_handoff(actor, handoff_id)
+    handoff, known = lock_handoff(actor, handoff_id, parts=())
     fact = next((s for s in known.facts.signoffs if s.id == str(signoff_id)), None)
     if fact is None:
         raise Hidden("There is no such sign-off, or it does not count any more.")
