@@ -46,7 +46,7 @@ class ReasonIn(serializers.Serializer[Any]):
 class EvidenceIn(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=Evidence.Kind.choices)
     label = serializers.CharField(required=False, allow_blank=True, max_length=200)  # type: ignore[assignment]
-    sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
+    receipt = serializers.CharField(required=False, max_length=300, help_text="What POST evidence/ answered.")
     link = serializers.CharField(required=False, max_length=500)
     figure = serializers.FloatField(required=False)
 
