@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.inspection import inspect
 from engine.records import read_golden, read_validation
 from engine.runner import Limits, Runner
-from engine.scan import scan
+from engine.scanning import scan_apart
 from engine.schemas import Schema, infer_schema
 from engine.thresholds import Thresholds
 from models_registry.errors import BadElement
@@ -32,9 +32,9 @@ def check_model(path: Path, declared: str) -> str:
     """Return the format of a model file that was inspected and scanned. Raises BadElement with the engine's code."""
     try:
         found = inspect(path, declared, limits=LIMITS)
+        report = scan_apart(path, found.format, LIMITS)
     except EngineError as error:
         raise bad("model", error) from error
-    report = scan(path, found.format)
     if not report.ok:
         first = report.findings[0]
         raise BadElement(
