@@ -259,7 +259,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Findin
     rest = content[stream.tell() :]
     if len(rest) != wanted:
         yield Finding("member_damaged", f"The array has {len(rest)} bytes instead of {wanted}.", member.filename)
-        code = pickle_code(rest[-min(len(rest), SMALL) :])
+        code = pickle_code(rest[max(wanted, 0) :])
         if code:
             yield Finding("pickle_inside", f"A pickle follows the array: {code}.", member.filename)
 

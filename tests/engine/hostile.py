@@ -97,6 +97,7 @@ def with_member(source: Path, target: Path, name: str, content: bytes, mode: int
     repacked(source, target, lambda new, info, old: new.writestr(info, old))
     with zipfile.ZipFile(target, "a") as archive:
         info = zipfile.ZipInfo(name)
+        info.filename = name  # which the class itself would cut at a NUL
         info.external_attr = (mode if mode > 0o7777 else stat.S_IFREG | mode) << 16
         archive.writestr(info, content, **options)
     return target
