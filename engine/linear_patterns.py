@@ -25,16 +25,21 @@ class LinearPattern:
 
 def to_linear(pattern: str) -> LinearPattern | None:
     """Return a pattern, which `compile_pattern` has accepted, for RE2; None if it has no equal there."""
+    writer = _Writer()
+    try:
+        return LinearPattern(rf"\A(?:{writer.sequence(items_of(pattern))})\z", writer.ascii_only)
+    except ValueError:
+        return None
+
+
+def items_of(pattern: str) -> list[tuple[Any, Any]]:
+    """Return the parts of a pattern for whole texts, without marks of a beginning and an end, which change nothing."""
     items = list(sre.parse(pattern))
     if items and items[0][0] is sre.AT and items[0][1] in (sre.AT_BEGINNING, sre.AT_BEGINNING_STRING):
         items = items[1:]
     if items and items[-1][0] is sre.AT and items[-1][1] in (sre.AT_END, sre.AT_END_STRING):
         items = items[:-1]
-    writer = _Writer()
-    try:
-        return LinearPattern(rf"\A(?:{writer.sequence(items)})\z", writer.ascii_only)
-    except ValueError:
-        return None
+    return items
 
 
 class _Writer:

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.fields import FLOATS, INTEGERS, LARGEST_SIZE, Field, compile_field
-from engine.table_rows import CODES, NONE, Broken, bits, numbers, validity, without
+from engine.table_rows import BLOCK, CODES, NONE, Broken, bits, numbers, validity, without
 from engine.table_texts import TextFinder, is_text
 
-BLOCK = 1 << 15  # rows of a column that stay in a processor's cache from one comparison to the next
 FEW_ALLOWED = 8
 LISTS = (
     pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_list_view,

@@ -10,6 +10,7 @@ import pyarrow as pa
 RULES = (
     "", "missing", "unknown_field", "null", "type", "not_finite", "minimum", "maximum", "allowed", "pattern", "size",
 )  # fmt: skip
+BLOCK = 1 << 15  # rows of a column that stay in a processor's cache from one comparison to the next
 CODES = {rule: code for code, rule in enumerate(RULES)}
 
 

@@ -10,6 +10,7 @@ from engine.fields import LONGEST_TEXT, Field, compile_scalar
 from engine.linear_patterns import to_linear
 from engine.patterns import LONGEST_MATCHED, compile_pattern
 from engine.table_rows import CODES, NONE, Broken, bools, numbers, offsets, where_not, without
+from engine.table_words import ShortList, ShortPattern
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -27,7 +28,10 @@ class TextFinder:
         self._linear = to_linear(field.pattern) if field.pattern else None
         self._listed = pa.array(list(field.allowed), pa.string()) if field.allowed else None
         check = compile_scalar(field)
-        self._fine = pa.array([value for value in field.allowed if check(value) is None], pa.string())
+        fine = [value for value in field.allowed if check(value) is None]
+        self._fine = pa.array(fine, pa.string())
+        self._short_list = ShortList.of(fine)
+        self._short = ShortPattern.of(field.pattern) if field.pattern else None
         if self._linear is not None:
             try:
                 pc.match_substring_regex(pa.array([""]), self._linear.text)
@@ -39,7 +43,7 @@ class TextFinder:
         if pa.types.is_string_view(column.type):
             column = column.cast(pa.large_string())
         if self._listed is not None:
-            rows = where_not(pc.is_in(column, value_set=self._fine.cast(column.type)), valid)
+            rows = self._not_listed(column, valid)
             return self._sorted_out(column.take(pa.array(rows)), rows) if len(rows) else NONE
         broken, ascii_only = _not_utf8(column, valid)
         long = self._too_long(column)
@@ -51,6 +55,15 @@ class TextFinder:
         if fine is not None:
             valid = fine if valid is None else valid & fine
         return broken + Broken.all(self._mismatched(column, valid, ascii_only), "pattern")
+
+    def _not_listed(self, column: pa.Array, valid: np.ndarray | None) -> np.ndarray:
+        if self._short_list is None:
+            return where_not(pc.is_in(column, value_set=self._fine.cast(column.type)), valid)
+        judged = self._short_list.judge(column)
+        if len(judged.open):
+            left = column.take(pa.array(judged.open))
+            judged.fine[judged.open] = bools(pc.is_in(left, value_set=self._fine.cast(column.type)))
+        return np.flatnonzero(~judged.fine if valid is None else ~judged.fine & valid)
 
     def _sorted_out(self, refused: pa.Array, rows: np.ndarray) -> Broken:
         """Tell apart why texts are not among those allowed."""
@@ -77,6 +90,18 @@ class TextFinder:
         if valid is not None and not valid.all():
             rows = np.flatnonzero(valid)
             return rows[self._mismatched(column.take(pa.array(rows)), None, ascii_only)]
+        if self._short is not None and ascii_only:
+            judged = self._short.judge(column)
+            judged.fine[judged.open] = True
+            rows = np.flatnonzero(~judged.fine)
+            if not len(judged.open):
+                return rows
+            left = judged.open[self._matched_one_by_one(column.take(pa.array(judged.open)), ascii_only)]
+            return np.concatenate([rows, left])
+        return self._matched_one_by_one(column, ascii_only)
+
+    def _matched_one_by_one(self, column: pa.Array, ascii_only: bool) -> np.ndarray:
+        assert self._pattern is not None
         if self._linear is not None and (ascii_only or not self._linear.ascii_only):
             return where_not(pc.match_substring_regex(column, self._linear.text), None)
         coded = column.dictionary_encode()
