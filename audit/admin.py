@@ -1,6 +1,5 @@
 """Accounts and events in the admin: accounts are configuration, events are records."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -39,7 +38,7 @@ class AccountAdmin(UserAdmin):
         ("Kind", {"fields": ("kind", "responsible")}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[str, ...]:
         """Add the rights on one's own account: a group may hold roles, and nobody grants a role to themselves."""
         own = obj is not None and obj.pk == request.user.pk
         return (*self.readonly_fields, *OWN_RIGHTS) if own else self.readonly_fields
