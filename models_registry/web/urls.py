@@ -2,13 +2,14 @@
 
 from django.urls import path
 
+from models_registry.links import PLACE
 from models_registry.web import blobs, environments, registered_models, versions
 
 MODEL = "models/<slug:slug>/"
 VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
-    path("blobs/<slug:sha256>/", blobs.blob, name="blob"),
+    path(f"{PLACE}/<slug:sha256>/", blobs.blob, name="blob"),
     path("environments/", environments.index, name="environments"),
     path("environments/<slug:slug>/", environments.detail, name="environment"),
     path("models/", registered_models.index, name="models"),
