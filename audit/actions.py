@@ -8,6 +8,8 @@ ACTIONS: dict[str, str] = {
     "account.token_revoked": "revoked an access token",
     "account.created": "created the account",
     "account.changed": "changed the account",
+    "group.created": "created the group",
+    "group.changed": "changed the group",
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",
     "organisation.created": "created the organisation",

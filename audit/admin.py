@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -66,6 +67,34 @@ class AccountAdmin(UserAdmin):
         chain = f"account:{account.pk}"
         data = {"username": account.username, "change": message}
         record(action, actor=Person.at(request, "admin"), on=chain, chain=chain, data=data)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RecordedGroupAdmin(GroupAdmin):
+    """Groups of accounts, which may hold roles. Every change is an event; a group is not deleted, but left empty."""
+
+    fields = ("name",)
+    filter_horizontal = ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: with it the roles that it holds would go without a word."""
+        return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record that a group was made."""
+        self._record("group.created", request, obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record that a group got another name."""
+        self._record("group.changed", request, obj)
+        return super().log_change(request, obj, message)
+
+    def _record(self, action: str, request: HttpRequest, group: Group) -> None:
+        record(action, actor=Person.at(request, "admin"), on=group, chain="site", data={"name": group.name})
 
 
 @admin.register(AuditEvent)

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -13,7 +14,7 @@ from rest_framework.permissions import AllowAny
 from mdlc_site import api, health
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # one door, with second factor
-for model in (AuthToken, Authenticator):  # whoever could write these by hand could act as somebody else
+for model in (AuthToken, Authenticator, EmailAddress):  # whoever could write these by hand could act as somebody else
     admin.site.unregister(model)
 admin.site.site_header = admin.site.site_title = "MDLC Handoff"
 

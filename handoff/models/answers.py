@@ -57,6 +57,7 @@ class Evidence(models.Model):
     figure = models.FloatField(null=True)
 
     class Meta:
+        verbose_name_plural = "evidence"
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="file", blob__isnull=False, link="", figure=None)

@@ -85,6 +85,7 @@ class OwnerOfRecord(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        verbose_name_plural = "owners of record"
         constraints = [
             ExclusionConstraint(
                 name="owner_one_at_a_time",

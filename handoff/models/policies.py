@@ -17,6 +17,7 @@ class Policy(models.Model):
 
     class Meta:
         ordering = ["title"]
+        verbose_name_plural = "policies"
 
     def __str__(self) -> str:
         return self.title

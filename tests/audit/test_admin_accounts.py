@@ -44,3 +44,13 @@ def test_somebody_else_is_put_into_a_group_on_record(door: Client, ada: Account)
     assert [one.name for one in vera.groups.all()] == ["validators"]
     event = AuditEvent.objects.get(action="account.changed")
     assert event.actor_label == ada.printed_name
+
+
+def test_groups_are_made_and_renamed_on_record_and_never_deleted(door: Client) -> None:
+    assert door.post(reverse("admin:auth_group_add"), {"name": "night shift"}).status_code == 302
+    group = Group.objects.get()
+    assert door.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "day shift"}).status_code == 302
+    assert door.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}).status_code == 403
+    assert Group.objects.get().name == "day shift"
+    told = AuditEvent.objects.filter(action__startswith="group.").order_by("pk").values_list("action", flat=True)
+    assert list(told) == ["group.created", "group.changed"]
