@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import RecordError
 from engine.inference import Tensor
 from engine.schemas import Field, Schema
 
@@ -96,7 +97,7 @@ class Columns:
         ]
 
     def from_records(self, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Return records that meet the schema as columns."""
+        """Return N records that meet the schema as columns. Raises RecordError `shape` for lists of odd lengths."""
         return {name: _column(one, [record.get(name) for record in records]) for name, one in self._fields.items()}
 
     def to_records(self, columns: dict[str, np.ndarray], count: int) -> list[dict[str, Any]]:
@@ -168,5 +169,7 @@ def _acceptor(one: Field) -> Callable[[np.ndarray, list[Any] | None, int], bool]
 
 
 def _column(one: Field, values: list[Any]) -> np.ndarray:
-    """Return values as an array; with nulls among them as objects."""
+    """Return values as an array; with nulls among them as objects. Raises RecordError `shape`."""
+    if one.type == "array" and one.size is None and len(set(map(len, values))) > 1:
+        raise RecordError("shape", f"The lists of {one.name} differ in length; send them apart.", field=one.name)
     return np.array(values, dtype="O" if one.nullable else DTYPES[one.kind])

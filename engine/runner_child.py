@@ -70,19 +70,19 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            answer = {"ok": acts[request.pop("do")](**request)}
+            answer = json.dumps({"ok": acts[request.pop("do")](**request)})
         except EngineError as error:
             answer = _error(error.code, error.message, error.field)
         except MemoryError:
             answer = _error("memory_exceeded", "The model needs more memory than it may have.")
         except Exception as error:  # a model may raise anything; tell it, and go on
             answer = _error("prediction_failed", f"{type(error).__name__}: {str(error)[:300]}")
-        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(answer.encode() + b"\n")
         answers.flush()
 
 
-def _error(code: str, message: str, field: str = "") -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "field": field}}
+def _error(code: str, message: str, field: str = "") -> str:
+    return json.dumps({"error": {"code": code, "message": message, "field": field}})
 
 
 if __name__ == "__main__":

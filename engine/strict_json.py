@@ -16,12 +16,16 @@ def _no_constant(name: str) -> None:
 
 
 def loads(text: str | bytes) -> Any:
-    """Return the value of a JSON text. Raises ValueError for duplicate keys, NaN, infinity, and nesting too deep.
+    """Return the value of a JSON text.
 
-    What RFC 8259 leaves to each reader (section 4 on names, section 6 on numbers) is refused here.
+    Raises ValueError for duplicate keys, NaN, infinity, half a surrogate pair, nesting too deep, and bytes that are not
+    UTF-8: what RFC 8259 leaves to each reader (sections 4, 6, 8.1 and 8.2) is refused here.
     """
+    text = text.decode() if isinstance(text, bytes) else text
     try:
         value = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("the nesting is too deep") from error
     return value

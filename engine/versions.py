@@ -241,9 +241,9 @@ class Versions:
             try:
                 manifest = self._manifest_on_disk(place)
                 loaded = self._open(model, place, manifest)
-            except (EngineError, OSError) as error:
-                why = getattr(error, "message", None) or str(error)
-                log.error("could not restore %s version %s: %s", model, place.version, why)
+            except Exception as error:  # whatever a library raises over one version, the others go on
+                why = error.message if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+                log.exception("could not restore %s version %s: %s", model, place.version, why)
                 self.failures |= {(model, place.version): why} | ({(model, ""): why} if live else {})
                 return
             with self._lock:

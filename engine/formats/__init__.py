@@ -1,14 +1,15 @@
 """Model formats, one file each. What a file is, is read from its content, never from its name."""
 
 import importlib
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 from engine.errors import FormatError
-from engine.schemas import Schema
+from engine.schemas import Field, Schema
 
 FORMATS = ("onnx", "skops")
 UNSAFE = (
@@ -75,6 +76,33 @@ def open_model(path: Path, format: str, input_schema: Schema, output_schema: Sch
     """
     model: Model = module_for(format).open_model(path, input_schema, output_schema)
     return model
+
+
+def plain(name: str) -> str:
+    """Return a model's own name as a field's: float_input:0 becomes float_input_0."""
+    return re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII)
+
+
+def pair(names: Sequence[str], schema: Schema) -> list[Field]:
+    """Return the field for each of a model's own names: by name where all names agree, else in order.
+
+    Raises FormatError `schema_mismatch` when there are more of one than of the other, or when a name stands in another
+    place, so that the order is in doubt.
+    """
+    if len(names) != len(schema.fields):
+        raise FormatError(
+            "schema_mismatch", f"The model has {len(names)} values a record, the schema {len(schema.fields)} fields."
+        )
+    fields = {one.name: one for one in schema.fields}
+    told = [plain(name) for name in names]
+    if fields.keys() == set(told):
+        return [fields[name] for name in told]
+    for at, name in enumerate(told):
+        if name in fields and schema.names[at] != name:
+            raise FormatError(
+                "schema_mismatch", f"{name} is number {at + 1} in the model; give the fields its order.", field=name
+            )
+    return list(schema.fields)
 
 
 def module_for(format: str) -> ModuleType:

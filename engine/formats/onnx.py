@@ -1,6 +1,5 @@
 """ONNX models, run by onnxruntime. No external data, no code: a graph of known operators."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from engine.errors import FormatError
+from engine.formats import pair, plain
 from engine.formats.onnx_wire import refuse_reaching_out
 from engine.schemas import INTEGERS, Field, Schema
 
@@ -28,7 +28,8 @@ AVRO = {
     "tensor(bool)": "boolean",
     "tensor(string)": "string",
 }
-INT32 = 2**31 - 1
+INT32 = np.iinfo(np.int32)
+KINDS = {AVRO[graph_type]: dtype for graph_type, dtype in DTYPES.items()}
 FAMILY = {"boolean": "boolean", "string": "text", "enum": "text", "int": "number", "long": "number", "float": "number"}
 
 
@@ -40,12 +41,12 @@ class OnnxModel:
         self._inputs = session.get_inputs()
         self._names = inputs.names
         self._outputs = _bind_outputs(session.get_outputs(), outputs)
-        self._output_names = [name for name, _ in self._outputs]
+        self._output_names = [name for name, _, _ in self._outputs]
         self._packed = _takes_matrix(self._inputs, inputs)
         if not self._packed:
             _check_named(self._inputs, inputs)
         self._dtypes = [DTYPES[one.type] for one in self._inputs]
-        self._columns = [_plain(one.name) for one in self._inputs]
+        self._columns = [plain(one.name) for one in self._inputs]
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return N outputs for N records, as columns by output field."""
@@ -66,22 +67,17 @@ class OnnxModel:
 
     def _named(self, values: list[Any]) -> dict[str, Any]:
         found = {}
-        for (_, field), value in zip(self._outputs, values, strict=True):
-            column = np.asarray(value)
+        for (_, field, dtype), value in zip(self._outputs, values, strict=True):
+            column = np.asarray(value) if dtype is None else _cast(np.asarray(value), dtype)
             found[field.name] = column.reshape(len(column)) if field.type != "array" and column.ndim == 2 else column
         return found
 
 
 def _cast(values: Any, dtype: Any) -> Any:
-    """Return values in the graph's type. Raises FloatingPointError where NumPy would wrap a whole number around."""
-    if dtype is np.int32 and values.size and values.dtype.kind in "fiu" and np.abs(values).max() > INT32:
+    """Return values in another type. Raises FloatingPointError where NumPy would wrap a whole number around."""
+    if dtype is np.int32 and values.size and not INT32.min <= values.min() <= values.max() <= INT32.max:
         raise FloatingPointError("a whole number does not fit into 32 bits")
     return values.astype(dtype, copy=False)
-
-
-def _plain(name: str) -> str:
-    """Return a graph's name as a field's: float_input:0 becomes float_input_0."""
-    return re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII)
 
 
 def open_session(path: Path) -> ort.InferenceSession:
@@ -102,6 +98,13 @@ def open_session(path: Path) -> ort.InferenceSession:
         raise FormatError("model_not_loadable", f"onnxruntime cannot load the model: {first}") from error
     if not session.get_inputs() or not session.get_outputs():
         raise FormatError("model_not_loadable", "The graph has no inputs or no outputs; it is no model.")
+    for one in session.get_inputs():
+        if one.shape and isinstance(one.shape[0], int):
+            raise FormatError(
+                "model_not_loadable",
+                f"The graph takes exactly {one.shape[0]} records at once; export it with a free first axis.",
+                field=one.name,
+            )
     return session
 
 
@@ -134,8 +137,8 @@ def _input_field(one: Any) -> Field:
         )
     width = one.shape[1] if len(one.shape) == 2 else 1
     if width == 1:
-        return Field(_plain(one.name), AVRO[one.type])
-    return Field(_plain(one.name), "array", items=AVRO[one.type], size=width if isinstance(width, int) else None)
+        return Field(plain(one.name), AVRO[one.type])
+    return Field(plain(one.name), "array", items=AVRO[one.type], size=width if isinstance(width, int) else None)
 
 
 def _output_field(one: Any) -> Field:
@@ -146,16 +149,16 @@ def _output_field(one: Any) -> Field:
             field=one.name,
         )
     if len(one.shape) < 2 or one.shape[1] == 1:
-        return Field(_plain(one.name), AVRO[one.type])
+        return Field(plain(one.name), AVRO[one.type])
     return Field(
-        _plain(one.name), "array", items=AVRO[one.type], size=one.shape[1] if isinstance(one.shape[1], int) else None
+        plain(one.name), "array", items=AVRO[one.type], size=one.shape[1] if isinstance(one.shape[1], int) else None
     )
 
 
 def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
     """Tell whether all fields together fill the graph's one input. Raises FormatError `schema_mismatch`."""
     only = inputs[0]
-    name = _plain(only.name)
+    name = plain(only.name)
     if len(inputs) != 1 or len(only.shape) != 2 or (schema.names == (name,) and schema.fields[0].type == "array"):
         return False
     if name in schema.names and only.shape[1] == 1:
@@ -181,7 +184,7 @@ def _takes_matrix(inputs: list[Any], schema: Schema) -> bool:
 def _check_named(inputs: list[Any], schema: Schema) -> None:
     """Compare inputs and fields by name. Raises FormatError `schema_mismatch`."""
     fields = {one.name: one for one in schema.fields}
-    names = {_plain(one.name) for one in inputs}
+    names = {plain(one.name) for one in inputs}
     if len(names) != len(inputs):
         raise FormatError(
             "schema_mismatch", "Two inputs of the graph have names that differ in signs only; rename one."
@@ -190,38 +193,35 @@ def _check_named(inputs: list[Any], schema: Schema) -> None:
         where = "graph" if name in names else "schema"
         raise FormatError("schema_mismatch", f"{name} is only in the {where}.", field=name)
     for one in inputs:
-        field = fields[_plain(one.name)]
-        if one.type not in AVRO or not _fits(field, one.type) or field.nullable:
+        field = fields[plain(one.name)]
+        if one.type not in AVRO or not _fits(field, one.type) or field.nullable or not _has_shape(field, one.shape):
             raise FormatError(
-                "schema_mismatch", f"{one.name} is {field.kind}; the graph takes {one.type}.", field=one.name
+                "schema_mismatch",
+                f"{one.name} is {field.kind}; the graph takes {one.type} of the shape {one.shape}.",
+                field=one.name,
             )
 
 
-def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field]]:
-    """Pair graph outputs with fields: by name where all names agree, else in order. Raises FormatError."""
-    if len(outputs) != len(schema.fields):
-        raise FormatError(
-            "schema_mismatch",
-            f"The graph gives {len(outputs)} outputs, the output schema has {len(schema.fields)} fields.",
-        )
-    by_name = {one.name: one for one in schema.fields}
-    names = [_plain(one.name) for one in outputs]
-    same = by_name.keys() == set(names)
-    for at, name in enumerate(names):
-        if not same and name in by_name and schema.names[at] != name:
-            raise FormatError(
-                "schema_mismatch", f"{name} is output {at + 1} of the graph; give the fields its order.", field=name
-            )
-    pairs = []
-    for at, one in enumerate(outputs):
+def _has_shape(field: Field, shape: list[Any]) -> bool:
+    """Tell whether N values of a field fill an input; an axis that is no number is free."""
+    width = shape[1] if len(shape) > 1 else 1
+    if field.type == "array":
+        return len(shape) == 2 and (not isinstance(width, int) or width == field.size)
+    return len(shape) <= 2 and (not isinstance(width, int) or width == 1)
+
+
+def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field, Any]]:
+    """Return name, field and NumPy type (None: as the graph gives it) of each output. Raises FormatError."""
+    bound = []
+    for one, field in zip(outputs, pair([one.name for one in outputs], schema), strict=True):
         seen = _output_field(one)
-        field = by_name[names[at]] if same else schema.fields[at]
         if _family(seen.kind) != _family(field.kind) or (seen.type == "array") != (field.type == "array"):
             raise FormatError(
                 "schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name
             )
-        pairs.append((one.name, field))
-    return pairs
+        whole = field.kind in INTEGERS and seen.kind not in INTEGERS  # fractions are for the schema to refuse
+        bound.append((one.name, field, None if whole or not field.numeric else KINDS[field.kind]))
+    return bound
 
 
 def _fits(field: Field, graph_type: str) -> bool:

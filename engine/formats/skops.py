@@ -6,41 +6,46 @@ from typing import Any
 
 import numpy as np
 import skops.io
+from sklearn.base import is_regressor
 
 from engine.errors import FormatError
+from engine.formats import pair
 from engine.formats.skops_types import TYPES
 from engine.scan import refuse_unsafe_skops
-from engine.schemas import Schema
+from engine.schemas import Field, Schema
+
+KINDS = {"boolean": "?", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}  # as NumPy names them
+FRACTIONS = ("f4", "f8")
 
 
 class SkopsModel:
-    """An estimator with its predictions bound to schema fields."""
+    """An estimator with its inputs and predictions bound to schema fields."""
 
     def __init__(self, estimator: Any, inputs: Schema, outputs: Schema) -> None:
-        self._estimator = estimator
-        self._names = inputs.names
-        self._numeric = all(one.numeric for one in inputs.fields)
-        self._steps = _bind(estimator, outputs)
-        width = getattr(estimator, "n_features_in_", None)
-        if width is not None and width != len(inputs.fields):
-            raise FormatError(
-                "schema_mismatch",
-                f"The model takes {width} values a record, the schema has {len(inputs.fields)} fields.",
-            )
         odd = next((one.name for one in inputs.fields if one.type == "array"), "")
         if odd:
             raise FormatError("schema_mismatch", f"{odd} is a list; scikit-learn takes single values.", field=odd)
+        self._names = inputs.names
+        self._kind = np.float64 if all(one.numeric for one in inputs.fields) else np.object_
+        self._features = _bind_inputs(estimator, inputs)
+        self._steps = _bind_outputs(estimator, outputs)
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return N outputs for N records, as columns by output field."""
-        kind = np.float64 if self._numeric else np.object_
-        return self.predict_packed(np.column_stack([np.asarray(columns[name], dtype=kind) for name in self._names]))
+        if self._features:
+            return self._called(_table(self._features, columns))
+        return self._called(np.column_stack([np.asarray(columns[name], self._kind) for name in self._names]))
 
     def predict_packed(self, matrix: Any) -> dict[str, Any]:
         """Return N outputs for a matrix of N records × k fields in schema order."""
+        if self._features:
+            return self.predict({name: matrix[:, at] for at, name in enumerate(self._names)})
+        return self._called(matrix)
+
+    def _called(self, given: Any) -> dict[str, Any]:
         found = {}
         for name, call, kind in self._steps:
-            values = np.asarray(call(matrix))
+            values = np.asarray(call(given))
             found[name] = values.astype(kind) if kind else values
         return found
 
@@ -79,18 +84,72 @@ def infer_schemas(path: Path) -> tuple[None, None, list[str]]:
     return None, None, ["A scikit-learn model does not tell its fields; they are inferred from the golden records."]
 
 
-def _bind(estimator: Any, schema: Schema) -> list[tuple[str, Any, str]]:
-    """Pair output fields with methods: a list takes probabilities, a single value the prediction."""
+def _bind_inputs(estimator: Any, schema: Schema) -> list[tuple[str, Field]]:
+    """Return the field of each feature if the estimator was trained on a table with names; nothing if it was not.
+
+    Raises FormatError `schema_mismatch`.
+    """
+    told = getattr(estimator, "feature_names_in_", None)
+    if told is not None:
+        names = [str(name) for name in told]
+        return list(zip(names, pair(names, schema), strict=True))
+    width = getattr(estimator, "n_features_in_", len(schema.fields))
+    if width != len(schema.fields):
+        raise FormatError(
+            "schema_mismatch",
+            f"The model takes {width} values a record, the schema has {len(schema.fields)} fields.",
+        )
+    return []
+
+
+def _table(features: list[tuple[str, Field]], columns: Mapping[str, Any]) -> Any:
+    """Return columns as a table with the names that the estimator knows; null stays null."""
+    import pyarrow as pa  # 30 MB that only estimators trained on tables need
+
+    types = {
+        "boolean": pa.bool_(),
+        "int": pa.int64(),
+        "long": pa.int64(),
+        "float": pa.float64(),
+        "double": pa.float64(),
+    }
+    return pa.table({name: pa.array(columns[one.name], types.get(one.type, pa.string())) for name, one in features})
+
+
+def _bind_outputs(estimator: Any, schema: Schema) -> list[tuple[str, Any, str]]:
+    """Pair output fields with methods: a list takes probabilities, a single value the prediction.
+
+    Raises FormatError `schema_mismatch` or `output_unsupported`.
+    """
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(classes, list):
+        raise FormatError(
+            "output_unsupported", "The model predicts several things at once; hand over one model for each."
+        )
     steps = []
     for field in schema.fields:
-        if field.type == "array":
-            call = getattr(estimator, "predict_proba", None)
-            if call is None:
-                raise FormatError(
-                    "schema_mismatch", f"The model gives no probabilities for {field.name}.", field=field.name
-                )
-            steps.append((field.name, call, "f8"))
-        else:
-            kind = {"long": "i8", "int": "i8", "boolean": "?", "double": "f8", "float": "f8"}.get(field.type, "")
-            steps.append((field.name, estimator.predict, kind))
+        call = getattr(estimator, "predict_proba" if field.type == "array" else "predict", None)
+        if call is None:
+            raise FormatError(
+                "schema_mismatch", f"The model gives no probabilities for {field.name}.", field=field.name
+            )
+        kind = KINDS.get(field.kind, "")
+        if not _gives(estimator, classes, field, kind):
+            raise FormatError(
+                "schema_mismatch",
+                f"{field.name} is {field.to_dict()['type']}, which is not what the model predicts.",
+                field=field.name,
+            )
+        steps.append((field.name, call, kind))
     return steps
+
+
+def _gives(estimator: Any, classes: Any, field: Field, kind: str) -> bool:
+    """Tell whether a field can hold what is predicted: nothing may be cut off when it is turned into its type."""
+    if field.type == "array":
+        return kind in FRACTIONS and (classes is None or field.size in (None, len(classes)))
+    if classes is None:
+        return kind in FRACTIONS or (bool(kind) and not is_regressor(estimator))
+    if not kind:
+        return all(isinstance(one, str) for one in classes)
+    return classes.dtype.kind in "biuf" and np.array_equal(classes, classes.astype(kind))
