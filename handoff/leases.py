@@ -29,15 +29,17 @@ class Clock(Func):
     output_field = DateTimeField()
 
 
-def with_handoff(jobs: QuerySet[Job]) -> Job | None:
+def with_handoff(jobs: QuerySet[Job], parts: tuple[str, ...] = PARTS) -> Job | None:
     """Return the one job among some, its handoff locked for a transaction in which the worker may not fall silent."""
-    return jobs.select_for_update(of=("handoff",)).select_related(*PARTS).annotate(impatient=IMPATIENT).first()
+    locked = jobs.order_by().select_for_update(of=("handoff",)).select_related(*parts)
+    return next(iter(locked.annotate(impatient=IMPATIENT)), None)
 
 
-def hold(job_id: UUID | str, fence: int) -> tuple[Handoff, Job]:
+def hold(job_id: UUID | str, fence: int, *, parts: tuple[str, ...] = PARTS) -> tuple[Handoff, Job]:
     """Lock the handoff of a job, for the job's holder. Raises LeaseLost for everybody else.
 
-    The job itself may still be lost while the caller goes on; what counts is whether `end` finds it held.
+    `parts` are fetched with it; who needs few of them names few, for they are most of what the query costs. The job
+    itself may still be lost while the caller goes on; what counts is whether `end` finds it held.
     """
     mine = Job.objects.filter(pk=job_id, fence=fence, state=JobState.RUNNING, lease_until__gt=Clock())
     job = with_handoff(mine)

@@ -1,7 +1,7 @@
 """What follows when background work has ended: tests are joined by counting rows, failures are sent back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models.functions import Now
 
@@ -10,7 +10,7 @@ from audit.trail import record
 from handoff import queue
 from handoff.facts import rules_of
 from handoff.leases import cancel_waiting
-from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
+from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.states import DeploymentState, JobState, State
 
@@ -44,37 +44,51 @@ def send_back(
     move(handoff, State.RETURNED, actor=actor, because=comment)
 
 
+class Ended(NamedTuple):
+    """A job of a test, and what the test found; nothing where it left no result."""
+
+    purpose: str
+    state: str
+    error: str
+    verdict: str | None
+    digest: str | None
+    summary: str | None
+
+
+COLUMNS = ("purpose", "state", "error", "result__verdict", "result__version_digest", "result__summary")
+
+
 def settle_tests(handoff: Handoff, *, actor: Actor) -> None:
     """Once the last required test of a locked handoff has ended: ready if all have passed, else returned."""
     if handoff.state != State.TESTING:
         return
     required = rules_of(handoff).tests
     wanted = handoff.jobs.filter(task=queue.RUN_TEST, purpose__in=[f"test:{kind}" for kind in required])
-    jobs = {job.purpose.removeprefix("test:"): job for job in wanted.select_related("result")}
+    jobs = {row[0].removeprefix("test:"): Ended(*row) for row in wanted.order_by().values_list(*COLUMNS)}
     if any(job.state in WAITING for job in jobs.values()):
         return
-    found = {kind: job.result for kind, job in jobs.items() if hasattr(job, "result")}
-    bad = [kind for kind in required if not _passed(found.get(kind), handoff)]
+    bad = [kind for kind in required if not _passed(jobs.get(kind), handoff)]
     if not bad:
         move(handoff, State.READY, actor=actor, because=f"all {len(required)} promotion tests passed")
         return
-    why = "; ".join(_why(kind, found.get(kind), jobs[kind].error if kind in jobs else "") for kind in bad)
-    send_back(handoff, [_reason(kind, found.get(kind)) for kind in bad], why, actor=actor, retests=bad)
+    why = "; ".join(_why(kind, jobs.get(kind)) for kind in bad)
+    send_back(handoff, [_reason(kind, jobs.get(kind)) for kind in bad], why, actor=actor, retests=bad)
 
 
-def _passed(test: PromotionTest | None, handoff: Handoff) -> bool:
-    return test is not None and test.verdict == "passed" and test.version_digest == handoff.version.digest
+def _passed(job: Ended | None, handoff: Handoff) -> bool:
+    return job is not None and job.verdict == "passed" and job.digest == handoff.version.digest
 
 
-def _reason(kind: str, test: PromotionTest | None) -> str:
+def _reason(kind: str, job: Ended | None) -> str:
     """Return the reason code for a test that did not pass; one that never ended is a matter of operations."""
-    return REASON_OF.get(kind, Return.Reason.OPERABILITY) if test is not None else Return.Reason.OPERABILITY
+    left_a_result = job is not None and job.verdict is not None
+    return REASON_OF.get(kind, Return.Reason.OPERABILITY) if left_a_result else Return.Reason.OPERABILITY
 
 
-def _why(kind: str, test: PromotionTest | None, error: str) -> str:
-    if test is not None:
-        return f"{kind} {'failed' if test.verdict == 'failed' else 'could not be run'}: {test.summary}"
-    return f"{kind} never ended: {error or 'it did not run'}"
+def _why(kind: str, job: Ended | None) -> str:
+    if job is not None and job.verdict is not None:
+        return f"{kind} {'failed' if job.verdict == 'failed' else 'could not be run'}: {job.summary}"
+    return f"{kind} never ended: {(job.error if job else '') or 'it did not run'}"
 
 
 def under_way(handoff: Handoff) -> Deployment | None:

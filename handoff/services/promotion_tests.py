@@ -78,7 +78,7 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
 @act
 def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) -> PromotionTest:
     """Keep a test's result, and move the handoff on if it was the last one. Raises LeaseLost for a late holder."""
-    handoff, job = hold(job_id, fence)
+    handoff, job = hold(job_id, fence, parts=("handoff__version",))
     end(job, JobState.DONE)
     kind = job.purpose.partition(":")[2]
     test = PromotionTest.objects.create(
