@@ -27,6 +27,7 @@ MOST_RATIO = 100
 SMALL = 1024**2
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_DEPTH = 20
+HANDS_THROUGH = "sklearn.preprocessing._function_transformer.FunctionTransformer"
 NPY = b"\x93NUMPY"
 CODE = frozenset(
     {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1", "EXT2", "EXT4"}
@@ -232,11 +233,20 @@ def _nodes(tree: Any) -> Iterator[Finding]:
                 name = f"{node.get('__module__')}.{node.get('__class__')}"
                 if node.get("__loader__") not in NODES:
                     yield Finding("node_not_allowed", f"Nodes of kind {node.get('__loader__')!r} may run code.", name)
-                if name not in TYPES:
+                if name not in TYPES or (name == HANDS_THROUGH and not _calls_nothing(node)):
                     yield Finding("type_not_allowed", "The type is not on the list.", name)
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
+
+
+def _calls_nothing(node: dict[str, Any]) -> bool:
+    """Tell whether a FunctionTransformer has no function, so that it hands its columns through."""
+    try:
+        state = node["content"]["content"]
+        return all(state[key]["content"] == "null" for key in ("func", "inverse_func"))
+    except (KeyError, TypeError):  # another kind of node than skops writes
+        return False
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from engine.errors import FormatError
 from engine.formats import pair
 from engine.formats.skops_types import TYPES
 from engine.scan import refuse_unsafe_skops
-from engine.schemas import Field, Schema
+from engine.schemas import INTEGERS, Field, Schema
 
 KINDS = {"boolean": "?", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}  # as NumPy names them
 FRACTIONS = ("f4", "f8")
@@ -26,15 +26,15 @@ class SkopsModel:
         if odd:
             raise FormatError("schema_mismatch", f"{odd} is a list; scikit-learn takes single values.", field=odd)
         self._names = inputs.names
-        self._kind = np.float64 if all(one.numeric for one in inputs.fields) else np.object_
+        self._fields = inputs.fields
         self._features = _bind_inputs(estimator, inputs)
         self._steps = _bind_outputs(estimator, outputs)
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return N outputs for N records, as columns by output field."""
         if self._features:
-            return self._called(_table(self._features, columns))
-        return self._called(np.column_stack([np.asarray(columns[name], self._kind) for name in self._names]))
+            return self._called(_frame(self._features, columns))
+        return self._called(np.column_stack([_values(columns[one.name], one) for one in self._fields]))
 
     def predict_packed(self, matrix: Any) -> dict[str, Any]:
         """Return N outputs for a matrix of N records × k fields in schema order."""
@@ -102,18 +102,19 @@ def _bind_inputs(estimator: Any, schema: Schema) -> list[tuple[str, Field]]:
     return []
 
 
-def _table(features: list[tuple[str, Field]], columns: Mapping[str, Any]) -> Any:
-    """Return columns as a table with the names that the estimator knows; null stays null."""
-    import pyarrow as pa  # 30 MB that only estimators trained on tables need
+def _frame(features: list[tuple[str, Field]], columns: Mapping[str, Any]) -> Any:
+    """Return columns as a DataFrame with the names that the estimator knows."""
+    import pandas as pd  # 50 MB, which only estimators trained on one need
 
-    types = {
-        "boolean": pa.bool_(),
-        "int": pa.int64(),
-        "long": pa.int64(),
-        "float": pa.float64(),
-        "double": pa.float64(),
-    }
-    return pa.table({name: pa.array(columns[one.name], types.get(one.type, pa.string())) for name, one in features})
+    return pd.DataFrame({name: _values(columns[field.name], field) for name, field in features})
+
+
+def _values(column: Any, field: Field) -> Any:
+    """Return a column as scikit-learn wants it: plain numbers, texts as objects, and null as NaN."""
+    if field.numeric:
+        return np.asarray(column, np.int64 if field.kind in INTEGERS and not field.nullable else np.float64)
+    values = np.asarray(column, bool if field.kind == "boolean" and not field.nullable else object)
+    return np.where(values == None, np.nan, values) if field.nullable else values  # noqa: E711 - value by value
 
 
 def _bind_outputs(estimator: Any, schema: Schema) -> list[tuple[str, Any, str]]:

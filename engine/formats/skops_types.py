@@ -1,7 +1,8 @@
 """The exact list of types that a skops file may build, and of the nodes that build them. Never a package's prefix.
 
-They are what the estimators and transformers of scikit-learn that have no function of the user's in them consist of;
-`FunctionTransformer`, `OperatorFuncNode`, `MethodNode` and `FunctionNode` are left out on purpose: they name code.
+They are what the estimators and transformers of scikit-learn that have no function of the user's in them consist of.
+`OperatorFuncNode`, `MethodNode` and `FunctionNode` are left out on purpose: they name code. `FunctionTransformer`
+stands for columns that a ColumnTransformer passes through; the scan refuses one that has a function.
 """
 
 TYPES = frozenset(
@@ -140,13 +141,10 @@ TYPES = frozenset(
         "sklearn.linear_model._ridge.RidgeClassifier",
         "sklearn.linear_model._ridge.RidgeClassifierCV",
         "sklearn.linear_model._sgd_fast.Hinge",
-        "sklearn.linear_model._sgd_fast.Log",
         "sklearn.linear_model._stochastic_gradient.SGDClassifier",
         "sklearn.linear_model._stochastic_gradient.SGDRegressor",
         "sklearn.linear_model._theil_sen.TheilSenRegressor",
-        "sklearn.metrics._dist_metrics.EuclideanDistance",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance",
         "sklearn.metrics._dist_metrics.MinkowskiDistance64",
         "sklearn.naive_bayes.BernoulliNB",
         "sklearn.naive_bayes.CategoricalNB",
@@ -179,6 +177,7 @@ TYPES = frozenset(
         "sklearn.preprocessing._discretization.KBinsDiscretizer",
         "sklearn.preprocessing._encoders.OneHotEncoder",
         "sklearn.preprocessing._encoders.OrdinalEncoder",
+        "sklearn.preprocessing._function_transformer.FunctionTransformer",
         "sklearn.preprocessing._label.LabelBinarizer",
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn.preprocessing._polynomial.PolynomialFeatures",
