@@ -1,23 +1,22 @@
-"""What our admin pages are made of: records that are only read; forms and actions that call one service each."""
+"""What our admin pages are made of: records that are only read, and forms that call one service each."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin import TabularInline
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from audit.actors import Person
 from audit.acts import one_transaction
+from audit.admin_acts import Acting
 from audit.errors import Refused
 from audit.models import Account
 
-Act = Callable[[Person, Any, str], object]
+SEEN = "seen"
 
 
 def is_administrator(request: HttpRequest) -> bool:
@@ -26,11 +25,23 @@ def is_administrator(request: HttpRequest) -> bool:
     return isinstance(user, Account) and user.is_active and user.is_staff and user.kind == Account.Kind.PERSON
 
 
-class Door(admin.ModelAdmin):
-    """An admin page that deletes nothing and adds and changes nothing by itself."""
+class Door(Acting):
+    """An admin page that deletes nothing, and adds and changes nothing by itself."""
 
     show_full_result_count = False
     view_on_site = False
+    list_per_page = 50
+
+    def visible_to(self, user: Account) -> QuerySet[Any]:
+        """Return the rows that an account may read."""
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return what the asker may read; being a superuser adds nothing."""
+        found = super().get_queryset(request)
+        if not isinstance(request.user, Account) or not is_administrator(request):
+            return found.none()
+        return found.filter(pk__in=self.visible_to(request.user).values("pk"))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Let administrators in; what they see is another question."""
@@ -52,19 +63,56 @@ class Door(admin.ModelAdmin):
         """Say no: what happened stays."""
         return False
 
+    def chain_of(self, record: Any) -> str:
+        """Return the chain of the trail that tells a record's story."""
+        return "site"
+
+    def links(self, request: HttpRequest, record: Any) -> list[tuple[str, str]]:
+        """Return where else to go from a record's page, as titles and addresses."""
+        return []
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Add what may be done with the record from its page."""
+        record = kwargs.get("obj")
+        if record is not None:
+            context["acts"] = self.acts_for(request, record)
+            context["links"] = self.links(request, record)
+            context["trail"] = f"{reverse('audit')}?{urlencode({'chain': self.chain_of(record)})}"
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Lead to the trail: the admin's own log knows only of the admin."""
+        record = self.get_object(request, unquote(object_id))
+        if record is None:
+            return super().history_view(request, object_id, extra_context)  # says that there is none
+        return HttpResponseRedirect(f"{reverse('audit')}?{urlencode({'chain': self.chain_of(record)})}")
+
 
 class Records(Door):
-    """Records, to read: those that the asker may know of on the site, too. Being a superuser adds nothing."""
+    """Records, to read: those that the asker may know of on the site, too."""
 
-    def visible_to(self, user: Account) -> QuerySet[Any]:
-        """Return the records that an account may read."""
-        raise NotImplementedError
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return what the asker may read."""
-        found = super().get_queryset(request)
-        assert isinstance(request.user, Account)
-        return found.filter(pk__in=self.visible_to(request.user).values("pk"))
+class Rows(TabularInline):
+    """Rows that belong to a record, to read on its page."""
+
+    extra = max_num = 0
+    can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let whoever reads the record read them."""
+        return is_administrator(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say no."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no."""
+        return False
 
 
 class ActForm(forms.ModelForm):
@@ -89,7 +137,7 @@ class ActForm(forms.ModelForm):
     def _tell(self, refusal: Refused) -> None:
         for name, words in refusal.fields.items():
             field = name.partition(".")[0].partition("[")[0]
-            place = f"{name} " if name != field else ""
+            place = f"{name} " if name != field or field not in self.fields else ""
             for one in [words] if isinstance(words, str) else words:
                 self.add_error(field if field in self.fields else None, f"{place}{one}.")
         if not refusal.fields or refusal.todo:
@@ -107,9 +155,20 @@ class ActForm(forms.ModelForm):
 class Configuration(Door):
     """Configuration, to read and to change, through services. The form is an ActForm."""
 
+    def visible_to(self, user: Account) -> QuerySet[Any]:
+        """Return everything: the services let every administrator of the site keep it."""
+        return self.model._default_manager.all()
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Let administrators add."""
         return is_administrator(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add the revision that was read to a form that changes something, so that a stale one is refused."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or SEEN not in self.form.base_fields or not self.has_change_permission(request, obj):
+            return found
+        return [*found, (None, {"fields": (SEEN,), "classes": ("m-hidden",)})]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form, with whoever acts."""
@@ -125,39 +184,3 @@ class Configuration(Door):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Do nothing: the service has saved."""
-
-
-def act_on_each(
-    door: Door, request: HttpRequest, chosen: QuerySet[Any], *, action: str, title: str, verb: str, act: Act
-) -> HttpResponse | None:
-    """Ask for a reason, then carry an act out on each record that was chosen; tell what became of each.
-
-    `act` is called with the person, the record and the reason, and may raise Refused.
-    """
-    reason = request.POST.get("reason", "").strip()
-    if "confirmed" not in request.POST or not reason:
-        context = {
-            **door.admin_site.each_context(request),
-            "title": title,
-            "verb": verb,
-            "chosen": chosen,
-            "action": action,
-            "checkbox": ACTION_CHECKBOX_NAME,
-            "opts": door.model._meta,
-            "reason_missing": "confirmed" in request.POST,
-        }
-        return TemplateResponse(request, "admin/confirm_act.html", context)
-    actor = Person.at(request, "admin")
-    for record in chosen:
-        try:
-            act(actor, record, reason)
-        except Refused as refusal:
-            door.message_user(request, f"{record}: {refusal.message} {refusal.todo}".strip(), messages.ERROR)
-        else:
-            door.message_user(request, f"{record}: done, and on record.", messages.SUCCESS)
-    return None
-
-
-def opened(url: str, words: str = "open") -> SafeString:
-    """Return a link to a record's page on the site."""
-    return format_html('<a href="{}">{}</a>', url, words)

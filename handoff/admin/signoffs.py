@@ -1,0 +1,82 @@
+"""Signatures in the admin: to read, and one's own to withdraw. They are given on the sheet, with the password again."""
+
+from django.contrib import admin
+
+from audit.actors import Person
+from audit.admin_acts import Act
+from audit.admin_columns import digest, folded, seen, state, text
+from audit.models import Account
+from handoff.admin.records import OfHandoff
+from handoff.models import Decision, SignOff
+from handoff.services import signoffs
+from models_registry.roles import Role
+
+
+def _withdraw(actor: Person, signoff: SignOff, reason: str) -> object:
+    return signoffs.withdraw(actor=actor, handoff_id=str(signoff.handoff_id), signoff_id=str(signoff.pk), reason=reason)
+
+
+def _offered(user: Account, signoff: SignOff | None) -> bool:
+    if signoff is None:
+        return SignOff.objects.filter(signer=user, voided_at=None).exists()
+    return signoff.signer_id == user.pk and signoff.voided_at is None
+
+
+WITHDRAW = Act(
+    name="withdraw",
+    title="Withdraw my sign-off",
+    does="A withdrawn sign-off never counts again; it stays on record, and you may sign anew on the handoff's page.",
+    run=_withdraw,
+    offered=_offered,
+)
+
+
+@admin.register(SignOff)
+class SignOffAdmin(OfHandoff):
+    """Signatures, each with the digests of exactly what was signed."""
+
+    acts = (WITHDRAW,)
+    list_display = ("printed_name", "held", "handoff", "gate", state("decision"), "meaning", "signed_at", "voided_at")
+    list_filter = ("decision", "gate", "role", seen("handoff__model"))
+    search_fields = (*OfHandoff.search_fields, "printed_name", "statement_digest")
+    date_hierarchy = "signed_at"
+    ordering = ("-signed_at", "pk")
+    fieldsets = (
+        (None, {"fields": ("handoff", "gate", "requirement", state("decision"), "meaning", text("comment"))}),
+        ("Signer", {"fields": ("printed_name", "held", "signed_at", "confirmed")}),
+        (
+            "What was signed",
+            {
+                "fields": (
+                    folded("scope"), digest("scope_digest", whole=True), folded("statement"),
+                    digest("statement_digest", whole=True),
+                )
+            },
+        ),
+        ("Voided", {"fields": ("voided_at", text("voided_because"))}),
+    )  # fmt: skip
+
+    @admin.display(description="Role", ordering="role")
+    def held(self, signoff: SignOff) -> str:
+        """Return the role's name."""
+        return str(Role(signoff.role).label)
+
+    @admin.display(description="Identity confirmed by")
+    def confirmed(self, signoff: SignOff) -> str:
+        """Return how the signer was confirmed; the confirmation's key is nobody's business."""
+        return signoff.reauthentication.method
+
+
+@admin.register(Decision)
+class DecisionAdmin(OfHandoff):
+    """Every judgement of a gate that was acted on, with its facts and its result."""
+
+    list_display = ("gate", "handoff", "opened", "taken_by", "decided_at")
+    list_filter = ("gate", "opened", seen("handoff__model"))
+    search_fields = (*OfHandoff.search_fields, "taken_by")
+    date_hierarchy = "decided_at"
+    ordering = ("-decided_at", "-pk")
+    fieldsets = (
+        (None, {"fields": ("handoff", "gate", "opened", "taken_by", "decided_at")}),
+        ("On what it rests", {"fields": (folded("facts"), folded("result"))}),
+    )

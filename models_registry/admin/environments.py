@@ -1,0 +1,106 @@
+"""Environments in the admin: created, and changed where they are flexible."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from audit.admin_columns import person, state
+from audit.admin_doors import SEEN, ActForm, Configuration, is_administrator
+from audit.models import Account
+from models_registry.access import environments_visible_to
+from models_registry.models import Environment
+from models_registry.services import environments
+
+JSON = {"rows": 8, "cols": 60, "spellcheck": "false", "class": "m-code"}
+
+
+class PersonField(forms.ModelChoiceField):
+    """A choice of people, by their printed names."""
+
+    def label_from_instance(self, account: Any) -> str:
+        """Return a name that tells two people of the same name apart."""
+        return f"{account.printed_name} ({account.username})"
+
+
+class EnvironmentForm(ActForm):
+    """Create an environment, or change what is flexible about it."""
+
+    FIXED = ("slug", "kind", "organisation")
+
+    owner = PersonField(
+        Account.objects.filter(is_active=True, kind=Account.Kind.PERSON).order_by("first_name", "last_name"),
+        help_text="The person who answers for it.",
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Environment
+        fields = (
+            "name", "slug", "kind", "organisation", "purpose", "python", "packages", "hardware", "import_policy",
+            "engine",
+        )  # fmt: skip
+        labels = {"slug": "Short name", "python": "Python"}
+        help_texts = {"slug": "In addresses and in the API; it never changes."}
+        widgets = {
+            "purpose": forms.Textarea(attrs={"rows": 3, "cols": 60}),
+            "packages": forms.Textarea(attrs=JSON),
+            "import_policy": forms.Textarea(attrs={**JSON, "rows": 12}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial[SEEN] = self.instance.revision
+
+    def act(self, values: dict[str, Any]) -> Model:
+        """Create it, or change it if nobody else has meanwhile."""
+        given = {**values, "owner": values["owner"].username}
+        revision = given.pop(SEEN, None)
+        for name in ("packages", "import_policy"):
+            given[name] = given[name] or {}  # an empty box is an empty mapping
+        if self.instance._state.adding:
+            return environments.create(actor=self.actor, **{**given, "organisation": given["organisation"].slug})
+        changes = {name: given[name] for name in self.changed_data if name in given}
+        if not changes:
+            return self.instance
+        return environments.change(actor=self.actor, slug=self.instance.slug, revision=revision, **changes)
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(Configuration):
+    """Places where models run."""
+
+    form = EnvironmentForm
+    list_display = ("name", state("kind"), "organisation", person("owner"), "python", "engine", "slug")
+    list_filter = ("kind", "organisation")
+    list_select_related = ("organisation", "owner")
+    search_fields = ("name", "slug", "purpose")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "kind", "organisation", "owner", "purpose")}),
+        ("What runs there", {"fields": ("python", "packages", "hardware", "engine")}),
+        ("Rules for libraries", {"fields": ("import_policy",)}),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let administrators change what is flexible."""
+        return is_administrator(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what is fixed once an environment is there."""
+        return EnvironmentForm.FIXED if obj else ()
+
+    def chain_of(self, record: Environment) -> str:
+        """Return the chain of its own."""
+        return f"environment:{record.pk}"
+
+    def links(self, request: HttpRequest, record: Environment) -> list[tuple[str, str]]:
+        """Return its page, for whoever may see that, and where roles on it are granted."""
+        grant = reverse("admin:models_registry_environmentusergrant_add")
+        found = [("Grant a role on it", f"{grant}?thing={record.pk}")]
+        assert isinstance(request.user, Account)
+        if environments_visible_to(request.user).filter(pk=record.pk).exists():
+            found.append(("Open its page", reverse("environment", args=[record.slug])))
+        return found
