@@ -1,7 +1,7 @@
 """Read files of records: JSON lines and CSV, golden records and validation sets. Strict, line by line, with limits."""
 
+import codecs
 import csv
-import io
 import itertools
 import re
 import sys
@@ -15,6 +15,8 @@ MOST_RECORDS = 1_000_000
 LONGEST_LINE = 1_000_000
 LARGEST = sys.float_info.max
 WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+COMMA = re.compile(r"[+-]?[0-9]{1,99}(\.[0-9]{3})*,[0-9]{1,99}")
+BYTE_ORDER_MARK = "\ufeff"
 NUMBER = re.compile(r"[+-]?([0-9]|[1-9][0-9]{1,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -25,6 +27,8 @@ def read_json_lines(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator
     """
     count = 0
     for number, line in enumerate(_lines(stream), start=1):
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             continue
         count += 1
@@ -57,31 +61,51 @@ def read_validation(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator
 
 
 def read_sample(stream: IO[bytes], filename: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
-    """Return the records of a sample: CSV with a header line if the file is named so, else JSON lines.
+    """Return the records of a sample: CSV with a header line, or Parquet, if the file is named so, else JSON lines.
 
-    In CSV a column whose every value reads as a number becomes numbers, and an empty value null.
+    In CSV a column whose every value reads as a number becomes numbers, and an empty value null. Raises RecordError
+    like `read_json_lines`, and `encoding_mixed`, `delimiter_unknown` or `decimal_comma`.
     """
+    if filename.lower().endswith(".parquet"):
+        from engine.exchange.arrow import read_parquet_sample  # pyarrow is large, and nothing else here needs it
+
+        return read_parquet_sample(stream, limit=limit)
     if not filename.lower().endswith(".csv"):
         return list(read_json_lines(stream, limit=limit))
-    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
-        rows = list(itertools.islice(csv.reader(text, strict=True), limit + 2))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RecordError("records_malformed", f"The file is not CSV in UTF-8: {error}.") from error
-    finally:
-        text.detach()  # whoever opened the stream closes it
+        rows = list(itertools.islice(csv.reader(_texts(stream), strict=True), limit + 2))
+    except csv.Error as error:
+        raise RecordError("records_malformed", f"The file is not CSV: {error}.") from error
     if len(rows) > limit + 1:
         raise RecordError("records_too_many", f"The file has more than {limit} records.")
     if len(rows) < 2:
         raise RecordError("records_empty", "The file has no header line with records below it.")
     _check_table(rows)
-    columns = {name: _typed([row[at] for row in rows[1:]]) for at, name in enumerate(rows[0])}
+    columns = {name: _typed(name, [row[at] for row in rows[1:]]) for at, name in enumerate(rows[0])}
     return [{name: values[at] for name, values in columns.items()} for at in range(len(rows) - 1)]
+
+
+def _texts(stream: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a CSV file in UTF-8, with or without a byte order mark at its beginning."""
+    for number, line in enumerate(_lines(stream), start=1):
+        if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise RecordError("encoding_mixed", "The file is in UTF-16; save it in UTF-8.", field="line 1")
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            words = f"Line {number} is not UTF-8 from byte {error.start + 1} on; save the whole file in UTF-8."
+            raise RecordError("encoding_mixed", words, field=f"line {number}") from error
+        if BYTE_ORDER_MARK in text:
+            words = f"Line {number} holds a byte order mark, as where files were joined; take it out."
+            raise RecordError("encoding_mixed", words, field=f"line {number}")
+        yield text
 
 
 def _check_table(rows: list[list[str]]) -> None:
     """Refuse columns without a name of their own, and lines of another length than the header. Raises RecordError."""
     header = rows[0]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        raise RecordError("delimiter_unknown", "The columns are not separated by commas; write commas.", field="line 1")
     if len(set(header)) != len(header) or not all(header):
         raise RecordError("records_malformed", "Each column needs a name of its own in the first line.", field="line 1")
     for number, row in enumerate(rows, start=1):
@@ -111,7 +135,7 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _typed(values: list[str]) -> list[Any]:
+def _typed(name: str, values: list[str]) -> list[Any]:
     """Return a column as numbers if every value is one as JSON writes it; 007 and 1_000 stay texts, empty is null."""
     given = [value for value in values if value]
     for form, read in ((WHOLE, int), (NUMBER, float)):
@@ -119,4 +143,8 @@ def _typed(values: list[str]) -> list[Any]:
             found = [read(value) if value else None for value in values]
             if all(value is None or -LARGEST <= value <= LARGEST for value in found):
                 return found
+    commas = [value for value in given if COMMA.fullmatch(value)]
+    if commas and all(NUMBER.fullmatch(value) or COMMA.fullmatch(value) for value in given):
+        words = f"{name} writes numbers with a comma, as in {commas[0]}; write points."
+        raise RecordError("decimal_comma", words, field=name)
     return [value or None for value in values]

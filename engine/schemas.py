@@ -5,6 +5,7 @@ size are additional, as Avro allows attributes it does not know.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ RECORD_KEYS = frozenset(["type", "name", "namespace", "doc", "fields", "aliases"
 MOST_FIELDS = 5000
 LONGEST_WORDS = 2000
 MOST_SYMBOLS = 20
+WITHOUT_ZONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?")
+PADDED = re.compile(r"[0-9]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,11 @@ class Schema:
         content |= {"namespace": self.namespace} if self.namespace else {}
         content |= {"doc": self.doc} if self.doc else {}
         return content | {"fields": [one.to_dict() for one in self.fields]}
+
+    def select(self, names: Sequence[str]) -> "Schema":
+        """Return a schema of some of the fields, in the order of `names`. Raises KeyError for one that it lacks."""
+        fields = {one.name: one for one in self.fields}
+        return Schema(self.name, [fields[name] for name in names], self.doc, self.namespace)
 
     def canonical(self) -> bytes:
         """Return the canonical bytes (RFC 8785) of `to_dict`."""
@@ -169,6 +177,8 @@ def _nullable(kind: Any, name: str) -> tuple[Any, bool]:
     others = [one for one in kind if one != "null"]
     if len(others) != 1 or len(kind) != 2:
         raise SchemaError("schema_unsupported", "The only union is a type with null.", field=name)
+    if kind[0] != "null":  # Avro encodes a union's branch by its place, so another order is another encoding
+        raise SchemaError("union_order", 'Write null first in a union: ["null", …].', field=name)
     return others[0], True
 
 
@@ -190,7 +200,8 @@ def infer_schema(records: Sequence[Mapping[str, Any]], name: str) -> tuple[Schem
     """Return a schema for N sample records, and one note a field on how sure it is.
 
     Whole numbers become long, other numbers double, with the range that was seen as a note and not as a limit (a
-    sample's range is not the world's); few different texts become an enum. Raises SchemaError `sample_unusable`.
+    sample's range is not the world's); few different texts become an enum. Raises SchemaError `sample_unusable`,
+    `integer_too_large` or `timestamp_without_zone`.
     """
     if not records:
         raise SchemaError("sample_unusable", "The sample holds no records.")
@@ -222,7 +233,14 @@ def _guess(key: str, seen: Sequence[Any], *, nullable: bool) -> tuple[Field, str
         if few and all(IDENTIFIER.fullmatch(symbol) for symbol in symbols):
             field = Field(key, "enum", nullable=nullable, allowed=tuple(symbols))
             return field, f"{key}: one of {len(symbols)} texts in {len(seen)} records; others will be refused"
-        return Field(key, "string", nullable=nullable), f"{key}: text, {len(symbols)} different in {len(seen)} records"
+        if all(WITHOUT_ZONE.fullmatch(text) for text in symbols):
+            words = (
+                f"{key} holds times without a zone, which nobody can place; write it, as in 2026-01-31T08:00:00+01:00."
+            )
+            raise SchemaError("timestamp_without_zone", words, field=key)
+        note = f"{key}: text, {len(symbols)} different in {len(seen)} records"
+        note += "; leading zeros are kept" if all(PADDED.fullmatch(text) for text in symbols) else ""
+        return Field(key, "string", nullable=nullable), note
     if kinds == {list} and not nullable:
         return _guess_list(key, seen)
     raise SchemaError("sample_unusable", f"{key} holds objects, or values of different types.", field=key)
@@ -231,7 +249,8 @@ def _guess(key: str, seen: Sequence[Any], *, nullable: bool) -> tuple[Field, str
 def _guess_number(key: str, seen: Sequence[Any], kind: str, nullable: bool) -> tuple[Field, str]:
     low, high = min(seen), max(seen)
     if kind == "long" and not INTEGERS["long"][0] <= low <= high <= INTEGERS["long"][1]:
-        kind = "double"
+        words = f"{key} holds whole numbers beyond 64 bits, which a double would round; write them as texts."
+        raise SchemaError("integer_too_large", words, field=key)
     field = Field(key, kind, nullable=nullable)
     check = compile_field(field)
     if any(check(value) for value in seen):

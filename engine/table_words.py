@@ -157,7 +157,7 @@ def _inside(words: Iterator[np.ndarray], at: np.ndarray, tables: list[tuple[Any,
     All bytes are ASCII, so with its high bit set a byte less its lower limit keeps the bit if it is not below, and a
     limit less the byte if it is not above; no byte borrows from its neighbour.
     """
-    everywhere = HIGH
+    everywhere: Any = HIGH
     for word, (levels, beyond) in zip(words, tables, strict=True):
         raised = word | HIGH
         found = _look(beyond, at)

@@ -87,7 +87,7 @@ def test_odd_numbers_in_csv_stay_texts(value: str) -> None:
         (b"a,a\n1,2\n", "records_malformed"),
         (b"a,\n1,2\n", "records_malformed"),
         (b"a,b\n1\n", "records_malformed"),
-        (b"a\n\xff\n", "records_malformed"),
+        (b"a\n\xff\n", "encoding_mixed"),
         (b'a\n"x\n', "records_malformed"),
         (b"a\n" + b"1\n" * 6, "records_too_many"),
     ],
