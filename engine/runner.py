@@ -25,6 +25,7 @@ CHUNK = 1000
 CHUNK_BYTES = 1 << 16
 LARGEST_ANSWER = 64_000_000
 LAST_WORDS = 2000
+LINGER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class Process:
         self.seconds = limits.seconds
         arguments = [str(limits.memory_mb), str(limits.seconds), str(os.getpid())]
         self.process = subprocess.Popen(
-            [sys.executable, "-s", "-E", "-B", "-m", "engine.runner_child", *arguments],
+            [sys.executable, "-s", "-E", "-B", "-W", "ignore", "-m", "engine.runner_child", *arguments],
             cwd=ROOT,
-            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -147,11 +148,11 @@ class Process:
 
     def _ended(self) -> RunnerError:
         try:
-            code = self.process.wait(5)
+            code = self.process.wait(LINGER_S)
+            known = {one.value: one.name for one in signal.Signals}
+            how = known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
         except subprocess.TimeoutExpired:
-            code = 0
-        known = {one.value: one.name for one in signal.Signals}
-        how = known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
+            how = "it closed its pipes"
         words = self._last_words.decode(errors="replace").strip().splitlines()
         last = f" Its last words: {words[-1][:300]}" if words else ""
         return RunnerError("runner_ended", f"The model's process ended ({how}).{last}")
