@@ -540,6 +540,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "sign-off",
                 "ordering": ["signed_at"],
             },
         ),

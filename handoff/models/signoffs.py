@@ -67,6 +67,7 @@ class SignOff(models.Model):
     voided_because = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "sign-off"
         ordering = ["signed_at"]
         constraints = [
             models.UniqueConstraint(

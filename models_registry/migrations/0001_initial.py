@@ -97,6 +97,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
+                "verbose_name": "role of a group on an environment",
+                "verbose_name_plural": "roles of groups on environments",
                 "abstract": False,
             },
         ),
@@ -106,6 +108,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
+                "verbose_name": "role of a person on an environment",
+                "verbose_name_plural": "roles of people on environments",
                 "abstract": False,
             },
         ),
@@ -190,6 +194,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
+                "verbose_name": "role of a group on a model",
+                "verbose_name_plural": "roles of groups on models",
                 "abstract": False,
             },
         ),
@@ -199,6 +205,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
+                "verbose_name": "role of a person on a model",
+                "verbose_name_plural": "roles of people on models",
                 "abstract": False,
             },
         ),

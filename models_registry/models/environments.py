@@ -73,6 +73,8 @@ class EnvironmentUserGrant(UserObjectPermissionBase):
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
+        verbose_name = "role of a person on an environment"
+        verbose_name_plural = "roles of people on environments"
 
 
 class EnvironmentGroupGrant(GroupObjectPermissionBase):
@@ -82,3 +84,5 @@ class EnvironmentGroupGrant(GroupObjectPermissionBase):
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False
+        verbose_name = "role of a group on an environment"
+        verbose_name_plural = "roles of groups on environments"

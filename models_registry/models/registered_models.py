@@ -54,6 +54,8 @@ class RegisteredModelUserGrant(UserObjectPermissionBase):
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
+        verbose_name = "role of a person on a model"
+        verbose_name_plural = "roles of people on models"
 
 
 class RegisteredModelGroupGrant(GroupObjectPermissionBase):
@@ -63,3 +65,5 @@ class RegisteredModelGroupGrant(GroupObjectPermissionBase):
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False
+        verbose_name = "role of a group on a model"
+        verbose_name_plural = "roles of groups on models"
