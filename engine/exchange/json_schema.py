@@ -13,7 +13,8 @@ from typing import Any
 from engine import strict_json
 from engine.errors import SchemaError
 from engine.exchange.references import References, merged
-from engine.fields import EXACT, FLOATS, IDENTIFIER, INTEGERS, Field
+from engine.fields import FLOATS, IDENTIFIER, INTEGERS, LARGEST_SIZE, LONGEST_TEXT, Field
+from engine.patterns import LONGEST_MATCHED
 from engine.schemas import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -112,7 +113,9 @@ class _Reader:
         return row
 
     def _left_out(self, name: str, node: Mapping[str, Any]) -> None:
-        for key in sorted(node.keys() - FIELD_KEYS):
+        longest = LONGEST_MATCHED if "pattern" in node else LONGEST_TEXT
+        said = {"maxLength"} if type(node.get("maxLength")) is int and node["maxLength"] >= longest else set()
+        for key in sorted(node.keys() - FIELD_KEYS - said):
             self._note(name, f"{key} is not taken over")
 
     def _note(self, name: str, words: str) -> None:
@@ -199,8 +202,8 @@ class _Reader:
                 beyond = _beyond(strict, sign, kind)
                 self._note(name, f"beyond {strict} became the {key} {beyond}")
                 limit = beyond if not isinstance(limit, int | float) else max(limit * sign, beyond * sign) * sign
-            end = INTEGERS[kind][sign < 0] if kind in INTEGERS else None
-            if end is not None and isinstance(limit, int) and abs(limit) > EXACT and limit * sign <= end * sign:
+            end = _ends(kind)[sign < 0]
+            if end is not None and type(limit) in (int, float) and limit * sign <= end * sign:
                 continue  # the type says it
             found |= {} if limit is None else {key: limit}
         return found
@@ -227,7 +230,7 @@ class _Reader:
         least, most = node.get("minItems"), node.get("maxItems")
         if least is not None and least == most:
             return {"size": least}
-        if least or most is not None:
+        if least or (most is not None and most != LARGEST_SIZE):
             self._note(name, "minItems and maxItems are taken over only if they are the same")
         return {}
 
@@ -252,6 +255,13 @@ def _guessed(node: Mapping[str, Any]) -> Any:
 
 def _told(kinds: Any) -> str:
     return " or ".join(map(str, kinds)) if isinstance(kinds, list) and kinds else repr(kinds) if kinds else "no type"
+
+
+def _ends(kind: str) -> tuple[float | None, float | None]:
+    """Return the limits of a type itself; a double's are those of JSON's readers."""
+    if kind in INTEGERS:
+        return INTEGERS[kind]
+    return (-FLOATS[kind], FLOATS[kind]) if kind == "float" else (None, None)
 
 
 def _beyond(limit: float, sign: int, kind: str) -> float:
@@ -284,6 +294,8 @@ def to_json_schema(schema: Schema) -> tuple[dict[str, Any], list[str]]:
         for one in schema.fields
         if re.search(r"\\[dDwWsSAZ]|\(\?P", one.pattern)
     ]
+    if any(one.kind in INTEGERS for one in schema.fields):
+        notes.append("Readers of JSON Schema take 1.0 for a whole number; here it is none.")
     document: dict[str, Any] = {"$schema": DIALECT, "title": schema.name, "type": "object"}
     document |= {"description": schema.doc} if schema.doc else {}
     document |= {"x-namespace": schema.namespace} if schema.namespace else {}
@@ -298,7 +310,7 @@ def _property(field: Field) -> dict[str, Any]:
         found |= {"enum": [*found["enum"], None]} if "enum" in found else {}
     if field.type == "array":
         found = {"type": "array", "items": found}
-        found |= {} if field.size is None else {"minItems": field.size, "maxItems": field.size}
+        found |= {"maxItems": LARGEST_SIZE} if field.size is None else {"minItems": field.size, "maxItems": field.size}
     found |= {"description": field.doc} if field.doc else {}
     return found | ({"x-unit": field.unit} if field.unit else {})
 
@@ -307,9 +319,11 @@ def _value(field: Field) -> dict[str, Any]:
     found: dict[str, Any] = {"type": TYPES[field.kind]}
     if field.numeric:
         found["format"] = {"int": "int32", "long": "int64"}.get(field.kind, field.kind)
-    for key in ("minimum", "maximum"):
-        limit = getattr(field, key)
-        found |= {} if limit is None else {key: limit}
+    for key, end in zip(("minimum", "maximum"), _ends(field.kind), strict=True):
+        given = [limit for limit in (getattr(field, key), end) if limit is not None]
+        found |= {key: (max if key == "minimum" else min)(given)} if given else {}
+    if field.kind == "string" and not field.allowed:
+        found["maxLength"] = LONGEST_MATCHED if field.pattern else LONGEST_TEXT
     found |= {"pattern": f"^(?:{field.pattern})$"} if field.pattern else {}
     found |= {"enum": list(field.allowed)} if field.allowed else {}
     return found | ({"x-avro-type": "string"} if field.kind == "string" and field.allowed else {})
