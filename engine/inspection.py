@@ -34,4 +34,5 @@ def inspect(path: Path, declared: str = "", *, limits: Limits | None = None) -> 
     finally:
         process.close()
     inputs, outputs = (Schema.parse(seen[key]) if seen.get(key) else None for key in ("input_schema", "output_schema"))
-    return Inspection(format_, inputs, outputs, tuple(map(str, seen.get("notes", ()))))
+    notes = seen.get("notes")
+    return Inspection(format_, inputs, outputs, tuple(map(str, notes)) if isinstance(notes, list) else ())

@@ -18,16 +18,14 @@ UNSAFE = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x1f\x8b", "gzip-compressed, as joblib writes pickles"),
     (b"\x78\x01", "zlib-compressed, as joblib writes pickles"),
+    (b"\x78\x5e", "zlib-compressed, as joblib writes pickles"),
     (b"\x78\x9c", "zlib-compressed, as joblib writes pickles"),
     (b"\x78\xda", "zlib-compressed, as joblib writes pickles"),
     (b"BZh", "bzip2-compressed"),
     (b"\xfd7zXZ", "xz-compressed"),
-    (b"(", "an old Python pickle"),
-    (b"c__builtin__", "an old Python pickle"),
-    (b"cbuiltins", "an old Python pickle"),
-    (b"cos\n", "an old Python pickle"),
-    (b"cposix", "an old Python pickle"),
 )
+OLD_PICKLE = re.compile(rb"\(|c[\w.]+\n")  # a tuple or an import, as protocol 0 writes them
+ONNX = re.compile(rb"\x08[\x01-\x7f][^\0]")  # ModelProto.ir_version, the first field of every ONNX file, and a second
 ADVICE = "Export the model to ONNX, or save a scikit-learn model with skops.io.dump."
 
 
@@ -50,7 +48,9 @@ def detect(path: Path) -> str:
     for magic, words in UNSAFE:
         if head.startswith(magic):
             raise FormatError("format_unsafe", f"The file is {words}, which can run code when loaded. {ADVICE}")
-    if head[:1] == b"\x08" and len(head) > 8:  # ModelProto.ir_version, the first field of every ONNX file
+    if OLD_PICKLE.match(head):
+        raise FormatError("format_unsafe", f"The file is an old Python pickle, which runs code when loaded. {ADVICE}")
+    if ONNX.match(head):
         return "onnx"
     raise FormatError("format_unknown", f"The file is neither ONNX nor skops. {ADVICE}")
 

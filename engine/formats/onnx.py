@@ -94,8 +94,8 @@ def open_session(path: Path) -> ort.InferenceSession:
     try:
         session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own for each way to fail
-        first = str(error).splitlines()[0][:300]
-        raise FormatError("model_not_loadable", f"onnxruntime cannot load the model: {first}") from error
+        words = str(error).splitlines()[0][-300:].rstrip(".")  # the reason comes last
+        raise FormatError("model_not_loadable", f"onnxruntime cannot load the model: {words}.") from error
     if not session.get_inputs() or not session.get_outputs():
         raise FormatError("model_not_loadable", "The graph has no inputs or no outputs; it is no model.")
     for one in session.get_inputs():
