@@ -1,0 +1,169 @@
+"""Count the SQL queries of requests, on a site where something of everything has happened."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from audit.actors import Worker
+from audit.models import Account
+from handoff import queue
+from handoff.models import Deployment, Handoff, PolicyRevision, Reauthentication, SignOff
+from handoff.plans import DeployReport
+from handoff.queries.signing import sheet_for
+from handoff.services import deployments, jobs, policies, signoffs
+from models_registry.links import blob_url
+from models_registry.models import (
+    Environment,
+    EnvironmentUserGrant,
+    ModelVersion,
+    Organisation,
+    RegisteredModel,
+    RegisteredModelUserGrant,
+)
+from tests.handoff import building, walking
+from tests.handoff.building import Place
+from tests.handoff.walking import by
+
+
+@dataclass
+class Site:
+    """A place, one handoff in each state that differs, and the clients of its people."""
+
+    place: Place
+    handoffs: dict[str, Handoff] = field(default_factory=dict)
+    draft_version: ModelVersion | None = None
+    deployment: Deployment | None = None
+    signed_in: dict[str, Client] = field(default_factory=dict)
+
+    def browser(self, who: str) -> Client:
+        """Return the browser in which somebody is signed in."""
+        return self.signed_in.setdefault(f"web {who}", walking.client_of(self.place.people[who]))
+
+    def api(self, who: str) -> Client:
+        """Return somebody's client of the API, with a real token."""
+        if f"api {who}" not in self.signed_in:
+            token = AuthToken.objects.create(user=self.place.people[who])[1]
+            self.signed_in[f"api {who}"] = APIClient(headers={"Authorization": f"Bearer {token}"})
+        return self.signed_in[f"api {who}"]
+
+    def names(self) -> dict[str, Any]:
+        """Return what addresses are filled in with."""
+        found = {state: str(handoff.pk) for state, handoff in self.handoffs.items()}
+        live = self.handoffs["live"]
+        link = blob_url(live.version.elements.get(name="golden").blob_id, seconds=60).partition(settings.SITE_URL)[2]
+        return {**found, "deployment": str(self.deployment and self.deployment.pk), "link": link}
+
+
+def a_site() -> Site:
+    """Walk handoffs of one model up to every state whose page differs, the first of them live."""
+    place = walking.a_site()
+    versions = iter([building.a_version(place, number, latency_p99_ms=100 + number) for number in range(1, 8)])
+    first = building.tested(signed(place, next(versions)))
+    approve(first, place.otto, "release")
+    deployment = deployed(first)
+    site = Site(place, {"live": first}, deployment=deployment)
+    site.handoffs["draft"] = walking.drafted(place, next(versions))
+    site.handoffs["offered"] = walking.offered(place, next(versions))
+    site.handoffs["answered"] = walking.answered(place, walking.offered(place, next(versions)))
+    site.handoffs["testing"] = signed(place, next(versions))
+    site.handoffs["ready"] = building.tested(signed(place, next(versions)))
+    site.draft_version = ModelVersion.objects.create(
+        model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
+    )
+    return site
+
+
+def signed(place: Place, version: ModelVersion) -> Handoff:
+    """Return a handoff whose review gate has opened."""
+    handoff = walking.answered(place, walking.offered(place, version))
+    approve(handoff, place.vera, "validation")
+    approve(handoff, place.otto, "acceptance")
+    return handoff
+
+
+def proof_of(who: Account) -> str:
+    """Return a fresh confirmation of who somebody is, without the slow hash of a password."""
+    expires = timezone.now() + timedelta(minutes=5)
+    return str(Reauthentication.objects.create(person=who, method="password", expires_at=expires).pk)
+
+
+def signature(handoff: Handoff, who: Account, requirement: str) -> dict[str, Any]:
+    """Return the body that approves what is there now."""
+    sheet = sheet_for(who, handoff.pk, requirement)
+    said = {"requirement": requirement, "decision": "approve", "meaning": sheet.rule.meaning, "seen": sheet.seen}
+    return {**said, "reauthentication": proof_of(who)}
+
+
+def approve(handoff: Handoff, who: Account, requirement: str) -> SignOff:
+    """Approve what is there now."""
+    done = signoffs.sign(actor=by(who), handoff_id=str(handoff.pk), **signature(handoff, who, requirement))
+    handoff.refresh_from_db()
+    return done
+
+
+def deployed(handoff: Handoff) -> Deployment:
+    """Report a deployment as a worker does whose engine serves the version."""
+    job = handoff.jobs.get(task=queue.DEPLOY)
+    claimed = jobs.claim(job.pk, "worker", task=queue.DEPLOY)
+    assert claimed is not None
+    assert deployments.begin(claimed.pk, claimed.fence) is not None
+    report = DeployReport(True, "it is live", ({"step": "swap", "ok": True},))
+    deployments.finish(claimed.pk, claimed.fence, report, actor=Worker("worker"))
+    handoff.refresh_from_db()
+    assert handoff.state == "live"
+    return handoff.deployments.get()
+
+
+def add_more(site: Site, number: int) -> None:
+    """Add one more of everything that lists show: a model with its version, an environment, a handoff, a policy."""
+    place = site.place
+    kept = {"purpose": "Tests", "owner_team": "Lab", "created_by": place.dana}
+    other = RegisteredModel.objects.create(slug=f"model-{number}", name=f"Model {number}", **kept)
+    grants = (("dana", "data_scientist"), ("vera", "validator"), ("rita", "risk_compliance"))
+    for who, role in grants:
+        building._grant(RegisteredModelUserGrant, place.people[who], role, other)
+    lab = Organisation.objects.create(slug=f"lab-{number}", name=f"Lab {number}")
+    where = Environment.objects.create(
+        slug=f"place-{number}", name=f"Place {number}", kind="test", organisation=lab, owner=place.otto, python="3.11.7"
+    )
+    building._grant(EnvironmentUserGrant, place.otto, "it_operations", where)
+    more = Place(other, place.source, place.target, place.people)
+    handoff = building.tested(signed(more, building.a_version(more, 1, latency_p99_ms=200 + number)))
+    approve(handoff, place.otto, "release")
+    deployed(handoff)
+    walking.offered(more, building.a_version(more, 2, latency_p99_ms=400 + number))
+    building.a_version(place, 100 + number, latency_p99_ms=600 + number)
+    a_policy(place, number)
+    holder = building.person(f"holder-{number}")
+    building._grant(RegisteredModelUserGrant, holder, "validator", place.model)
+    building._grant(EnvironmentUserGrant, holder, "integration_owner", place.target)
+
+
+def a_policy(place: Place, number: int) -> PolicyRevision:
+    """Publish another revision of a policy for staging."""
+    source = (
+        f"policy: more\ntitle: Policy {number}\n"
+        "applies_to: {risk_tiers: [high], target_kinds: [staging]}\ntests: [integrity]\n"
+        "gates:\n  review: {signoffs: [{key: validation, role: validator, meaning: review}]}\n"
+        "  release: {signoffs: [{key: release, role: it_operations, meaning: approval}]}\n"
+    )
+    return policies.publish(actor=by(place.ada), source=source)
+
+
+def sql_of(client: Client, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> list[str]:
+    """Return the SQL of one request that must be answered as it should."""
+    send = getattr(client, method)
+    with CaptureQueriesContext(connection) as captured:
+        answer = send(path, body, **more) if body is not None else send(path, **more)
+        if answer.streaming:
+            list(answer)
+    assert answer.status_code == status, (path, answer.status_code, getattr(answer, "content", b"")[:600])
+    return [query["sql"] for query in captured.captured_queries]

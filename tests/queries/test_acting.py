@@ -1,0 +1,207 @@
+"""How many SQL statements each act costs over the API: transaction, rights, rules and events included."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from audit.actors import Worker
+from handoff import queue
+from handoff.models import Handoff
+from handoff.plans import DeployReport
+from handoff.services import deployments, jobs
+from models_registry.models import Environment, EnvironmentUserGrant, RegisteredModel
+from models_registry.services import versions
+from tests.handoff import artifacts, building, walking
+from tests.handoff.walking import by
+from tests.queries.counting import Site, signature, sql_of
+
+pytestmark = pytest.mark.django_db
+V1 = "/api/v1/"
+
+
+class Story:
+    """Acts, one after the other, each with its number of statements."""
+
+    def __init__(self, site: Site) -> None:
+        """Begin with warm caches."""
+        self.site, self.place = site, site.place
+        self.counted: dict[str, int] = {}
+        for model in (RegisteredModel, Environment):
+            ContentType.objects.get_for_model(model)
+
+    def act(
+        self, name: str, who: str, path: str, body: Any = None, *, method: str = "post", status: int = 201, **more: Any
+    ) -> None:
+        """Do something, and count."""
+        client = self.site.api(who)
+        sql_of(client, "get", f"{V1}me/")
+        self.counted[name] = len(sql_of(client, method, V1 + path, body, status, **more))
+
+    def of_the_site(self) -> None:
+        """Set up an organisation with its environment, roles and rules."""
+        self.act("create an organisation", "ada", "organisations/", {"slug": "clinic", "name": "Clinic"})
+        environment = {"slug": "ward", "name": "Ward", "kind": "test", "organisation": "clinic", "owner": "otto"}
+        self.act("create an environment", "ada", "environments/", {**environment, "python": "3.11.7"})
+        ward = Environment.objects.get(slug="ward")
+        building._grant(EnvironmentUserGrant, self.place.ada, "administrator", ward)
+        match = {"If-Match": '"1"'}
+        change = {"method": "patch", "status": 200, "headers": match}
+        self.act("change an environment", "ada", "environments/ward/", {"hardware": "2 CPU"}, **change)
+        holding = {"role": "it_operations", "holder": "otto"}
+        self.act("grant a role", "ada", "environments/ward/roles/", holding)
+        self.act("revoke a role", "ada", "environments/ward/roles/", holding, method="delete", status=204)
+        source = Path(settings.BASE_DIR / "handoff/policies/light.yaml").read_text()
+        source = source.replace("expires_after_days: 30", "expires_after_days: 20")
+        self.act("validate a policy", "ada", "policies/validate/", {"source": source}, status=200)
+        self.act("publish a policy", "ada", "policies/", {"source": source})
+
+    def of_a_version(self) -> None:
+        """Register a model, and take a version from a draft to its seal."""
+        model = {"slug": "risk", "name": "Risk", "purpose": "Tests", "owner_team": "Lab"}
+        self.act("register a model", "dana", "models/", model)
+        match = {"If-Match": '"1"'}
+        change = {"method": "patch", "status": 200, "headers": match}
+        self.act("change a model", "dana", "models/risk/", {"purpose": "More tests"}, **change)
+        self.act("start a version", "dana", "models/risk/versions/", {"notes": "a draft"})
+        version, content = "models/risk/versions/1/", artifacts.elements("good")
+        thresholds = SimpleUploadedFile("thresholds.json", content["thresholds"])
+        upload = {"method": "put", "status": 200, "headers": match, "format": "multipart"}
+        self.act("upload an element", "dana", f"{version}elements/thresholds/", {"file": thresholds}, **upload)
+        removal = {"method": "delete", "status": 204, "headers": {"If-Match": '"2"'}}
+        self.act("remove an element", "dana", f"{version}elements/thresholds/", **removal)
+        content["runtime"] = b'{"python": ">=3.11,<3.15", "packages": {"onnxruntime": ">=1.30,<2"}}'
+        for name in sorted(set(content) - {"output_schema"}):
+            versions.set_element(
+                actor=by(self.place.dana), model="risk", number=1, name=name, chunks=[content[name]], format="onnx"
+            )
+        self.act("infer a schema", "dana", f"{version}infer-schemas/", status=200)
+        self.act("nominate", "dana", f"{version}nominate/", status=200)
+        versions.draft(actor=by(self.place.dana), model="risk")
+        self.act("discard a draft", "dana", "models/risk/versions/2/discard/", status=200)
+
+    def of_an_offer(self) -> None:
+        """Draft and offer a handoff, and answer what its review asks."""
+        draft = {"model": "tumours", "version": 7, "source": "workbench", "target": "production"}
+        self.act("draft a handoff", "dana", "handoffs/", draft)
+        handoff = Handoff.objects.get(version__number=7, model=self.place.model)
+        path = f"handoffs/{handoff.pk}/"
+        change = {"method": "patch", "status": 200, "headers": {"If-Match": f'"{handoff.revision}"'}}
+        self.act("change a draft", "dana", path, {"note": "Please read."}, **change)
+        self.act("offer", "dana", f"{path}offer/", status=200)
+        file = {"file": SimpleUploadedFile("runbook.txt", b"Call Otto.")}
+        self.act("upload evidence", "edda", f"{path}evidence/", file, format="multipart")
+        answer = {"item": "purpose", "choice": "yes", "evidence": [walking.LINK]}
+        self.act("answer", "dana", f"{path}answers/", answer)
+        handoff.refresh_from_db()
+        assert handoff.report is not None
+        differences = {"differences": handoff.report["undeclared"]}
+        self.act("acknowledge", "otto", f"{path}acknowledgements/", differences)
+        self.act("withdraw a handoff", "dana", f"{path}withdraw/", {"reason": "A better one follows."}, status=200)
+
+    def of_signatures(self) -> None:
+        """Confirm, sign, withdraw, sign last, refuse."""
+        self.act("confirm who one is", "vera", "reauthentications/", {"password": walking.PASSWORD})
+        handoff, vera, otto = self.site.handoffs["answered"], self.place.vera, self.place.otto
+        path = f"handoffs/{handoff.pk}/signoffs/"
+        self.act("sign", "vera", path, signature(handoff, vera, "validation"))
+        again = f"{path}{handoff.signoffs.get().pk}/withdraw/"
+        self.act("withdraw a signature", "vera", again, {"reason": "Too early."}, status=200)
+        key = {"headers": {"Idempotency-Key": "once"}}
+        self.act("sign under a key", "vera", path, signature(handoff, vera, "validation"), **key)
+        self.act("sign last", "otto", path, signature(handoff, otto, "acceptance"))
+        other = self.site.handoffs["ready"]
+        refusal = {"decision": "refuse", "comment": "Too slow.", "reasons": ["performance"]}
+        body = signature(other, otto, "release") | refusal
+        self.act("refuse", "otto", f"handoffs/{other.pk}/signoffs/", body)
+
+    def of_deployments(self) -> None:
+        """Release a second version, roll it back, and deploy again after an engine could not be reached."""
+        handoff, otto = self.site.handoffs["ready"], self.place.otto
+        path = f"handoffs/{handoff.pk}/"
+        self.act("sign the release", "otto", f"{path}signoffs/", signature(handoff, otto, "release"))
+        job = handoff.jobs.get(task=queue.DEPLOY)
+        claimed = jobs.claim(job.pk, "worker", task=queue.DEPLOY)
+        assert claimed is not None
+        deployments.begin(claimed.pk, claimed.fence)
+        down = DeployReport(False, "The engine cannot be reached.", (), "unreachable")
+        deployments.finish(claimed.pk, claimed.fence, down, actor=Worker("worker"))
+        self.act("deploy again", "otto", f"{path}deploy-again/", status=202)
+        second = deployed_again(handoff)
+        reason = {"reason": "It answers strangely."}
+        self.act("roll back", "otto", f"deployments/{second}/roll-back/", reason, status=202)
+
+    def of_tokens(self) -> None:
+        """Sign in, and out."""
+        self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
+        self.act("sign out", "dana", "tokens/current/", method="delete", status=204)
+
+
+def deployed_again(handoff: Handoff) -> str:
+    """Report the second try of a deployment as done; return its key."""
+    job = handoff.jobs.filter(task=queue.DEPLOY, state="queued").get()
+    claimed = jobs.claim(job.pk, "worker", task=queue.DEPLOY)
+    assert claimed is not None
+    deployments.begin(claimed.pk, claimed.fence)
+    done = DeployReport(True, "it is live", ())
+    return str(deployments.finish(claimed.pk, claimed.fence, done, actor=Worker("worker")).pk)
+
+
+EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
+    Story.of_the_site: {
+        "create an organisation": 7,
+        "create an environment": 9,
+        "change an environment": 12,
+        "grant a role": 12,
+        "revoke a role": 8,
+        "validate a policy": 1,
+        "publish a policy": 8,
+    },
+    Story.of_a_version: {
+        "register a model": 13,
+        "change a model": 10,
+        "start a version": 12,
+        "upload an element": 24,
+        "remove an element": 15,
+        "infer a schema": 25,
+        "nominate": 16,
+        "discard a draft": 10,
+    },
+    Story.of_an_offer: {
+        "draft a handoff": 16,
+        "change a draft": 9,
+        "offer": 16,
+        "upload evidence": 6,
+        "answer": 10,
+        "acknowledge": 10,
+        "withdraw a handoff": 13,
+    },
+    Story.of_signatures: {
+        "confirm who one is": 12,
+        "sign": 8,
+        "withdraw a signature": 9,
+        "sign under a key": 15,
+        "sign last": 13,
+        "refuse": 13,
+    },
+    Story.of_deployments: {
+        "sign the release": 14,
+        "deploy again": 16,
+        "roll back": 15,
+    },
+    Story.of_tokens: {
+        "sign in": 30,
+        "sign out": 5,
+    },
+}
+
+
+@pytest.mark.parametrize("chapter", EXPECTED)
+def test_every_act_costs_so_many_statements(chapter: Callable[[Story], None], site: Site) -> None:
+    story = Story(site)
+    chapter(story)
+    assert story.counted == EXPECTED[chapter]

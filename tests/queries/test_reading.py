@@ -1,0 +1,120 @@
+"""How many SQL queries each page and each reading endpoint costs: a constant each, however much there is to show."""
+
+from importlib import import_module
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import resolve
+
+from tests.queries import counting
+from tests.queries.counting import Site, sql_of
+
+pytestmark = pytest.mark.django_db
+
+# Address, who asks, and how many queries that is; session, account and the number in the menu included.
+PAGES = [
+    ("/", "dana", 6),
+    ("/handoffs/", "dana", 8),
+    ("/handoffs/?view=list", "dana", 9),
+    ("/handoffs/new/?model=tumours&version=7", "dana", 21),
+    ("/handoffs/{draft}/", "dana", 15),
+    ("/handoffs/{offered}/", "dana", 13),
+    ("/handoffs/{answered}/", "vera", 14),
+    ("/handoffs/{testing}/", "dana", 14),
+    ("/handoffs/{ready}/", "otto", 14),
+    ("/handoffs/{live}/", "dana", 14),
+    ("/handoffs/{testing}/progress/", "dana", 5),
+    ("/handoffs/{answered}/sign/validation/", "vera", 11),
+    ("/handoffs/{ready}/sign/release/", "otto", 12),
+    ("/deployments/", "otto", 8),
+    ("/deployments/{deployment}/", "otto", 9),
+    ("/deployments/{deployment}/progress/", "otto", 4),
+    ("/policies/", "ada", 5),
+    ("/policies/light/1/", "dana", 5),
+    ("/policies/publish/?from=light", "ada", 5),
+    ("{link}", "", 1),
+    ("/models/tumours/versions/new/", "dana", 5),
+    ("/models/tumours/versions/1/elements/golden/", "dana", 9),
+    ("/models/", "dana", 6),
+    ("/models/new/", "dana", 4),
+    ("/models/tumours/", "dana", 10),
+    ("/models/tumours/versions/1/", "dana", 10),
+    ("/models/tumours/versions/20/", "dana", 8),
+    ("/environments/", "otto", 6),
+    ("/environments/production/", "otto", 9),
+    ("/audit/", "rita", 7),
+    ("/account/login/", "", 0),
+    ("/healthz/live", "", 0),
+    ("/healthz/ready", "", 1),
+]
+ENDPOINTS = [
+    ("/api/v1/me/", "dana", 2),
+    ("/api/v1/inbox/", "dana", 3),
+    ("/api/v1/models/", "dana", 2),
+    ("/api/v1/models/tumours/", "dana", 3),
+    ("/api/v1/models/tumours/roles/", "dana", 4),
+    ("/api/v1/models/tumours/versions/", "dana", 3),
+    ("/api/v1/models/tumours/versions/1/", "dana", 6),
+    ("/api/v1/models/tumours/versions/1/elements/thresholds/", "dana", 6),
+    ("/api/v1/models/tumours/versions/1/manifest/", "dana", 6),
+    ("/api/v1/organisations/", "dana", 2),
+    ("/api/v1/environments/", "otto", 3),
+    ("/api/v1/environments/production/", "otto", 4),
+    ("/api/v1/environments/production/roles/", "otto", 5),
+    ("/api/v1/policies/", "dana", 2),
+    ("/api/v1/policies/light/1/", "dana", 2),
+    ("/api/v1/handoffs/", "dana", 2),
+    ("/api/v1/handoffs/{draft}/", "dana", 9),
+    ("/api/v1/handoffs/{answered}/", "dana", 8),
+    ("/api/v1/handoffs/{live}/", "dana", 8),
+    ("/api/v1/handoffs/{live}/decisions/", "dana", 3),
+    ("/api/v1/handoffs/{answered}/sheets/validation/", "vera", 4),
+    ("/api/v1/deployments/", "otto", 2),
+    ("/api/v1/deployments/{deployment}/", "otto", 2),
+    ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
+    ("/api/v1/events/", "rita", 3),
+]
+
+
+def counts(site: Site) -> dict[str, int]:
+    """Return what each address costs once the caches of a process are warm."""
+    names, found = site.names(), {}
+    for table, client_of in ((PAGES, site.browser), (ENDPOINTS, site.api)):
+        for address, who, _ in table:
+            client, path = client_of(who) if who else Client(), address.format(**names)
+            sql_of(client, "get", path)
+            found[address] = len(sql_of(client, "get", path))
+    return found
+
+
+# Addresses that only act (`test_acting`), or send a file that somebody attached.
+ACTS = {
+    *(f"handoff-{act}" for act in ("change", "offer", "withdraw", "deploy-again", "answer", "acknowledge", "evidence")),
+    *("handoff-signoff-withdraw", "deployment-try", "deployment-roll-back"),
+    *(f"version-{act}" for act in ("element-remove", "infer-schemas", "nominate", "discard")),
+    *(f"api:handoff-{act}" for act in ("offer", "withdraw", "evidence", "answers", "acknowledgements", "deploy-again")),
+    *("api:handoff-signoffs", "api:signoff-withdraw", "api:reauthentications", "api:policy-validate"),
+    *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
+}
+EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}
+
+
+def test_every_page_and_endpoint_costs_so_many_queries(site: Site) -> None:
+    assert counts(site) == EXPECTED
+
+
+def test_they_cost_the_same_with_twenty_rows_as_with_one(site: Site) -> None:
+    for number in range(1, 20):
+        counting.add_more(site, number)
+    assert counts(site) == EXPECTED
+
+
+def test_no_page_or_endpoint_is_forgotten() -> None:
+    filled = dict.fromkeys(("draft", "offered", "answered", "testing", "ready", "live", "deployment"), str(uuid4()))
+    counted = {resolve(address.format(**filled, link="/blobs/ab/").split("?")[0]).view_name for address in EXPECTED}
+    for package in ("models_registry", "handoff", "audit"):
+        for door, space in (("web", ""), ("api", "api:")):
+            names = {f"{space}{one.name}" for one in import_module(f"{package}.{door}.urls").urlpatterns}
+            assert names <= counted | ACTS
+    assert not counted & ACTS
