@@ -7,7 +7,6 @@ on Redis, from the end of its last header task to the start of its body. Then al
 chord. Workers have a pool of two threads. There are seven kinds of tests, so seven are joined, not ten.
 """
 
-import os
 import signal
 import statistics
 import sys
@@ -19,30 +18,20 @@ from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
+from benchmarks.stack import servers
 from benchmarks.table import Row, printed
 
 ROUNDS = 60
 WARM_UP = 5
-SETTINGS = {
-    "DJANGO_SETTINGS_MODULE": "mdlc_site.settings",
-    "SECRET_KEY": "only-for-benchmarks-only-for-benchmarks-only",
-    "LOG_LEVEL": "WARNING",
-    "MDLC_DB_POOL": "16",
-}
 
 
 @contextmanager
 def stack(folder: Path) -> Iterator[tuple[Path, Any]]:
     """Start PostgreSQL, Valkey, a relay and two workers; give the file that empty tasks write to, and the relay."""
-    from mdlc_site.local.servers import Servers
-
     told = folder / "told"
     told.touch()
-    servers = Servers(folder / "servers")
-    os.environ |= servers.start() | SETTINGS | {"MDLC_STORE": str(folder / "store"), "BENCH_TOLD": str(told)}
     with ExitStack() as ends:
-        ends.callback(servers.stop)
-        _migrate()
+        ends.enter_context(servers(folder, BENCH_TOLD=str(told), MDLC_DB_POOL="16"))
         from tests import processes  # after Django is set up
 
         env = processes.environment()
@@ -71,14 +60,6 @@ def stack(folder: Path) -> Iterator[tuple[Path, Any]]:
         for process, words in zip(running, ("listening", "ready.", "ready."), strict=True):
             process.until(words)
         yield told, running[0]
-
-
-def _migrate() -> None:
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
 
 
 def seconds_to_first_test(place: Any, version: Any) -> float:
