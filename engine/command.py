@@ -19,6 +19,8 @@ from granian.server.embed import Server
 
 from engine.errors import EngineError
 from engine.server import Application
+from engine.streams.addresses import Reach
+from engine.streams.supervisor import Supervisor
 from engine.versions import Versions
 
 BACKLOG = 1024
@@ -33,6 +35,10 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--registry", default="", help="URL below which blobs are fetched, and from nowhere else")
     parser.add_argument("--largest-body", type=int, default=32 << 20, help="bytes of an inference request")
     parser.add_argument("--largest-blob", type=int, default=2 << 30, help="bytes of an element of a version")
+    parser.add_argument("--folders", default="", help="folders that streams may use, separated by colons")
+    parser.add_argument(
+        "--private", action="store_true", help="let streams reach private addresses, if an order says so"
+    )
     return parser.parse_args(given)
 
 
@@ -46,8 +52,10 @@ def check_port(host: str, port: int) -> None:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until told to stop: one process, one event loop, so that a swap is one assignment."""
     versions = Versions(options.home, options.registry, options.largest_blob)
+    reach = Reach(options.private, tuple(filter(None, options.folders.split(":"))))
+    runs = Supervisor(options.home / "runs", options.home / "blobs", reach)
     server = Server(
-        Application(versions, os.environ.get("MDLC_ENGINE_TOKEN", ""), options.largest_body),
+        Application(versions, runs, os.environ.get("MDLC_ENGINE_TOKEN", ""), options.largest_body),
         address=options.host,
         port=options.port,
         interface=Interfaces.RSGI,

@@ -43,5 +43,9 @@ class OrderError(EngineError):
     """An order to the engine is older than one that it accepted."""
 
 
+class StreamError(EngineError):
+    """A stream is not coherent, or its source or target does not do what it should."""
+
+
 class RunnerError(EngineError):
     """The process that runs a model ended, hung, or answered nonsense."""

@@ -19,23 +19,28 @@ from granian._granian import RSGIProtocolClosed as ProtocolClosed
 from granian.rsgi import Scope
 
 from engine import counters
-from engine.errors import EngineError, OrderError, RecordError
+from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
 from engine.scoring import Answer, Scorer
+from engine.streams.orders import RunOrder
+from engine.streams.supervisor import Supervisor
 from engine.versions import Loaded, LoadOrder, Versions
 
 log = logging.getLogger("engine")
 
 NAME = "mdlc-engine"
-EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate"]
+EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs"]
 JSON = [("content-type", "application/json")]
 LARGEST_ORDER = 4 << 20
 BODY_TIMEOUT_S = 30
 BODY_TICKS = 3
+RUNS_EVERY_S = 1.0
 INLINE_S = 0.002
 STATUSES = {
-    "unauthorised": 401, "not_found": 404, "unknown_model": 404, "method_not_allowed": 405, "body_slow": 408,
-    "digest_mismatch": 409, "body_too_large": 413, "blob_too_large": 413,
+    "unauthorised": 401, "not_found": 404, "unknown_model": 404, "run_unknown": 404,
+    "method_not_allowed": 405, "body_slow": 408,
+    "digest_mismatch": 409, "run_going": 409, "stale_order": 409,
+    "body_too_large": 413, "blob_too_large": 413,
     "blob_mismatch": 422, "format_unsafe": 422,
     "internal_error": 500, "output_breach": 500, "prediction_failed": 500,
     "registry_cut": 502, "registry_refused": 502, "registry_slow": 502, "registry_unreachable": 502,
@@ -50,9 +55,10 @@ class Refusal(EngineError):
 class Application:
     """The RSGI application of one engine process."""
 
-    def __init__(self, versions: Versions, token: str, largest_body: int) -> None:
-        """Serve these versions; orders need the token, and without one every order is refused."""
+    def __init__(self, versions: Versions, runs: Supervisor, token: str, largest_body: int) -> None:
+        """Serve these versions and runs; orders need the token, and without one every order is refused."""
         self.versions = versions
+        self.runs = runs
         self.largest_body = largest_body
         self._token = hashlib.sha256(token.encode()).digest() if token else None
         self._strangers = counters.VersionCounters("", "")
@@ -64,12 +70,14 @@ class Application:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start to serve at once, and load what was live meanwhile."""
         self._loop = loop
-        self._watch = loop.create_task(self._watch_bodies())
+        self._watches = [loop.create_task(self._watch_bodies()), loop.create_task(self._watch_runs())]
         threading.Thread(target=self._restore, name="restore", daemon=True).start()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let nothing hold up the end of the process."""
-        self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
+        self.runs.close()
         self._batches.shutdown(wait=False, cancel_futures=True)
         self._orders.shutdown(wait=False, cancel_futures=True)
 
@@ -146,6 +154,12 @@ class Application:
                 if task is not None and began + BODY_TICKS < self._tick:
                     task.cancel()
 
+    async def _watch_runs(self) -> None:
+        """Start again what crashed."""
+        while True:
+            await asyncio.sleep(RUNS_EVERY_S)
+            await self._loop.run_in_executor(self._orders, self.runs.look)
+
     async def _answer(self, scope: Scope, proto: HTTPProtocol, path: str) -> None:
         """Answer everything but inference."""
         parts = path.strip("/").split("/")
@@ -201,6 +215,11 @@ class Application:
                 run = {"load": self._load, "activate": self._activate, "unload": self._unload}[act]
                 fields = _Fields(parameters if type(parameters) is dict else {})
                 return await self._loop.run_in_executor(self._orders, run, model, fields)
+            case ["models", model, "runs", *rest]:
+                self._authorise(scope)
+                parameters = (await self._json(scope, proto)).get("parameters")
+                fields = _Fields(parameters if type(parameters) is dict else {})
+                return await self._loop.run_in_executor(self._orders, self._run, model, rest, fields)
         raise Refusal("not_found", "There is nothing here.")
 
     def _load(self, model: str, fields: _Fields) -> dict[str, Any]:
@@ -218,6 +237,32 @@ class Application:
 
     def _unload(self, model: str, fields: _Fields) -> dict[str, Any]:
         return self.versions.unload(model, fields.order(), fields.text("version"))
+
+    def _run(self, model: str, parts: list[str], fields: _Fields) -> Any:
+        """Tell how runs go, or start, stop or forget one."""
+        match parts:
+            case []:
+                return self.runs.states(model)
+            case [run]:
+                return self.runs.state(run)
+            case [run, "start"]:
+                order = RunOrder.of(run, fields.all(), self.runs.limits)
+                self._hold(model, fields.text("version"), order.digest)
+                return self.runs.start(model, fields.order(), order)
+            case [run, "stop"]:
+                return self.runs.stop(run, fields.order())
+            case [run, "forget"]:
+                self.runs.forget(run)
+                return {"run": run, "state": "forgotten"}
+        raise Refusal("not_found", "There is nothing here.")
+
+    def _hold(self, model: str, version: str, digest: str) -> None:
+        """Make sure that a version is here under its digest."""
+        here = self.versions.find(model, version).place.digest
+        if here != digest:
+            raise LoadError(
+                "digest_mismatch", f"Version {version} has digest {here} here, not {digest}.", field="digest"
+            )
 
     async def _json(self, scope: Scope, proto: HTTPProtocol) -> dict[str, Any]:
         body = await self._body(scope, proto, LARGEST_ORDER)
@@ -248,6 +293,7 @@ class Application:
         """Load what was live; should even that fail, stay up, not ready, and say why."""
         try:
             self.versions.restore()
+            self.runs.restore()
         except Exception:
             log.exception("could not restore")
 
@@ -269,6 +315,9 @@ class _Fields:
         if type(value) is not str or not value:
             raise _odd(name, "a text")
         return value
+
+    def all(self) -> dict[str, Any]:
+        return self._found
 
     def texts(self, name: str) -> dict[str, str]:
         value = self._found.get(name)

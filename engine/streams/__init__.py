@@ -1,0 +1,1 @@
+"""Streams: where records come from and where they go, in one environment."""

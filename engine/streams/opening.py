@@ -1,0 +1,56 @@
+"""Open the source or sink that a stream describes. A transport's library is imported when one is opened, not before."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from engine.errors import StreamError
+from engine.schemas import Schema
+from engine.streams import secrets
+from engine.streams.addresses import Reach
+from engine.streams.descriptors import Stream
+from engine.streams.transports import Sink, Source
+
+SOURCES = {
+    "file": "files:FileSource",
+    "sql": "sql:SqlSource",
+    "valkey": "valkey:ValkeySource",
+    "kafka": "kafka:KafkaSource",
+    "inline": "plain:InlineSource",
+}
+SINKS = {
+    "file": "files:FileSink",
+    "sql": "sql:SqlSink",
+    "valkey": "valkey:ValkeySink",
+    "kafka": "kafka:KafkaSink",
+    "http": "webhook:WebhookSink",
+    "discard": "plain:DiscardSink",
+}
+
+
+def open_source(stream: Stream, schema: Schema, *, reach: Reach, position: Any = None) -> Source:
+    """Return an open source, behind a position where it has one. Raises StreamError."""
+    if stream.transport not in SOURCES:
+        raise StreamError("direction_unsupported", "Records that come by HTTP are scored at the engine's own endpoint.")
+    options: dict[str, Any] = {"secret": _secret(stream), "reach": reach}
+    if position is not None:
+        options["position"] = position
+    source: Source = _named(SOURCES[stream.transport])(stream, stream.schema or schema, **options)
+    return source
+
+
+def open_sink(stream: Stream, schema: Schema, *, reach: Reach) -> Sink:
+    """Return an open sink for the fields that the stream selects. Raises StreamError."""
+    given = schema.select(stream.fields) if stream.fields else schema
+    sink: Sink = _named(SINKS[stream.transport])(stream, given, secret=_secret(stream), reach=reach)
+    return sink
+
+
+def _secret(stream: Stream) -> str:
+    return secrets.resolve(stream.secret) if stream.secret else ""
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"engine.streams.{module}"), name)

@@ -1,0 +1,163 @@
+"""The runs of one engine: each a process that is started, watched, started again after a crash, and stopped.
+
+A run's folder says what is wanted of it, so an engine that was killed takes its runs up again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import durable
+from engine.errors import StreamError
+from engine.streams.addresses import Reach
+from engine.streams.orders import NAME, RunOrder
+
+log = logging.getLogger("engine.streams")
+
+GRACE_S = 20.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+STEADY_S = 60.0
+ENDED = ("finished", "failed", "stopped")
+
+
+class Supervisor:
+    """Starts, watches and stops runs. `wanted.json` in a run's folder holds its model, its order and what to do."""
+
+    def __init__(self, home: Path, blobs: Path, limits: Reach) -> None:
+        """Take the folder of the runs, that of the versions' elements, and how far streams may reach at most."""
+        self.limits = limits
+        self._home, self._blobs = home, blobs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._again: dict[str, tuple[float, float]] = {}  # when to start it again, and the pause before that
+        self._lock = threading.RLock()
+
+    def restore(self) -> None:
+        """Start everything that is wanted and did not end by itself."""
+        for folder in sorted(self._home.glob("*/wanted.json")) if self._home.exists() else ():
+            run = folder.parent.name
+            if self._wanted(run)["do"] == "run" and self.state(run)["state"] != "finished":
+                self._start(run)
+
+    def start(self, model: str, number: int, order: RunOrder) -> dict[str, Any]:
+        """Start a run; one that was started by the same order number answers how it goes.
+
+        Raises StreamError `stale_order`.
+        """
+        run = order.run
+        with self._lock:
+            if not self._fresh(run, number):
+                return self.state(run)
+            folder = self._home / run
+            folder.mkdir(parents=True, exist_ok=True)
+            order.write(folder / "order.json")
+            (folder / "state.json").unlink(missing_ok=True)
+            self._want(run, {"do": "run", "model": model, "order": number})
+            self._start(run)
+            return self.state(run)
+
+    def stop(self, run: str, number: int) -> dict[str, Any]:
+        """Stop a run, and wait for what is under way. Raises StreamError `run_unknown` or `stale_order`."""
+        with self._lock:
+            wanted = self._wanted(run)
+            if self._fresh(run, number):
+                self._want(run, {**wanted, "do": "stop", "order": number})
+            process = self._processes.pop(run, None)
+            self._again.pop(run, None)
+        if process is not None:
+            _end(process)
+        return self.state(run)
+
+    def state(self, run: str) -> dict[str, Any]:
+        """Return how a run goes. Raises StreamError `run_unknown`."""
+        wanted = self._wanted(run)
+        path = self._home / run / "state.json"
+        told = json.loads(path.read_bytes()) if path.exists() else {"run": run, "state": "starting", "counts": {}}
+        if wanted["do"] == "stop" and told["state"] not in ENDED and run not in self._processes:
+            told["state"] = "stopped"
+        return {**told, "model": wanted["model"], "order": wanted["order"]}
+
+    def states(self, model: str = "") -> list[dict[str, Any]]:
+        """Return how all runs go, or those of one model."""
+        runs = sorted(path.parent.name for path in self._home.glob("*/wanted.json"))
+        return [state for state in map(self.state, runs) if model in ("", state["model"])]
+
+    def forget(self, run: str) -> None:
+        """Delete the folder of a run that has ended. Raises StreamError `run_unknown` or `run_going`."""
+        with self._lock:
+            if self.state(run)["state"] not in ENDED:
+                raise StreamError("run_going", f"The run {run} has not ended; stop it first.", field="run")
+            shutil.rmtree(self._home / run)
+
+    def look(self) -> None:
+        """Start again, after a pause that grows, what ended without having finished; call it every second or so."""
+        with self._lock:
+            for run, process in list(self._processes.items()):
+                if process.poll() is None:
+                    continue
+                del self._processes[run]
+                if self.state(run)["state"] == "finished":
+                    continue
+                _, pause = self._again.get(run, (0.0, FIRST_PAUSE_S / 2))
+                lived = time.time() - self.state(run).get("began", time.time())
+                pause = FIRST_PAUSE_S if lived > STEADY_S else min(2 * pause, LONGEST_PAUSE_S)
+                self._again[run] = (time.monotonic() + pause, pause)
+                log.warning("run %s ended with %s; starting again in %s s", run, process.returncode, pause)
+            for run, (when, _) in list(self._again.items()):
+                if run not in self._processes and time.monotonic() >= when:
+                    self._start(run)
+
+    def close(self) -> None:
+        """Stop all processes; what is wanted of them stays on disk."""
+        with self._lock:
+            processes = list(self._processes.values())
+            self._processes.clear()
+            self._again.clear()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            _end(process)
+
+    def _start(self, run: str) -> None:
+        folder = self._home / run
+        with (folder / "log").open("ab") as output:
+            command = [sys.executable, "-m", "engine.streams", str(folder), str(self._blobs)]
+            self._processes[run] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def _fresh(self, run: str, number: int) -> bool:
+        """Tell whether an order is new; the same one again is not. Raises StreamError `stale_order`."""
+        if not (self._home / run / "wanted.json").exists():
+            return True
+        seen = self._wanted(run)["order"]
+        if number < seen:
+            raise StreamError("stale_order", f"The run {run} has seen order {seen}; {number} is older.", field="order")
+        return number > seen
+
+    def _wanted(self, run: str) -> dict[str, Any]:
+        path = self._home / run / "wanted.json"
+        if not NAME.fullmatch(run) or not path.exists():
+            raise StreamError("run_unknown", f"There is no run {run[:64]!r} in this engine.", field="run")
+        wanted: dict[str, Any] = json.loads(path.read_bytes())
+        return wanted
+
+    def _want(self, run: str, wanted: dict[str, Any]) -> None:
+        durable.write(self._home / run / "wanted.json", json.dumps(wanted).encode())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to finish what is under way, and end it when it does not."""
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

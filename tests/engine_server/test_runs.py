@@ -1,0 +1,131 @@
+"""Runs by order: a live version over a stream, started, told, stopped and taken up again by a real engine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.serving import Engine, Registry, Sample, Sealed
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def engine(tmp_path: Path, registry: Registry) -> Iterator[Engine]:
+    """An engine whose streams may use a folder."""
+    engine = Engine(tmp_path / "engine", registry.url, "--folders", str(tmp_path / "data"))
+    yield engine
+    if engine.process.poll() is None:
+        engine.kill()
+
+
+@pytest.fixture
+def streams(tmp_path: Path, sample: Sample) -> dict[str, Any]:
+    """Return a source of records in a file, and a sink, as an order has them."""
+    (tmp_path / "data").mkdir()
+    rows = [dict(zip(sample.names, map(float, row), strict=True)) for row in sample.records[:50]]
+    (tmp_path / "data" / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    place = {"transport": "file", "encoding": "json_lines"}
+    return {
+        "source": {**place, "location": {"url": f"file://{tmp_path}/data/in.jsonl"}, "batch": {"records": 10}},
+        "sinks": {"scores": {**place, "location": {"url": f"file://{tmp_path}/data/out"}}},
+    }
+
+
+def start(engine: Engine, sealed: Sealed, run: str = "1", order: int = 5, **streams: Any) -> tuple[int, Any]:
+    return engine.order(
+        sealed.model, f"runs/{run}/start", order=order, version=str(sealed.version), digest=sealed.digest, **streams
+    )
+
+
+def state(engine: Engine, sealed: Sealed, run: str = "1") -> dict[str, Any]:
+    status, told = engine.order(sealed.model, f"runs/{run}")
+    assert status == 200
+    found: dict[str, Any] = told
+    return found
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def scored(tmp_path: Path) -> list[dict[str, Any]]:
+    files = sorted((tmp_path / "data" / "out").glob("*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def test_a_batch_runs_to_its_end(engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path) -> None:
+    status, told = start(engine, live, **streams)
+    assert (status, told["run"]) == (200, "1")
+    until(lambda: state(engine, live)["state"] == "finished")
+    assert state(engine, live)["counts"] == {
+        "read": 50, "scored": 50, "rejected": {}, "delivered": {"scores": 50}, "dead": {},
+    }  # fmt: skip
+    assert len({one["record_key"] for one in scored(tmp_path)}) == 50
+    assert [one["run"] for one in engine.order(live.model, "runs")[1]] == ["1"]
+    assert engine.order(live.model, "runs/1/forget")[0] == 200
+    assert engine.order(live.model, "runs/1")[0] == 404
+
+
+def test_a_run_goes_on_after_the_engine_was_killed(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path, registry: Registry
+) -> None:
+    streams["source"]["loop"] = True
+    assert start(engine, live, **streams)[0] == 200
+    until(lambda: len(scored(tmp_path)) == 50)
+    engine.kill()
+    before = state_on_disk(tmp_path)["counts"]["read"]
+    again = Engine(engine.home, registry.url, "--folders", str(tmp_path / "data"))
+    try:
+        until(lambda: state(again, live)["counts"].get("read", 0) > before)
+        status, told = again.order(live.model, "runs/1/stop", order=6)
+        assert (status, told["state"]) == (200, "stopped")
+        assert start(again, live, order=5, **streams)[1]["code"] == "stale_order"
+    finally:
+        assert again.stop() == 0
+
+
+def state_on_disk(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "engine" / "runs" / "1" / "state.json").read_bytes())
+    return found
+
+
+def test_what_an_engine_does_not_open_is_not_reached(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
+) -> None:
+    streams["sinks"]["scores"]["location"]["url"] = f"file://{tmp_path}/elsewhere"
+    assert start(engine, live, **streams)[0] == 200
+    until(lambda: state(engine, live)["state"] == "failed")
+    assert state(engine, live)["error"]["code"] == "path_forbidden"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"digest": "0" * 64}, 409, "digest_mismatch"),
+        ({"version": "9"}, 404, "unknown_model"),
+        ({"sinks": {}}, 400, "order_malformed"),
+        ({"order": 0}, 400, "bad_request"),
+    ],
+)
+def test_an_odd_order_starts_nothing(
+    engine: Engine, live: Sealed, streams: dict[str, Any], change: dict[str, Any], status: int, code: str
+) -> None:
+    wanted = {"order": 5, "version": str(live.version), "digest": live.digest, **streams, **change}
+    answer = engine.order(live.model, "runs/1/start", **wanted)
+    assert (answer[0], answer[1]["code"]) == (status, code)
+    assert engine.order(live.model, "runs")[1] == []
+
+
+def test_runs_need_the_token(engine: Engine, live: Sealed, streams: dict[str, Any]) -> None:
+    for act in ("runs", "runs/1", "runs/1/start", "runs/1/stop", "runs/1/forget"):
+        assert engine.order(live.model, act, token="wrong", **streams)[0] == 401

@@ -1,0 +1,309 @@
+"""Each transport in both directions, against the real thing: what goes out comes in again as it was."""
+
+import base64
+import hashlib
+import hmac
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from engine.errors import StreamError
+from engine.streams.addresses import Reach
+from engine.streams.opening import open_sink, open_source
+from engine.streams.transports import Source
+from tests.streams.places import (
+    EVERYWHERE,
+    READINGS,
+    RECORDS,
+    Kafka,
+    Receiver,
+    postgres_url,
+    rows,
+    stream,
+    unique,
+    valkey_url,
+)
+
+TABLE = "(record_key text primary key, code text, count bigint, level double precision, urgent boolean, ward text)"
+
+
+def drain(source: Source, least: int = 0) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read to the end, or until `least` records came; acknowledge all; return keys and records."""
+    keys: list[str] = []
+    records: list[dict[str, Any]] = []
+    for _ in range(200):
+        batch = source.read()
+        if batch is None:
+            break
+        keys += batch.keys
+        records += batch.records if batch.records is not None else batch.table.to_pylist() if batch.table else []
+        source.acknowledge(batch)
+        if source.endless and len(records) >= least:
+            break
+    source.close()
+    return keys, records
+
+
+def known(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return records without the keys that sinks add."""
+    return [{name: record[name] for name in READINGS.names} for record in records]
+
+
+@pytest.fixture(params=["csv", "json_lines", "parquet", "avro"])
+def encoding(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_files_carry_every_value(tmp_path: Path, encoding: str) -> None:
+    place = {"transport": "file", "encoding": encoding, "location": {"url": f"file://{tmp_path}/out"}}
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS))
+    sink.write(rows(RECORDS[:1], start=5))
+    sink.write(rows(RECORDS))  # the same keys again: the same file again
+    sink.close()
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    _, records = drain(open_source(stream(place, "in"), READINGS, reach=EVERYWHERE))
+    assert sorted(known(records), key=str) == sorted([*RECORDS, RECORDS[0]], key=str)
+
+
+def test_a_file_is_read_on_from_its_position(tmp_path: Path, encoding: str) -> None:
+    place = {
+        "transport": "file",
+        "encoding": encoding,
+        "location": {"url": f"file://{tmp_path}"},
+        "batch": {"records": 2},
+    }
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS))
+    source = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE)
+    first = source.read()
+    assert first is not None
+    assert len(first.keys) == 2
+    source.close()
+    again = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE, position=first.position)
+    keys, records = drain(again)
+    assert known(records) == RECORDS[2:]
+    assert not set(keys) & set(first.keys)
+    looped = open_source(stream({**place, "loop": True}, "in"), READINGS, reach=EVERYWHERE)
+    counts = [len(batch.keys) for batch in (looped.read() for _ in range(4)) if batch]
+    assert counts == [2, 1, 2, 1]
+
+
+def test_csv_keeps_zeros_and_costs_a_bad_cell_its_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "records.csv"
+    lines = [
+        b"\xef\xbb\xbfcode,count,level,urgent,ward",
+        b"007,3,1.5,true,north",
+        b'008,3,"1,5",true,north',  # a comma as the decimal sign
+        b"009,9223372036854775808,1.5,true,north",  # beyond 64 bits
+        b"010,3,,false,south",
+        b"011,3,1.5",  # too few values
+        b"\xff12,3,1.5,true,north",  # another encoding
+        b"013,3.0,1.5,yes,north",
+        b"014,4,2,false,south",
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    place = {"transport": "file", "encoding": "csv", "location": {"url": f"file://{path}"}}
+    source = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE)
+    batch = source.read()
+    assert batch is not None
+    assert [record["code"] for record in batch.table.to_pylist()] == ["007", "010", "014"]
+    assert batch.table.to_pylist()[1]["level"] is None
+    told = sorted((one.cause, one.rule, one.field) for one in batch.rejects)
+    assert told == [
+        ("encoding", "cell_unreadable", "code"),
+        ("encoding", "cell_unreadable", "count"),
+        ("encoding", "cell_unreadable", "count"),
+        ("encoding", "cell_unreadable", "level"),
+        ("encoding", "row_misshapen", ""),
+    ]
+    assert source.read() is None
+
+
+@pytest.mark.parametrize("encoding", ["json", "avro_binary"])
+def test_valkey_streams_carry_every_value(encoding: str) -> None:
+    name = unique("stream")
+    place = {"transport": "valkey", "encoding": encoding, "location": {"url": valkey_url(), "stream": name}}
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS))
+    arrivals = {**place, "location": {**place["location"], "group": "scoring"}}  # type: ignore[dict-item]
+    keys, records = drain(open_source(stream(arrivals, "in"), READINGS, reach=EVERYWHERE), 3)
+    assert records == RECORDS
+    assert len(set(keys)) == 3
+    again = open_source(stream(arrivals, "in"), READINGS, reach=EVERYWHERE)
+    batch = again.read()
+    assert batch is not None
+    assert not len(batch)
+
+
+def test_what_a_dead_reader_had_is_taken_over() -> None:
+    from engine.streams.valkey import ValkeySource
+
+    name = unique("stream")
+    place = {"transport": "valkey", "encoding": "json", "location": {"url": valkey_url(), "stream": name, "group": "g"}}
+    descriptor = stream(place, "in")
+    dead = ValkeySource(descriptor, READINGS, secret="", reach=EVERYWHERE)
+    client = redis.Redis.from_url(valkey_url())
+    for record in RECORDS:
+        client.xadd(name, {"record": json.dumps(record)})
+    client.xadd(name, {"other": "no record"})
+    client.xadd(name, {"record": b"\xff{"})
+    taken = dead.read()
+    assert len(taken.keys) == 3
+    assert [one.rule for one in taken.rejects] == ["entry_odd", "encoding_broken"]
+    dead.close()
+    heir = ValkeySource(descriptor, READINGS, secret="", reach=EVERYWHERE, take_over_ms=0)
+    heir._consumer = "another"
+    batch = heir.read()
+    assert (batch.keys, batch.records) == (taken.keys, taken.records)
+    heir.acknowledge(batch)
+    assert client.xpending(name, "g")["pending"] == 0
+
+
+def test_a_revoked_group_is_told() -> None:
+    name = unique("stream")
+    place = {"transport": "valkey", "encoding": "json", "location": {"url": valkey_url(), "stream": name, "group": "g"}}
+    source = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE)
+    redis.Redis.from_url(valkey_url()).xgroup_destroy(name, "g")
+    with pytest.raises(StreamError) as refusal:
+        source.read()
+    assert refusal.value.code == "group_missing"
+
+
+@pytest.mark.processes
+def test_kafka_carries_every_value(kafka: Kafka) -> None:
+    encoding = "avro_binary"  # joining a group takes long here; JSON is shown over Valkey, by the same codec
+    location = {"servers": [kafka.server], "topic": kafka.topic()}
+    place = {"transport": "kafka", "encoding": encoding, "location": location}
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS))
+    sink.close()
+    arrivals = {**place, "location": {**location, "group": unique("group")}}
+    source = open_source(stream(arrivals, "in"), READINGS, reach=EVERYWHERE)
+    keys, records = drain(source, 3)
+    assert records == RECORDS
+    assert len(set(keys)) == 3
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Return the location of a fresh table."""
+    name = unique("scores")
+    if request.param == "sqlite":
+        path = tmp_path / "scores.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"create table {name} {TABLE}")
+        return {"url": f"sqlite://{path}", "table": name}
+    folder = postgres_url().partition("host=")[2]
+    with psycopg.connect(host=folder, dbname="postgres", autocommit=True) as pg:
+        pg.execute(f"create table {name} {TABLE}")
+    return {"url": postgres_url(), "table": name}
+
+
+def test_tables_carry_every_value_once(table: dict[str, str]) -> None:
+    sink = open_sink(stream({"transport": "sql", "location": table}, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS))
+    sink.write(rows(RECORDS))  # read and scored again after a crash
+    sink.close()
+    location = {**table, "order_by": "record_key"}
+    place = {"transport": "sql", "location": location, "batch": {"records": 2}}
+    source = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE)
+    first = source.read()
+    source.close()
+    assert first is not None
+    _, rest = drain(open_source(stream(place, "in"), READINGS, reach=EVERYWHERE, position=first.position))
+    records = [*(first.records or []), *rest]
+    assert [{**record, "urgent": bool(record["urgent"])} for record in records] == RECORDS
+    query = {"url": table["url"], "order_by": "count", "query": f"select * from {table['table']} where count < 5;"}
+    _, few = drain(open_source(stream({"transport": "sql", "location": query}, "in"), READINGS, reach=EVERYWHERE))
+    assert [record["count"] for record in few] == [0, 3]
+
+
+def test_inline_and_discard() -> None:
+    place = {"transport": "inline", "location": {"records": RECORDS}, "batch": {"records": 2}}
+    assert drain(open_source(stream(place, "in"), READINGS, reach=Reach()))[1] == RECORDS
+    assert drain(open_source(stream(place, "in"), READINGS, reach=Reach(), position=2))[1] == RECORDS[2:]
+    open_sink(stream({"transport": "discard"}, "out"), READINGS, reach=Reach()).write(rows(RECORDS))
+
+
+def test_webhooks_are_signed_and_named(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLC_SECRET_HOOK", "hunter2")
+    place = {"transport": "http", "encoding": "json", "location": {"url": receiver.url}, "secret": "HOOK"}
+    sink = open_sink(stream({**place, "fields": ["code"]}, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS).selected(["code"]))
+    sink.write(rows(RECORDS).selected(["code"]))
+    (head, body), (again, _) = receiver.got
+    assert receiver.records[:3] == [{"record_key": f"r/{at}", "code": one["code"]} for at, one in enumerate(RECORDS)]
+    content = f"{head['webhook-id']}.{head['webhook-timestamp']}.".encode() + body
+    signature = base64.b64encode(hmac.new(b"hunter2", content, hashlib.sha256).digest()).decode()
+    assert head["webhook-signature"] == f"v1,{signature}"
+    assert head["idempotency-key"] == again["idempotency-key"]
+    assert head["host"] == receiver.url.split("/")[2]
+
+
+BAD_PLACES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("nobody listens", {"transport": "valkey", "encoding": "json",
+     "location": {"url": "redis://127.0.0.1:9/0", "stream": "s"}}, "unreachable", "location.url"),
+    ("no database", {"transport": "sql", "location": {"url": "postgresql://u@127.0.0.1:9/d", "table": "t"}},
+     "unreachable", "location.url"),
+    ("no table", {"transport": "sql", "location": {"url": "sqlite:///tmp/none.db", "table": "t"}},
+     "target_missing", "location.table"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("_case", "place", "code", "where"), BAD_PLACES)
+def test_a_bad_place_is_told(_case: str, place: dict[str, Any], code: str, where: str) -> None:
+    with pytest.raises(StreamError) as refusal:
+        open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    assert (refusal.value.code, refusal.value.field) == (code, where)
+
+
+@pytest.mark.parametrize(("answer", "code"), [(500, "target_refuses"), (401, "access_denied"), (302, "target_refuses")])
+def test_a_webhook_that_refuses_is_told(receiver: Receiver, answer: int, code: str) -> None:
+    receiver.answer = answer
+    place = {"transport": "http", "encoding": "json", "location": {"url": receiver.url}}
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    with pytest.raises(StreamError) as refusal:
+        sink.write(rows(RECORDS))
+    assert refusal.value.code == code
+    assert not receiver.got
+
+
+def test_a_table_without_the_key_takes_nothing(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("create table scores (code text)")
+    place = {"transport": "sql", "location": {"url": f"sqlite://{tmp_path}/x.db", "table": "scores"}}
+    with pytest.raises(StreamError, match="record_key") as refusal:
+        open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    assert refusal.value.code == "column_missing"
+
+
+def test_what_is_out_of_reach_is_not_touched(tmp_path: Path, receiver: Receiver) -> None:
+    hook = {"transport": "http", "encoding": "json", "location": {"url": receiver.url}}
+    file = {"transport": "file", "encoding": "csv", "location": {"url": f"file://{tmp_path}/new"}}
+    for place, code in ((hook, "address_forbidden"), (file, "path_forbidden")):
+        with pytest.raises(StreamError) as refusal:
+            open_sink(stream(place, "out"), READINGS, reach=Reach())
+        assert refusal.value.code == code
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_wrong_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    user, name = unique("user"), unique("stream")
+    redis.Redis.from_url(valkey_url()).acl_setuser(
+        user, enabled=True, passwords=["+right"], keys=["*"], commands=["+@all"]
+    )
+    url = valkey_url().replace("unix://", f"unix://{user}@")
+    place = {"transport": "valkey", "encoding": "json", "location": {"url": url, "stream": name}, "secret": "VALKEY"}
+    monkeypatch.setenv("MDLC_SECRET_VALKEY", "hunter2")
+    with pytest.raises(StreamError) as refusal:
+        open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    assert refusal.value.code == "access_denied"
+    assert "hunter2" not in refusal.value.message
+    monkeypatch.setenv("MDLC_SECRET_VALKEY", "right")
+    open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE).write(rows(RECORDS))
