@@ -5,9 +5,11 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import ManifestError
-from engine.manifests import Element, Manifest
+from engine.manifests import FILENAME, Element, Manifest
 
 ELEMENTS = (
     Element("model", "a" * 64, 54_217, "model.onnx"),
@@ -112,3 +114,34 @@ def test_what_is_odd_is_refused(text: bytes) -> None:
 def test_a_text_that_is_no_unicode_is_refused() -> None:
     with pytest.raises(ManifestError):
         Manifest.parse("\ud800")
+
+
+names = st.from_regex(r"[a-z][a-z_]{0,31}", fullmatch=True)
+filenames = st.text(min_size=1, max_size=20).filter(lambda name: FILENAME.fullmatch(name) and name not in (".", ".."))
+elements = st.builds(
+    Element, names, st.from_regex(r"[0-9a-f]{64}", fullmatch=True), st.integers(0, 2**53 - 1), filenames
+)
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9_-]{1,100}", fullmatch=True),
+    st.integers(1, 2**53 - 1),
+    names,
+    st.lists(elements, min_size=1, max_size=6, unique_by=lambda one: one.name),
+)
+def test_any_manifest_is_read_back_from_its_bytes(model: str, version: int, kind: str, some: list[Element]) -> None:
+    manifest = Manifest(model, version, kind, tuple(some))
+    read = Manifest.parse(manifest.canonical())
+    assert read == Manifest(model, version, kind, tuple(sorted(some, key=lambda one: one.name)))
+    assert (read.canonical(), read.digest) == (manifest.canonical(), manifest.digest)
+
+
+@given(st.integers(0, len(CANONICAL) - 1), st.integers(0, 255))
+def test_no_other_bytes_have_the_same_content(at: int, byte: int) -> None:
+    altered = CANONICAL[:at] + bytes([byte]) + CANONICAL[at + 1 :]
+    try:
+        read = Manifest.parse(altered)
+    except ManifestError:
+        return
+    assert read.canonical() == altered
+    assert (read == Manifest.parse(CANONICAL)) == (altered == CANONICAL)
