@@ -10,6 +10,9 @@ import orjson
 import pytest
 
 from benchmarks.serving import Engine, Registry, Sample, Sealed, seal
+from tests.engine.conftest import classifier
+
+__all__ = ["classifier"]
 
 
 @pytest.fixture(scope="session")
