@@ -45,7 +45,8 @@ def schema() -> dict[str, Any]:
     fields += [{"name": "grade", "type": "int", "allowed": [1, 2, 3, 4]}, {"name": "active", "type": "boolean"}]
     symbols = {"type": "enum", "symbols": ["north", "east", "south", "west"]}
     fields += [{"name": f"e{at}", "type": {**symbols, "name": f"e{at}_symbols"}} for at in range(2)]
-    fields += [{"name": f"p{at}", "type": "string", "pattern": "[A-Z]{2}-[0-9]{4,7}"} for at in range(2)]
+    fields += [{"name": "code", "type": "string", "pattern": "[A-Z]{2}-[0-9]{6}"}]
+    fields += [{"name": "invoice", "type": "string", "pattern": "[A-Z]{2}-[0-9]{4,7}"}]
     return {"type": "record", "name": "bench", "fields": fields}
 
 
@@ -57,7 +58,8 @@ def table(broken: int) -> pa.Table:
     columns |= {f"l{at}": rng.integers(0, 10**6, ROWS) for at in range(4)}
     columns |= {"grade": rng.integers(1, 5, ROWS).astype("i4"), "active": rng.integers(0, 2, ROWS).astype("?")}
     columns |= {f"e{at}": rng.choice(np.array(["north", "east", "south", "west"]), ROWS) for at in range(2)}
-    columns |= {f"p{at}": np.char.add("AB-", rng.integers(1000, 10**7, ROWS).astype("U7")) for at in range(2)}
+    for name, low, high in (("code", 10**5, 10**6), ("invoice", 10**3, 10**7)):
+        columns[name] = np.char.add("AB-", rng.integers(low, high, ROWS).astype("U7"))
     for at, row in enumerate(rng.choice(ROWS, broken, replace=False)):
         column = columns[list(columns)[at % len(columns)]]
         if column.dtype.kind != "b":

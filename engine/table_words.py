@@ -22,6 +22,7 @@ from engine.table_rows import BLOCK, offsets
 MOST_WORDS = 3
 MOST_RANGES = 4
 MOST_LISTED = 8
+TILE = 1 << 13  # rows of one length that are compared at once
 ROOMY = 64  # bytes of a row on average, above which copying them costs more than it saves
 HIGH = np.uint64(0x8080808080808080)
 Ranges = tuple[tuple[int, int], ...]
@@ -39,10 +40,11 @@ class ShortPattern:
     """A pattern whose texts have, for each length, one range of characters or a few at each position."""
 
     def __init__(self, shapes: dict[int, list[Ranges]], *, longer: bool) -> None:
-        """Write down the ranges of all lengths; `longer` says that longer texts may match, too."""
-        self._longest = max(shapes)
+        """Write down the ranges of all lengths, which leave none out; `longer` says that longer texts may match."""
+        self._shortest, self._longest = min(shapes), max(shapes)
         self._longer = longer
-        self._lengths = np.isin(np.arange(self._longest + 2), list(shapes))
+        self._shapes = shapes
+        self._even: dict[int, list[tuple[np.ndarray, ...]]] = {}
         count = max(1, -(-self._longest // 8))
         depth = max((len(ranges) for shape in shapes.values() for ranges in shape), default=1)
         lows = np.zeros((depth, self._longest + 2, count * 8), "u1")
@@ -64,7 +66,7 @@ class ShortPattern:
     def _table(self, rows: np.ndarray, word: int) -> np.ndarray:
         """Return a word for each length, or a single one if it is the same for all lengths that may be."""
         table = _words_of(rows, word)
-        possible = np.unique(table[self._lengths])
+        possible = np.unique(table[self._shortest : self._longest + 1])
         return possible[0] if len(possible) == 1 else table
 
     @classmethod
@@ -92,18 +94,44 @@ class ShortPattern:
         """Judge texts that are in ASCII, all of them."""
         fine = np.ones(len(column), "?")
         left = []
-        for start, lengths, words in _blocks(column, len(self._tables)):
-            end = start + len(lengths)
-            if words is None:
-                left.append(np.arange(start, end))
+        for block in _blocks(column):
+            rows = fine[block.start : block.start + len(block.lengths)]
+            length = block.common_length()
+            if length and self._shortest <= length <= self._longest:
+                self._judge_even(block.content, length, rows)
                 continue
-            at = np.minimum(lengths, self._longest + 1).astype(np.intp)
-            block = fine[start:end]
-            np.equal(_inside(words, at, self._tables), HIGH, out=block)
-            block &= self._lengths.take(at, mode="clip")
+            if block.roomy():
+                left.append(np.arange(block.start, block.start + len(rows)))
+                continue
+            at = np.minimum(block.lengths, self._longest + 1).astype(np.intp)
+            np.equal(_inside(block.words(len(self._tables)), at, self._tables), HIGH, out=rows)
+            rows &= block.lengths >= self._shortest
+            rows &= block.lengths <= self._longest
             if self._longer:
-                left.append(np.flatnonzero(lengths > self._longest) + start)
+                left.append(np.flatnonzero(block.lengths > self._longest) + block.start)
         return Judged(fine, np.concatenate(left) if left else np.empty(0, "i8"))
+
+    def _judge_even(self, content: np.ndarray, length: int, rows: np.ndarray) -> None:
+        """Judge texts of one length, byte for byte: nothing has to be fetched."""
+        levels = self._even.get(length)
+        if levels is None:
+            shape = self._shapes[length]
+            depth = max(map(len, shape))
+            levels = [
+                tuple(
+                    np.tile(np.array([ranges[min(level, len(ranges) - 1)][end] for ranges in shape], "u1"), TILE)
+                    for end in (0, 1)
+                )
+                for level in range(depth)
+            ]
+            self._even = {length: levels}
+        for start in range(0, len(rows), TILE):
+            part = content[start * length : (start + TILE) * length]
+            inside = np.zeros(len(part), "?")
+            for lows, highs in levels:
+                inside |= (part >= lows[: len(part)]) & (part <= highs[: len(part)])
+            if not inside.all():
+                rows[np.flatnonzero(~inside) // length + start] = False
 
 
 class ShortList:
@@ -133,21 +161,21 @@ class ShortList:
         """Judge texts."""
         fine = np.zeros(len(column), "?")
         left = []
-        for start, lengths, words in _blocks(column, self._count):
-            if words is None:
-                left.append(np.arange(start, start + len(lengths)))
+        for block in _blocks(column):
+            rows = fine[block.start : block.start + len(block.lengths)]
+            if block.roomy():
+                left.append(np.arange(block.start, block.start + len(rows)))
                 continue
-            at = np.minimum(lengths, self._count * 8).astype(np.intp)
+            at = np.minimum(block.lengths, self._count * 8).astype(np.intp)
             keys = [
                 (word & masks.take(at, mode="clip")) | tags.take(at, mode="clip")
-                for word, (masks, tags) in zip(words, self._tables, strict=True)
+                for word, (masks, tags) in zip(block.words(self._count), self._tables, strict=True)
             ]
-            block = fine[start : start + len(lengths)]
             for text in self._texts:
                 same = keys[0] == text[0]
                 for key, word in zip(keys[1:], text[1:], strict=True):
                     same &= key == word
-                block |= same
+                rows |= same
         return Judged(fine, np.concatenate(left) if left else np.empty(0, "i8"))
 
 
@@ -177,37 +205,51 @@ def _words_of(rows: np.ndarray, word: int) -> np.ndarray:
     return np.ascontiguousarray(rows[:, word * 8 : word * 8 + 8]).view("<u8")[:, 0]
 
 
-def _blocks(column: pa.Array, count: int) -> Iterator[tuple[int, np.ndarray, Iterator[np.ndarray] | None]]:
-    """Yield blocks of rows: the first row, lengths in bytes, and the first words of each row (None: texts too long)."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some rows: the number of the first, where each begins in their content, and how many bytes it has."""
+
+    start: int
+    begins: np.ndarray
+    lengths: np.ndarray
+    content: np.ndarray
+
+    def roomy(self) -> bool:
+        """Tell whether the texts are so long that copying them would not pay."""
+        return len(self.content) > ROOMY * len(self.lengths)
+
+    def common_length(self) -> int:
+        """Return the length that all rows have, or 0."""
+        first = int(self.lengths[0])
+        even = first * len(self.lengths) == len(self.content) and bool((self.lengths == first).all())
+        return first if even else 0
+
+    def words(self, count: int) -> Iterator[np.ndarray]:
+        """Yield the first words of all rows, each put together from the two of the content on which it lies."""
+        padded = np.zeros((len(self.content) // 8 + 1 + count) * 8, "u1")
+        padded[: len(self.content)] = self.content
+        content = padded.view("<u8")
+        shift = ((self.begins & 7) << 3).astype("u8")
+        back = np.uint64(64) - shift  # NumPy shifts by 64 to zero
+        at = (self.begins >> 3).astype(np.intp)
+        here = content.take(at, mode="clip")
+        for _ in range(count):
+            at += 1
+            following = content.take(at, mode="clip")
+            word = following << back
+            word |= here >> shift
+            yield word
+            here = following
+
+
+def _blocks(column: pa.Array) -> Iterator[_Block]:
     places = offsets(column)
     data = column.buffers()[2]
     content = np.frombuffer(data, "u1") if data is not None else np.empty(0, "u1")
     for start in range(0, len(column), BLOCK):
         ends = places[start : start + BLOCK + 1]
-        first, size = int(ends[0]), int(ends[-1]) - int(ends[0])
-        lengths = ends[1:] - ends[:-1]
-        if size > ROOMY * len(lengths):
-            yield start, lengths, None
-            continue
-        padded = np.zeros((size // 8 + 1 + count) * 8, "u1")
-        padded[:size] = content[first : first + size]
-        yield start, lengths, _fetched(padded.view("<u8"), (ends[:-1] - first).astype(np.intp), count)
-
-
-def _fetched(content: np.ndarray, begins: np.ndarray, count: int) -> Iterator[np.ndarray]:
-    """Yield the words of all rows, each put together from the two of the content on which it lies."""
-    shift = ((begins & 7) << 3).view("u8")
-    back = np.uint64(63) - shift
-    at = begins >> 3
-    here = content.take(at, mode="clip")
-    for _ in range(count):
-        at += 1
-        following = content.take(at, mode="clip")
-        word = following << back
-        word <<= np.uint64(1)
-        word |= here >> shift
-        yield word
-        here = following
+        first, last = int(ends[0]), int(ends[-1])
+        yield _Block(start, ends[:-1] - first, ends[1:] - ends[:-1], content[first:last])
 
 
 def _parts(items: Any) -> Iterator[tuple[Ranges, int, int]]:

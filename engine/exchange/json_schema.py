@@ -189,7 +189,7 @@ class _Reader:
     def _limits(self, name: str, node: Mapping[str, Any], kind: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, sign in (("minimum", 1), ("maximum", -1)):
-            limit = node.get(key)
+            limit: Any = node.get(key)
             strict = node.get(f"exclusive{key.capitalize()}")
             if strict is not None:
                 if (
