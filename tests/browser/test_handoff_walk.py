@@ -2,32 +2,26 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported by name
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from handoff import queue, tasks
-from handoff.models import Handoff, Job, SignOff
+from handoff.models import Handoff, SignOff
 from handoff.services import checklists
-from handoff.states import JobState, State
+from models_registry.models import Environment
 from tests import processes
 from tests.browser.handoff_site import Open, site, visit
-from tests.handoff import building, walking
+from tests.handoff import artifacts, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by
+from tests.processes import Process
 
 pytestmark = pytest.mark.browser
-TASKS = {queue.RUN_TEST: tasks.run_test, queue.DEPLOY: tasks.deploy, queue.ROLL_BACK: tasks.roll_back}
-SLOW = 15_000
-
-
-def work(handoff: Handoff) -> None:
-    """Do what is queued, as the workers do."""
-    for job in Job.objects.filter(handoff=handoff, state=JobState.QUEUED).order_by("purpose"):
-        TASKS[job.task](str(job.pk))
-    handoff.refresh_from_db()
+SLOW = 60_000
 
 
 def sign(page: Page, *, meaning: str, comment: str = "") -> None:
@@ -50,39 +44,72 @@ def answer(page: Page, question: str, **evidence: Any) -> None:
     expect(item).to_have_attribute("data-choice", "yes")
 
 
-@pytest.mark.processes
-def test_from_the_new_form_to_a_live_record(
-    visit: Open,
-    site: Place,
-    live_server: Any,
-    settings: Any,
-    tmp_path: Path,
-) -> None:
-    building.a_version(site)
-    settings.SITE_URL, settings.ENGINE_TOKEN = live_server.url, processes.TOKEN
+@pytest.fixture
+def background(site: Place, live_server: Any, settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Run what the Procfile runs beside the web: broker, relay, both workers and an engine."""
+    started: list[Process] = []
     engine = processes.Engine(tmp_path, live_server.url)
+    settings.SITE_URL, settings.ENGINE_TOKEN = live_server.url, processes.TOKEN
     settings.ENGINE_URLS = {"production": engine.url}
     try:
-        handoff = _draft_and_offer(visit)
-        _review(visit, handoff, tmp_path)
-        _release(visit, handoff)
-        _score(visit, handoff)
+        broker, address = processes.broker(tmp_path)
+        started.append(broker)
+        env = processes.environment(
+            REDIS_URL=address, SITE_URL=live_server.url, ENGINE_URLS=f"production={engine.url}", MDLC_JOB_LEASE="20"
+        )
+        started.append(processes.relay(tmp_path, env).until("listening"))
+        started.append(processes.worker(tmp_path, env, "tests", "tests").until("ready."))
+        started.append(processes.worker(tmp_path, env, "deployments", "deployments").until("ready."))
+        yield
     finally:
+        for process in reversed(started):
+            process.stop()
         engine.kill()
 
 
-def _draft_and_offer(visit: Open) -> Handoff:
-    page = visit("dana", "/handoffs/new/?model=tumours&version=1")
+@pytest.mark.processes
+@pytest.mark.usefixtures("background")
+def test_from_the_files_to_a_live_record_and_back(visit: Open, site: Place, tmp_path: Path) -> None:
+    Environment.objects.update(packages={"onnxruntime": "1.32.0"})
+    for number, quality in ((1, "good"), (2, "other")):
+        _register(visit, tmp_path, number, quality)
+        handoff = _draft_and_offer(visit, number)
+        _review(visit, handoff, tmp_path)
+        _release(visit, handoff)
+    _score(visit)
+    _roll_back(visit, handoff)
+
+
+def _register(visit: Open, folder: Path, number: int, quality: str) -> None:
+    """Upload a model and all that it is made of, and seal it."""
+    page = visit("dana", "/models/tumours/versions/new/")
+    runtime = {"python": ">=3.11,<3.15", "packages": {"onnxruntime": ">=1.30,<2"}}
+    for name, content in {**artifacts.elements(quality), "runtime": json.dumps(runtime).encode()}.items():
+        path = (
+            folder / f"{name}.{'jsonl' if name in ('golden', 'validation') else 'onnx' if name == 'model' else 'json'}"
+        )
+        path.write_bytes(content)
+        page.locator(f"input[name={name}]").set_input_files(str(path))
+    page.get_by_role("button", name="Start the version").click()
+    expect(page.get_by_text(f"Version {number} is a draft.")).to_be_visible()
+    expect(page.get_by_text("Everything is here.")).to_be_visible()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Nominate and seal").click()
+    expect(page.get_by_role("heading", name="Digest")).to_be_visible()
+
+
+def _draft_and_offer(visit: Open, number: int) -> Handoff:
+    page = visit("dana", f"/handoffs/new/?model=tumours&version={number}")
     page.get_by_label("Note to those who receive it").fill("Mind the scaling step.")
     expect(page.get_by_role("heading", name="Ready to be offered")).to_be_visible()
     page.get_by_label("Results go out as").select_option("binary")
     page.get_by_role("button", name="Start the draft").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Tumours v1 → Production")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Tumours v{number} → Production")
     page.get_by_role("button", name="Offer to Plant").click()
     expect(page.locator("#handoff")).to_have_attribute("data-state", "in_review")
     for question in ("purpose, users and limits", "origin of the training data"):
         answer(page, question, link="https://wiki.example.org/card")
-    return Handoff.objects.get()
+    return Handoff.objects.get(version__number=number)
 
 
 def _review(visit: Open, handoff: Handoff, folder: Path) -> None:
@@ -103,8 +130,8 @@ def _review(visit: Open, handoff: Handoff, folder: Path) -> None:
     expect(page.get_by_text("On a holdout of my own.").first).to_be_visible()
     page = visit("otto", f"/handoffs/{handoff.pk}/sign/acceptance/")
     sign(page, meaning="Responsibility.")
-    expect(page.get_by_text("0 of 7 ended.")).to_be_visible()
-    work(handoff)  # the page follows by itself
+    expect(page.get_by_text("of 7 ended.")).to_be_visible()
+    # the workers run the tests, and the page follows by itself
     expect(page.locator("#handoff")).to_have_attribute("data-state", "ready", timeout=SLOW)
     expect(page.get_by_text("7 of 7 ended.")).to_be_visible()
 
@@ -114,12 +141,10 @@ def _release(visit: Open, handoff: Handoff) -> None:
     page.get_by_role("link", name="Read and sign").click()
     expect(page.get_by_text("All 20 golden records reproduced").first).to_be_visible()
     sign(page, meaning="Approval.")
-    expect(page.locator("#handoff")).to_have_attribute("data-state", "deploying")
-    work(handoff)
     expect(page.locator("#handoff")).to_have_attribute("data-state", "live", timeout=SLOW)
 
 
-def _score(visit: Open, handoff: Handoff) -> None:
+def _score(visit: Open) -> None:
     page = visit("iris", "/deployments/")
     page.get_by_role("link", name="Try a record").click()
     page.get_by_role("button", name="Score this record").click()
@@ -128,7 +153,19 @@ def _score(visit: Open, handoff: Handoff) -> None:
     page.get_by_role("button", name="Score this record").click()
     expect(page.get_by_role("heading", name="Refused: the record breaks the schema")).to_be_visible()
     expect(page.get_by_label("radius")).to_have_value("-1")
-    assert handoff.state == State.LIVE
+
+
+def _roll_back(visit: Open, handoff: Handoff) -> None:
+    page = visit("otto", f"/deployments/{handoff.deployments.get().pk}/")
+    page.get_by_role("heading", name="Roll back").click()
+    page.get_by_label("Why is it rolled back?").fill("Doctors see odd scores.")
+    page.get_by_label("Yes, take version 2 out of Production now").check()
+    page.get_by_role("button", name="Roll back").click()
+    page.goto(f"/handoffs/{handoff.pk}/")
+    expect(page.locator("#handoff")).to_have_attribute("data-state", "rolled_back", timeout=SLOW)
+    expect(page.get_by_text("Doctors see odd scores.").first).to_be_visible()
+    page.goto("/deployments/")
+    expect(page.locator(".m-card, .ho-live").filter(has_text="v1").first).to_be_visible()
 
 
 def test_every_form_works_without_script(visit: Open, site: Place) -> None:
