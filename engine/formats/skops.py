@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd  # scikit-learn imports it as well
 import skops.io
 from sklearn.base import is_regressor
 
@@ -104,8 +105,6 @@ def _bind_inputs(estimator: Any, schema: Schema) -> list[tuple[str, Field]]:
 
 def _frame(features: list[tuple[str, Field]], columns: Mapping[str, Any]) -> Any:
     """Return columns as a DataFrame with the names that the estimator knows."""
-    import pandas as pd  # 50 MB, which only estimators trained on one need
-
     return pd.DataFrame({name: _values(columns[field.name], field) for name, field in features})
 
 
