@@ -15,6 +15,11 @@ from tests.browser.chromium import FLAGS, NoChromium, chromium
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make screenshots` say where to keep them."""
+    parser.addoption("--screenshots", default="", help="folder to keep the screenshots in")
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Return the one Playwright of this process."""
