@@ -28,7 +28,7 @@ from benchmarks.stack import from_procfile, servers
 from benchmarks.table import Row, printed
 
 ROUNDS = 3
-TURNS = {8: 60, 32: 20}  # signatures of each client in one round
+TURNS = {8: 50, 32: 15}  # signatures of each client in one round
 SQL_TURNS = {8: 200, 32: 60}
 WARM_UP = 10
 SITES = {
@@ -96,6 +96,7 @@ class Rounds:
         """Measure every subject once, in turn."""
         batches = {name: self.signatures.copies(self.site, turns, clients) for name in SITES}
         plain = self.signatures.copies(self.site, sql_turns, clients)
+        self.signatures.settle()
         found = {"plain SQL": pgbench(self.folder, plain, clients, sql_turns)}
         for name in SITES:
             found[name] = self.sign(name, "validation", batches[name], clients)
