@@ -143,34 +143,32 @@ class NumberFinder:
             if clean and self._low <= block.min() and block.max() <= self._high:
                 continue
             clean = False
-            fine = self._fine(block)
+            wrong = self._wrong(block)
             if valid is not None:
-                fine |= ~valid[start : start + BLOCK]
-            if not fine.all():
-                found.append(np.flatnonzero(~fine) + start)
+                wrong &= valid[start : start + BLOCK]
+            rows = wrong.nonzero()[0]
+            if len(rows):
+                found.append(rows + start)
         rows = np.concatenate(found) if found else NONE.rows
         return Broken(rows, self._codes(values[rows])) if len(rows) else NONE
 
-    def _fine(self, block: np.ndarray) -> np.ndarray:
+    def _wrong(self, block: np.ndarray) -> np.ndarray:
         fine: np.ndarray = block >= self._low
         fine &= block <= self._high
         if self._allowed is not None:
             fine &= _among(block, self._allowed)
-        return fine
+        return np.logical_not(fine, out=fine)
 
     def _codes(self, values: np.ndarray) -> np.ndarray:
         """Return for each broken value the first rule that it breaks, in the order of the field's check."""
         least, most = self._type_limits
-        breaches = [
-            (~np.isfinite(values), "not_finite"),
-            (~((values >= least) & (values <= most)), "type"),
-            (values < self._minimum, "minimum"),
-            (values > self._maximum, "maximum"),
-        ]
-        codes: np.ndarray = np.select(
-            [one for one, _ in breaches], [CODES[rule] for _, rule in breaches], CODES["allowed"]
-        )
-        return codes.astype("u1")
+        codes = np.full(len(values), CODES["allowed"], "u1")
+        codes[values > self._maximum] = CODES["maximum"]
+        codes[values < self._minimum] = CODES["minimum"]
+        codes[~((values >= least) & (values <= most))] = CODES["type"]
+        if self._dtype.kind == "f":
+            codes[~np.isfinite(values)] = CODES["not_finite"]
+        return codes
 
 
 def _limits(low: float | None, high: float | None, dtype: np.dtype) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ of the time of running an expression on each row. What does not fit this mould i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from re import _parser as sre  # type: ignore[attr-defined]  # the only way to see a pattern's structure
@@ -22,6 +23,8 @@ from engine.table_rows import BLOCK, offsets
 MOST_WORDS = 3
 MOST_RANGES = 4
 MOST_LISTED = 8
+MOST_ODD = 64  # rows of another length in a block that are left to others
+LOOKS = 61
 TILE = 1 << 13  # rows of one length that are compared at once
 ROOMY = 64  # bytes of a row on average, above which copying them costs more than it saves
 HIGH = np.uint64(0x8080808080808080)
@@ -96,9 +99,12 @@ class ShortPattern:
         left = []
         for block in _blocks(column):
             rows = fine[block.start : block.start + len(block.lengths)]
-            length = block.common_length()
-            if length and self._shortest <= length <= self._longest:
-                self._judge_even(block.content, length, rows)
+            length = block.usual_length()
+            odd = np.flatnonzero(block.lengths != length)
+            if length and self._shortest <= length <= self._longest and len(odd) <= MOST_ODD:
+                for begin, end in itertools.pairwise([-1, *odd.tolist(), len(rows)]):
+                    self._judge_even(block.between(begin + 1, end), length, rows[begin + 1 : end])
+                left.append(odd + block.start)
                 continue
             if block.roomy():
                 left.append(np.arange(block.start, block.start + len(rows)))
@@ -218,11 +224,14 @@ class _Block:
         """Tell whether the texts are so long that copying them would not pay."""
         return len(self.content) > ROOMY * len(self.lengths)
 
-    def common_length(self) -> int:
-        """Return the length that all rows have, or 0."""
-        first = int(self.lengths[0])
-        even = first * len(self.lengths) == len(self.content) and bool((self.lengths == first).all())
-        return first if even else 0
+    def usual_length(self) -> int:
+        """Return the length that most rows seem to have, by a look at some of them."""
+        return int(np.bincount(np.minimum(self.lengths[::LOOKS], 8 * MOST_WORDS + 1)).argmax())
+
+    def between(self, begin: int, end: int) -> np.ndarray:
+        """Return the content of the rows from one up to another."""
+        edges = [int(self.begins[at]) if at < len(self.begins) else len(self.content) for at in (begin, end)]
+        return self.content[edges[0] : edges[1]]
 
     def words(self, count: int) -> Iterator[np.ndarray]:
         """Yield the first words of all rows, each put together from the two of the content on which it lies."""

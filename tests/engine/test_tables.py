@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import tables
+from engine import table_words, tables
 from engine.errors import RecordError, SchemaError
 from engine.fields import Field
 from engine.schemas import Schema
@@ -321,7 +321,15 @@ def test_short_texts_match_as_words_what_they_match_as_texts(pattern: str, data:
     texts = data.draw(
         st.lists(near | changed | st.sampled_from(["", "x" * 900, "AB-1234567 "]), min_size=1, max_size=8)
     )
-    assert_same(schema(a={"type": ["null", "string"], "pattern": pattern}), pa.table({"a": [*texts, None]}))
+    texts *= data.draw(st.sampled_from([1, 1, 5]))
+    texts.insert(data.draw(st.integers(0, len(texts))), data.draw(near | changed))
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            patch.setattr(table_words, "BLOCK", 7)
+            patch.setattr(table_words, "TILE", 3)
+            patch.setattr(table_words, "MOST_ODD", 2)
+        assert_same(schema(a={"type": ["null", "string"], "pattern": pattern}), pa.table({"a": [*texts, None]}))
+        assert_same(schema(a={"type": "string", "pattern": pattern}), pa.table({"a": texts}))
 
 
 LONG = [
