@@ -46,7 +46,9 @@ class Acting(ModelAdmin):
         """Return the acts that are offered to the asker."""
         if IS_POPUP_VAR in request.GET:
             return {}
-        return {act.name: (_action(act), act.name, act.title) for act in self.acts_for(request, None)}
+        if not hasattr(request, "offered"):  # Django asks several times a page
+            request.offered = self.acts_for(request, None)  # type: ignore[attr-defined]
+        return {act.name: (_action(act), act.name, act.title) for act in request.offered}  # type: ignore[attr-defined]
 
     def acts_for(self, request: HttpRequest, record: Any) -> list[Act]:
         """Return the acts that are offered to the asker for one record, or for a list."""

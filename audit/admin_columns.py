@@ -61,12 +61,13 @@ def folded(name: str, title: str = "") -> Column:
     return _named(column, f"{name}_text", title or name.replace("_", " "))
 
 
-def text(name: str, title: str = "") -> Column:
-    """Return a field that shows a text as it was written."""
+def text(name: str, title: str = "", *, code: bool = False) -> Column:
+    """Return a field that shows a text as it was written, its lines kept."""
+    form = '<pre class="m-text">{}</pre>' if code else '<div class="m-words">{}</div>'
 
     def column(record: Any) -> SafeString | str:
         value = getattr(record, name)
-        return format_html('<pre class="m-text">{}</pre>', value) if value else "–"
+        return format_html(form, value) if value else "–"
 
     return _named(column, f"{name}_text", title or name.replace("_", " "))
 

@@ -68,8 +68,7 @@ class HandoffAdmin(Records):
 
     acts = (OFFER, WITHDRAW, DEPLOY_AGAIN)
     list_display = (
-        "__str__", state("state"), "version_number", "source", "target", person("drafted_by"), "offered_at",
-        "expires_at",
+        "__str__", state("state"), "version_number", "places", person("drafted_by"), "offered_at", "expires_at"
     )  # fmt: skip
     list_filter = ("state", seen("target"), seen("model"))
     list_select_related = ("model", "version", "source", "target", "drafted_by")
@@ -113,6 +112,11 @@ class HandoffAdmin(Records):
     def links(self, request: HttpRequest, record: Handoff) -> list[tuple[str, str]]:
         """Return its page, where it is answered and signed."""
         return [("Open its page, to answer and to sign", reverse("handoff", args=[record.pk]))]
+
+    @admin.display(description="From → to", ordering="target__name")
+    def places(self, handoff: Handoff) -> str:
+        """Return the names of the source and the target."""
+        return f"{handoff.source.name} → {handoff.target.name}"
 
     @admin.display(description="Version", ordering="version__number")
     def version_number(self, handoff: Handoff) -> str:

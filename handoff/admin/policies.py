@@ -54,7 +54,7 @@ class PolicyRevisionAdmin(Configuration):
             return [(None, {"fields": ("source",)})]
         return [
             (None, {"fields": ("policy", "number", person("published_by"), "published_at")}),
-            ("What was published", {"fields": (digest("digest", whole=True), text("source", "YAML"))}),
+            ("What was published", {"fields": (digest("digest", whole=True), text("source", "YAML", code=True))}),
         ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:

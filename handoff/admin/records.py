@@ -13,7 +13,7 @@ from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.models import Handoff
 from handoff.services import deployments
-from models_registry.access import roles_on
+from models_registry.access import PREFIX, roles_on
 from models_registry.models import (
     EnvironmentGroupGrant,
     EnvironmentUserGrant,
@@ -30,11 +30,10 @@ def holds(user: Account, role: Role, handoff: Handoff | None) -> bool:
     on_model = DUTIES[role].held_on == "model"
     own: Any = RegisteredModelUserGrant if on_model else EnvironmentUserGrant
     shared: Any = RegisteredModelGroupGrant if on_model else EnvironmentGroupGrant
-    codename = f"hold_{role}"
-    return bool(
-        own.objects.filter(user=user, permission__codename=codename).exists()
-        or shared.objects.filter(group__user=user, permission__codename=codename).exists()
-    )
+    codename = f"{PREFIX}{role}"
+    by_name = own.objects.filter(user=user, permission__codename=codename).values("pk")
+    by_group = shared.objects.filter(group__user=user, permission__codename=codename).values("pk")
+    return bool(by_name.union(by_group).exists())
 
 
 def deploy_again(actor: Person, record: Any, reason: str) -> object:

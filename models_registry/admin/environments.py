@@ -1,10 +1,12 @@
 """Environments in the admin: created, and changed where they are flexible."""
 
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -26,6 +28,21 @@ class PersonField(forms.ModelChoiceField):
         return f"{account.printed_name} ({account.username})"
 
 
+class ReadableJSON(forms.JSONField):
+    """JSON that a person writes: shown over several lines; an empty box is an empty mapping."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what stands in the box: what was typed, as it was typed."""
+        if isinstance(value, InvalidJSONInput | str):
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the mapping."""
+        found = super().to_python(value)
+        return {} if found is None else found
+
+
 class EnvironmentForm(ActForm):
     """Create an environment, or change what is flexible about it."""
 
@@ -37,19 +54,21 @@ class EnvironmentForm(ActForm):
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
+    packages = ReadableJSON(
+        required=False, widget=forms.Textarea(attrs=JSON), help_text='Installed libraries: {"numpy": "2.4.6"}.'
+    )
+    import_policy = ReadableJSON(
+        required=False,
+        widget=forms.Textarea(attrs={**JSON, "rows": 14}),
+        help_text='{"default": "warn", "rules": {"numpy": {"answer": "allow", "versions": ">=2,<3"}}}',
+    )
+
     class Meta:
         model = Environment
-        fields = (
-            "name", "slug", "kind", "organisation", "purpose", "python", "packages", "hardware", "import_policy",
-            "engine",
-        )  # fmt: skip
+        fields = ("name", "slug", "kind", "organisation", "purpose", "python", "hardware", "engine")
         labels = {"slug": "Short name", "python": "Python"}
         help_texts = {"slug": "In addresses and in the API; it never changes."}
-        widgets = {
-            "purpose": forms.Textarea(attrs={"rows": 3, "cols": 60}),
-            "packages": forms.Textarea(attrs=JSON),
-            "import_policy": forms.Textarea(attrs={**JSON, "rows": 12}),
-        }
+        widgets = {"purpose": forms.Textarea(attrs={"rows": 3, "cols": 60})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,8 +78,6 @@ class EnvironmentForm(ActForm):
         """Create it, or change it if nobody else has meanwhile."""
         given = {**values, "owner": values["owner"].username}
         revision = given.pop(SEEN, None)
-        for name in ("packages", "import_policy"):
-            given[name] = given[name] or {}  # an empty box is an empty mapping
         if self.instance._state.adding:
             return environments.create(actor=self.actor, **{**given, "organisation": given["organisation"].slug})
         changes = {name: given[name] for name in self.changed_data if name in given}

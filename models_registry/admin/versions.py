@@ -10,13 +10,13 @@ from audit.admin_acts import Act
 from audit.admin_columns import digest, folded, person, seen, state, text
 from audit.admin_doors import Records, Rows
 from audit.models import Account
-from models_registry.access import models_visible_to, roles_on
+from models_registry.access import PREFIX, models_visible_to, roles_on
 from models_registry.models import Element, ModelVersion, RegisteredModelGroupGrant, RegisteredModelUserGrant
 from models_registry.roles import Role
 from models_registry.services import versions
 from models_registry.states import VersionState
 
-BUILDS = f"hold_{Role.DATA_SCIENTIST}"
+BUILDS = f"{PREFIX}{Role.DATA_SCIENTIST}"
 
 
 def _builds(user: Account, version: ModelVersion | None) -> bool:
@@ -24,9 +24,9 @@ def _builds(user: Account, version: ModelVersion | None) -> bool:
     if version is not None:
         draft = version.state == VersionState.DRAFT
         return draft and Role.DATA_SCIENTIST in roles_on(user, model=version.model)
-    own = RegisteredModelUserGrant.objects.filter(user=user, permission__codename=BUILDS)
-    shared = RegisteredModelGroupGrant.objects.filter(group__user=user, permission__codename=BUILDS)
-    return own.exists() or shared.exists()
+    own = RegisteredModelUserGrant.objects.filter(user=user, permission__codename=BUILDS).values("pk")
+    shared = RegisteredModelGroupGrant.objects.filter(group__user=user, permission__codename=BUILDS).values("pk")
+    return own.union(shared).exists()
 
 
 def _nominate(actor: Person, version: ModelVersion, reason: str) -> object:

@@ -1,0 +1,157 @@
+"""Write one row of everything that the admin shows, as it stands after a handoff has gone all its way."""
+
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
+
+from audit.models import Account
+from handoff.models import (
+    Acknowledgement,
+    Answer,
+    Decision,
+    Deployment,
+    Evidence,
+    Handoff,
+    Job,
+    OwnerOfRecord,
+    Policy,
+    PolicyRevision,
+    PromotionTest,
+    Reauthentication,
+    Return,
+    SignOff,
+)
+from models_registry.models import (
+    Element,
+    Environment,
+    EnvironmentGroupGrant,
+    EnvironmentUserGrant,
+    ModelVersion,
+    Organisation,
+    RegisteredModelGroupGrant,
+    RegisteredModelUserGrant,
+)
+from models_registry.store import keep_bytes
+from tests.handoff import building
+from tests.handoff.building import Place
+
+
+def one_of_each(reader: Account, number: int) -> Handoff:
+    """Write a model, an environment, their people, and a returned handoff with all that belongs to it."""
+    place = building.a_place(f"model-{number}")
+    somebody = Account.objects.create(username=f"person-{number}")
+    group = Group.objects.create(name=f"group-{number}")
+    organisation = Organisation.objects.create(slug=f"party-{number}", name=f"Party {number}")
+    place.target = Environment.objects.create(
+        slug=f"place-{number}",
+        name=f"Place {number}",
+        kind="production",
+        organisation=organisation,
+        owner=somebody,
+        python="3.11.7",
+    )
+    building._grant(RegisteredModelUserGrant, reader, "risk_compliance", place.model)
+    building._grant(EnvironmentUserGrant, somebody, "it_operations", place.target)
+    for table, thing in ((RegisteredModelGroupGrant, place.model), (EnvironmentGroupGrant, place.target)):
+        hold = Permission.objects.get(codename="hold_administrator", content_type__model=thing._meta.model_name)
+        table._default_manager.create(group=group, permission=hold, content_object=thing)
+    handoff = _handoff(place, number, somebody)
+    _review(handoff, somebody)
+    _work(handoff, number, somebody, organisation)
+    return handoff
+
+
+def _handoff(place: Place, number: int, somebody: Account) -> Handoff:
+    policy = Policy.objects.create(slug=f"policy-{number}", title=f"Policy {number}")
+    content = building.a_policy().content
+    revision = PolicyRevision.objects.create(
+        policy=policy, number=1, source="{}", content=content, digest="0" * 64, published_by=somebody
+    )
+    handoff = building.offered(place, _version(place), revision)
+    Handoff.objects.filter(pk=handoff.pk).update(state="returned")
+    Return.objects.create(handoff=handoff, reasons=["cost"], comment="Too dear.", returned_by=somebody)
+    handoff.refresh_from_db()
+    return handoff
+
+
+def _version(place: Place) -> ModelVersion:
+    """Write a sealed version with one small element."""
+    version = ModelVersion.objects.create(model=place.model, number=1, format="onnx", created_by=place.dana)
+    blob = keep_bytes(b"{}")
+    Element.objects.create(
+        version=version, name="runtime", blob=blob, filename="runtime.json", text="{}", set_by=place.dana
+    )
+    version.manifest, version.digest = "{}", sha256(place.model.slug.encode()).hexdigest()
+    version.state, version.nominated_by, version.nominated_at = "nominated", place.dana, timezone.now()
+    version.save()
+    return version
+
+
+def _review(handoff: Handoff, somebody: Account) -> None:
+    answer = Answer.objects.create(handoff=handoff, item="purpose", choice="yes", answered_by=somebody)
+    Evidence.objects.create(answer=answer, kind="link", label="Card", link="https://example.org/card")
+    Acknowledgement.objects.create(handoff=handoff, difference="tools.hardware", acknowledged_by=somebody)
+    now = timezone.now()
+    proof = Reauthentication.objects.create(person=somebody, method="password", expires_at=now)
+    SignOff.objects.create(
+        handoff=handoff,
+        gate="review",
+        requirement="validation",
+        role="validator",
+        signer=somebody,
+        printed_name=somebody.printed_name,
+        decision="refuse",
+        meaning="review",
+        comment="Too dear.",
+        scope={},
+        scope_digest="0" * 64,
+        statement="{}",
+        statement_digest=sha256(str(handoff.pk).encode()).hexdigest(),
+        reauthentication=proof,
+        signed_at=now,
+    )
+    Decision.objects.create(handoff=handoff, gate="review", taken_by="Vera", opened=True, facts={}, result={})
+
+
+def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organisation) -> None:
+    now = timezone.now()
+    job = Job.objects.create(
+        handoff=handoff,
+        gate="review",
+        purpose="test:golden",
+        queue="tests",
+        task="handoff.run_test",
+        state="done",
+        ended_at=now,
+    )
+    PromotionTest.objects.create(
+        job=job,
+        handoff=handoff,
+        kind="golden",
+        verdict="passed",
+        summary="Well.",
+        figures={},
+        thresholds={},
+        seconds=1.0,
+        fence=1,
+        version_digest=handoff.version.digest,
+        worker="tester",
+    )
+    common: dict[str, Any] = {"model": handoff.model, "environment": handoff.target}
+    deployment = Deployment.objects.create(
+        handoff=handoff,
+        version=handoff.version,
+        order=number + 1,
+        digest=handoff.version.digest,
+        state="superseded",
+        ordered_by="worker",
+        live_at=now,
+        **common,
+    )
+    period = (now, now + timedelta(days=1))
+    OwnerOfRecord.objects.create(
+        organisation=organisation, person=somebody, deployment=deployment, period=period, **common
+    )
