@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.forms import LoginForm
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -20,6 +21,14 @@ class LockedOut(Refused):
 
     status = 429
     code = "locked_out"
+
+
+class SignInForm(LoginForm):
+    """Name and password. There is no way to have a new password mailed, so none is offered."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = ""
 
 
 class ClosedDoor(DefaultAccountAdapter):

@@ -1,12 +1,11 @@
 """Every address of the site."""
 
-from importlib.util import find_spec
-
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from knox.models import AuthToken
 from rest_framework.permissions import AllowAny
@@ -19,14 +18,6 @@ for model in (AuthToken, Authenticator, EmailAddress):  # whoever could write th
 admin.site.site_header = admin.site.site_title = "MDLC Handoff"
 
 
-def _included(door: str) -> list[URLResolver]:
-    """Return the addresses of one kind of door, of every package that has one."""
-    names = [
-        f"{package}.{door}" for package in ("models_registry", "handoff", "audit") if find_spec(f"{package}.{door}")
-    ]
-    return [path("", include(f"{name}.urls")) for name in names if find_spec(f"{name}.urls")]
-
-
 site_api: list[URLPattern | URLResolver] = [
     path("tokens/", api.Tokens.as_view(), name="tokens"),
     path("tokens/current/", api.CurrentToken.as_view(), name="token-current"),
@@ -37,18 +28,27 @@ site_api: list[URLPattern | URLResolver] = [
         SpectacularSwaggerSplitView.as_view(url_name="api:schema", permission_classes=(AllowAny,)),
         name="docs",
     ),
+    path("", include("models_registry.api.urls")),
+    path("", include("handoff.api.urls")),
+    path("", include("audit.api.urls")),
 ]
-site_api += _included("api")
+
+# Nothing is mailed, so what allauth does by mail is closed.
+by_mail = ("email/", "confirm-email/", "password/reset/", "login/code/confirm/")
+signing_in = RedirectView.as_view(pattern_name="account_login")
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *(path(f"account/{one}", signing_in) for one in by_mail),
     path("account/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((site_api, "api"))),
     path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
     path(".well-known/security.txt", health.security_txt, name="security-txt"),
+    path("", include("models_registry.web.urls")),
+    path("", include("handoff.web.urls")),
+    path("", include("audit.web.urls")),
 ]
-urlpatterns += _included("web")
 
 handler400 = "mdlc_site.errors.bad_request"
 handler403 = "mdlc_site.errors.forbidden"

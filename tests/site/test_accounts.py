@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from audit.models import Account, AuditEvent
 from tests.audit.building import write_chain
@@ -103,3 +104,11 @@ def test_a_superuser_sees_no_chain_by_that_alone(client: Client, ada: Account) -
 @pytest.mark.parametrize("address", ["knox/authtoken/", "mfa/authenticator/"])
 def test_what_opens_doors_is_not_in_the_admin(address: str, client: Client, ada: Account) -> None:
     assert client.get(f"/admin/{address}").status_code == 404
+
+
+def test_nothing_that_would_be_mailed_is_offered(client: Client) -> None:
+    page = client.get(reverse("account_login")).content.decode()
+    assert "Forgot" not in page
+    for closed in ("email/", "confirm-email/", "password/reset/"):
+        answer = client.get(f"/account/{closed}")
+        assert (answer.status_code, answer["Location"]) == (302, reverse("account_login"))
