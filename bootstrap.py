@@ -28,9 +28,9 @@ VENV = os.path.join(HERE, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, "installed.json")
 INSTALLER, RUNTIME, DEVELOPMENT = "requirements-uv.txt", "requirements.txt", "requirements-dev.txt"
-ROOM = 1200 * 2**20  # bytes that a complete .venv takes
+ROOM = 1600 * 2**20  # bytes that a complete .venv takes
 
-FULL = "The disk is full: .venv needs about 1.2 GB; make room, then start again."
+FULL = "The disk is full: .venv needs about 1.5 GB; make room, then start again."
 UNREACHABLE = "No package index answers, which the first start needs: connect to the network, then start again."
 NO_VENV = "Python's venv module is missing: install it with `sudo apt-get install python3-venv`, then start again."
 SIGNS_OF_FULL = ("no space left", "os error 28", "errno 28", "disk quota")
