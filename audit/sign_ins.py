@@ -20,6 +20,13 @@ def signed_in(*, actor: Actor, method: str) -> None:
 
 
 @act
+def signed_out(*, actor: Actor) -> None:
+    """Record that somebody went out by the door; a session that runs out leaves nothing."""
+    chain = f"account:{actor.user_id}"
+    record("account.signed_out", actor=actor, on=chain, chain=chain)
+
+
+@act
 def sign_in_failed(*, username: str, via: str) -> None:
     """Record a failed sign-in. What was typed is not kept: a password typed in the wrong field would be in it."""
     known = Account.objects.filter(username=username).values_list("pk", flat=True).first()

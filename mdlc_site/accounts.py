@@ -32,7 +32,7 @@ class SignInForm(LoginForm):
 
 
 class ClosedDoor(DefaultAccountAdapter):
-    """Refuse open sign-up and service accounts, and put every sign-in on the trail; everything else is as usual."""
+    """Refuse open sign-up and service accounts, and put who comes and goes on the trail; everything else is as usual."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say no: a stranger makes no account."""
@@ -57,6 +57,13 @@ class ClosedDoor(DefaultAccountAdapter):
         if isinstance(user, Account):
             method = "password and code" if has_second_factor(user) else "password"
             sign_ins.signed_in(actor=Person(user, "browser"), method=method)
+
+    def logout(self, request: HttpRequest) -> None:
+        """Close the session first, and then put it on the trail."""
+        user = request.user
+        super().logout(request)
+        if isinstance(user, Account):
+            sign_ins.signed_out(actor=Person(user, "browser"))
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:

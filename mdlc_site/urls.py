@@ -2,6 +2,7 @@
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.account.views import LogoutView
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -40,6 +41,7 @@ signing_in = RedirectView.as_view(pattern_name="account_login")
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(f"account/{one}", signing_in) for one in by_mail),
     path("account/", include("allauth.urls")),
+    path("admin/logout/", LogoutView.as_view()),  # one way out too: it is on the trail
     path("admin/", admin.site.urls),
     path("api/v1/", include((site_api, "api"))),
     path("healthz/live", health.live, name="live"),
