@@ -32,7 +32,7 @@ class SignInForm(LoginForm):
 
 
 class ClosedDoor(DefaultAccountAdapter):
-    """Refuse open sign-up and service accounts, and put who comes and goes on the trail; everything else is as usual."""
+    """Refuse open sign-up and service accounts, and put who comes and goes on the trail; all else is as usual."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say no: a stranger makes no account."""

@@ -134,7 +134,8 @@ STATIC_ROOT = text("STATIC_ROOT", str(BASE_DIR / "var" / "static"))
 WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024**2
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["mdlc_site.uploads.Bounded"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 10  # a version has seven elements
 
 # People
 AUTH_USER_MODEL = "audit.Account"
