@@ -1,0 +1,67 @@
+"""Every page outside of the handoff, at two widths and in both themes, for members, strangers and the signed out."""
+
+# ruff: noqa: F401, F811 - fixtures are imported by name
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from models_registry.services import versions
+from tests.browser.handoff_site import Open, site, visit
+from tests.browser.test_handoff_pages import LOOKS, check
+from tests.handoff import building, walking
+from tests.handoff.building import Place
+from tests.handoff.walking import PASSWORD, by
+
+pytestmark = pytest.mark.browser
+NOTHING_YET = ("/", "/handoffs/", "/models/", "/environments/", "/deployments/", "/audit/", "/policies/")
+
+
+def look_at(page: Page, paths: list[str]) -> None:
+    """Hold each page against axe and its width."""
+    for path in paths:
+        page.goto(path)
+        check(page)
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_the_registry_and_the_trail(visit: Open, site: Place, width: int, theme: Any) -> None:
+    building.a_version(site)
+    versions.draft(actor=by(site.dana), model=site.model.slug, notes="A second try")
+    walking.offered(site, site.model.versions.get(number=1))
+    model = "/models/tumours/"
+    dana = ["/models/", "/models/new/", model, f"{model}versions/1/", f"{model}versions/2/", f"{model}versions/new/"]
+    dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/"]
+    look_at(visit("dana", "/", width=width, theme=theme), dana)
+    look_at(visit("rita", "/", width=width, theme=theme), ["/audit/"])
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_nothing_yet_and_nothing_there(visit: Open, site: Place, width: int, theme: Any) -> None:
+    page = visit("mallory", "/", width=width, theme=theme)
+    look_at(page, [*NOTHING_YET, "/no-such-page/", "/models/tumours/"])
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_signing_in_and_keeping_an_account(visit: Open, site: Place, width: int, theme: Any) -> None:
+    page = visit("otto", "/account/password/change/", width=width, theme=theme)
+    check(page)
+    page.goto("/account/2fa/")
+    check(page)
+    page.goto("/account/2fa/totp/activate/")
+    check(page)
+    page.goto("/account/logout/")
+    check(page)
+    page.get_by_role("main").get_by_role("button", name="Sign out").click()
+    page.goto("/account/login/?next=/handoffs/")
+    check(page)
+    page.get_by_label("Username").fill("otto")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    check(page)
+    page.get_by_label("Username").fill("otto")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Handoffs")).to_be_visible()
