@@ -57,7 +57,13 @@ def read_validation(stream: IO[bytes], *, limit: int = MOST_RECORDS) -> Iterator
 
     Raises RecordError like `read_json_lines`.
     """
-    return _pairs(stream, {"input": dict, "label": int | float | str}, limit)
+    for number, record in enumerate(_pairs(stream, {"input": dict, "label": int | float | str}, limit), start=1):
+        label = record["label"]
+        if not isinstance(label, str) and not -LARGEST <= label <= LARGEST:  # JSON can write 1e999
+            raise RecordError(
+                "records_malformed", f"The label of record {number} is no finite number.", field=f"record {number}"
+            )
+        yield record
 
 
 def read_sample(stream: IO[bytes], filename: str, *, limit: int = 100_000) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from engine import strict_json
 from engine.errors import EngineError
+from engine.formats import detect
 from engine.inspection import inspect
 from engine.records import read_golden, read_validation
 from engine.runner import Limits, Runner
@@ -20,6 +21,7 @@ from engine.thresholds import Thresholds
 from models_registry.errors import BadElement
 
 LIBRARY = {"onnx": "onnxruntime", "skops": "scikit-learn"}
+UNREAD = {"scan_failed", "model_not_loadable"}  # what a scan says of a file that it cannot read
 SHOWN = 5
 LIMITS = Limits(seconds=60, memory_mb=4096)
 
@@ -29,10 +31,17 @@ class Refusal(EngineError):
 
 
 def check_model(path: Path, declared: str) -> str:
-    """Return the format of a model file that was inspected and scanned. Raises BadElement with the engine's code."""
+    """Return the format of a model file that was scanned and loaded. Raises BadElement with the engine's code.
+
+    What a scan refuses is never loaded. Where it could not read the file, loading tells better what is wrong.
+    """
     try:
-        found = inspect(path, declared, limits=LIMITS)
-        report = scan_apart(path, found.format, LIMITS)
+        found = detect(path)
+        if declared and declared != found:
+            raise Refusal("format_mismatch", f"The file is {found}, not {declared}; declare it as what it is.")
+        report = scan_apart(path, found, LIMITS)
+        if {finding.code for finding in report.findings} <= UNREAD:
+            inspect(path, found, limits=LIMITS)
     except EngineError as error:
         raise bad("model", error) from error
     if not report.ok:
@@ -43,7 +52,7 @@ def check_model(path: Path, declared: str) -> str:
             todo="Export the model again without what was found, then upload it.",
             fields={"model": [f"{f.code}: {f.message} {f.where}".strip() for f in report.findings[:SHOWN]]},
         )
-    return found.format
+    return found
 
 
 def canonical_text(name: str, content: bytes) -> str:

@@ -86,7 +86,8 @@ class OneElement(APIView):
     )
     def put(self, request: Request, model: str, number: int, element: str) -> Response:
         actor = actor_at(request, "api")
-        require_match(request, queries.version(actor, model, number).revision)
+        seen = queries.version(actor, model, number).revision
+        require_match(request, seen)
         chunks, filename = _content(request)
         made = versions.set_element(
             actor=actor,
@@ -95,15 +96,17 @@ class OneElement(APIView):
             name=element,
             chunks=chunks,
             filename=filename,
-            format=str(request.query_params.get("format_declared", "")),
+            format=known_parameters(request, ("format_declared",)).get("format_declared", ""),
+            revision=seen,
         )
         return Response(ElementOut(made).data, headers={"ETag": etag(made.version.revision)})
 
     @extend_schema(responses={204: None}, operation_id="element_remove")
     def delete(self, request: Request, model: str, number: int, element: str) -> Response:
         actor = actor_at(request, "api")
-        require_match(request, queries.version(actor, model, number).revision)
-        versions.remove_element(actor=actor, model=model, number=number, name=element)
+        seen = queries.version(actor, model, number).revision
+        require_match(request, seen)
+        versions.remove_element(actor=actor, model=model, number=number, name=element, revision=seen)
         return Response(status=204)
 
 

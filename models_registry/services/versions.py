@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit.actors import Person, ServiceAccount
 from audit.acts import act
+from audit.errors import StaleView
 from audit.trail import record
 from engine.manifests import Element as ManifestElement
 from engine.manifests import Manifest
@@ -48,17 +49,25 @@ def draft(*, actor: Builder, model: str, notes: str = "") -> ModelVersion:
 
 
 def set_element(
-    *, actor: Builder, model: str, number: int, name: str, chunks: Iterable[bytes], filename: str = "", format: str = ""
+    *,
+    actor: Builder,
+    model: str,
+    number: int,
+    name: str,
+    chunks: Iterable[bytes],
+    filename: str = "",
+    format: str = "",
+    revision: int | None = None,
 ) -> Element:
     """Put an element into a draft, after it was checked by itself.
 
-    `chunks` are streamed into the store; what is refused leaves nothing behind. Raises Hidden, Forbidden, Sealed,
-    TooLarge, Unavailable, Invalid or BadElement.
+    `chunks` are streamed into the store; what is refused leaves nothing behind. `revision` is the draft that the asker
+    saw. Raises Hidden, Forbidden, Sealed, StaleView, TooLarge, Unavailable, Invalid or BadElement.
     """
     _check_name(name)
     _draft_of(actor, model, number)
     checked = _check(name, chunks, filename, format)
-    return _set(actor=actor, model=model, number=number, checked=checked)
+    return _set(actor=actor, model=model, number=number, checked=checked, revision=revision)
 
 
 @act
@@ -83,17 +92,19 @@ def draft_with(
 
 
 @act
-def _set(*, actor: Builder, model: str, number: int, checked: Checked) -> Element:
+def _set(*, actor: Builder, model: str, number: int, checked: Checked, revision: int | None) -> Element:
     version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
     _check_draft(version)
+    _check_seen(version, revision)
     return _put(actor, version, checked)
 
 
 @act
-def remove_element(*, actor: Builder, model: str, number: int, name: str) -> ModelVersion:
-    """Take an element out of a draft."""
+def remove_element(*, actor: Builder, model: str, number: int, name: str, revision: int | None = None) -> ModelVersion:
+    """Take an element out of a draft. `revision` is the draft that the asker saw."""
     version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
     _check_draft(version)
+    _check_seen(version, revision)
     gone, _ = Element.objects.filter(version=version, name=name).delete()
     if not gone:
         raise Hidden(f"The draft has no element {name}.")
@@ -202,6 +213,12 @@ def _check_draft(version: ModelVersion) -> None:
             f"Version {version.number} is {VersionState(version.state).label}; it never changes.",
             todo="Start the next version.",
         )
+
+
+def _check_seen(version: ModelVersion, revision: int | None) -> None:
+    """Refuse a change that was made against an older draft; the lock is held, so nobody comes in between."""
+    if revision is not None and revision != version.revision:
+        raise StaleView("The draft changed after you read it.", todo="Read it again, then repeat your change.")
 
 
 def _check(name: str, chunks: Iterable[bytes], filename: str, format: str) -> Checked:

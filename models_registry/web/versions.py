@@ -50,6 +50,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     actor = actor_at(request, "web")
     model = find_model(actor, slug)
     form = DraftForm(request.POST or None, request.FILES or None)
+    status = 200
     if request.method == "POST" and form.is_valid():
         files = {name: upload for name in ELEMENTS if (upload := request.FILES.get(name)) is not None}
         try:
@@ -63,10 +64,11 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
             raise
         except Refused as refusal:
             tell(form, refusal)
+            status = refusal.status
         else:
             messages.success(request, f"Version {made.number} is a draft. Complete it, then nominate it.")
             return redirect("version", slug, made.number)
-    status = 422 if form.errors else 200
+    status = 422 if form.errors and status == 200 else status
     return render(request, "models_registry/versions/new.html", {"model": model, "form": form}, status=status)
 
 
@@ -89,6 +91,7 @@ def element(request: HttpRequest, slug: str, number: int, name: str) -> HttpResp
     textual = name in TEXT_ELEMENTS
     initial = {"text": row.pretty} if textual else {}
     form = ElementForm(request.POST or None, request.FILES or None, textual=textual, initial=initial)
+    status = 200
     if request.method == "POST" and form.is_valid():
         upload = request.FILES.get("file")
         chunks = upload.chunks() if upload else iter([form.cleaned_data.get("text", "").encode()])
@@ -99,11 +102,12 @@ def element(request: HttpRequest, slug: str, number: int, name: str) -> HttpResp
             raise
         except Refused as refusal:
             tell(form, refusal)
+            status = refusal.status
         else:
             messages.success(request, f"{TITLES[name]}: kept.")
             return redirect("version", slug, number)
     context = {"version": version, "model": version.model, "row": row, "form": form}
-    status = 422 if form.errors else 200
+    status = 422 if form.errors and status == 200 else status
     return render(request, "models_registry/versions/element.html", context, status=status)
 
 
