@@ -55,15 +55,18 @@ def folded(name: str, title: str = "") -> Column:
         if value in (None, "", [], {}):
             return "–"
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        size = f"{len(text.splitlines())} lines"
-        return format_html('<details><summary>{}</summary><pre class="m-text">{}</pre></details>', size, text)
+        lines = len(text.splitlines())
+        size = f"{lines} lines" if lines > 1 else f"{len(text)} characters"
+        return format_html(
+            '<details><summary>{}</summary><pre class="m-text" tabindex="0">{}</pre></details>', size, text
+        )
 
     return _named(column, f"{name}_text", title or name.replace("_", " "))
 
 
 def text(name: str, title: str = "", *, code: bool = False) -> Column:
     """Return a field that shows a text as it was written, its lines kept."""
-    form = '<pre class="m-text">{}</pre>' if code else '<div class="m-words">{}</div>'
+    form = '<pre class="m-text" tabindex="0">{}</pre>' if code else '<div class="m-words">{}</div>'
 
     def column(record: Any) -> SafeString | str:
         value = getattr(record, name)

@@ -95,6 +95,7 @@ class Records(Door):
 class Rows(TabularInline):
     """Rows that belong to a record, to read on its page."""
 
+    template = "admin/rows.html"
     extra = max_num = 0
     can_delete = False
 
