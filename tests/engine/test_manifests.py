@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ManifestError
@@ -123,6 +123,7 @@ elements = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.from_regex(r"[A-Za-z0-9_-]{1,100}", fullmatch=True),
     st.integers(1, 2**53 - 1),
@@ -136,6 +137,7 @@ def test_any_manifest_is_read_back_from_its_bytes(model: str, version: int, kind
     assert (read.canonical(), read.digest) == (manifest.canonical(), manifest.digest)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(CANONICAL) - 1), st.integers(0, 255))
 def test_no_other_bytes_have_the_same_content(at: int, byte: int) -> None:
     altered = CANONICAL[:at] + bytes([byte]) + CANONICAL[at + 1 :]

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import SchemaError
@@ -83,6 +83,7 @@ patterns = st.recursive(
 TEXTS = [seed * (LONGEST_MATCHED // len(seed)) for seed in ("a", "b", "ab", "ba", "aab", "a-", "1", "aa-b")]
 
 
+@settings(deadline=None)  # what counts is processor time, which other processes do not change
 @given(patterns)
 def test_whatever_is_accepted_is_quick_on_hostile_texts(pattern: str) -> None:
     try:
@@ -91,6 +92,6 @@ def test_whatever_is_accepted_is_quick_on_hostile_texts(pattern: str) -> None:
         return
     for text in TEXTS:
         for hostile in (text, text[:-1] + "!", text[:60] + "!", "!" + text):
-            started = time.perf_counter()
+            started = time.thread_time()
             compiled.fullmatch(hostile)
-            assert time.perf_counter() - started < LONG, (pattern, hostile[:20])
+            assert time.thread_time() - started < LONG, (pattern, hostile[:20])

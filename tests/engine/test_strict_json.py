@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import strict_json
@@ -16,6 +16,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(plain, st.booleans())
 def test_what_json_writes_is_read_back(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
@@ -27,6 +28,7 @@ TOKENS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.lists(TOKENS, max_size=25).map(lambda some: "".join(some).encode()))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     try:

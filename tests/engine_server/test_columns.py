@@ -70,7 +70,7 @@ def test_infinity_is_not_within_a_double_without_limits() -> None:
         assert not columns.accept({"b": column}, {"b": column.tolist()}, 100)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.data(), st.sampled_from(OUTPUTS), st.sampled_from(["f8", "f4", "i8", "?", "O", "U"]), st.booleans())
 def test_an_accepted_output_has_no_violation(data: st.DataObject, field: dict[str, Any], dtype: str, few: bool) -> None:
     columns = Columns(schema([field]))
@@ -93,7 +93,7 @@ def test_an_accepted_output_has_no_violation(data: st.DataObject, field: dict[st
         assert [columns.schema.check(record) for record in records] == [[]] * 3
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_records_that_meet_their_schema_go_through_columns_and_back(data: st.DataObject) -> None:
     schema = data.draw(drawn.schemas())
