@@ -48,6 +48,11 @@ def _held(user: Account, things: QuerySet[T]) -> QuerySet[T]:
     return held
 
 
+def is_site_administrator(user: Account) -> bool:
+    """Tell whether an account keeps what the site is made of: environments, organisations, roles."""
+    return user.is_authenticated and user.is_active and user.is_staff
+
+
 def models_visible_to(user: Account) -> QuerySet[RegisteredModel]:
     """Return the models an account may read: those it holds a role on, and those meant for an environment it has."""
     held = Q(pk__in=models_held_by(user).values("pk"))
@@ -62,10 +67,10 @@ def models_visible_to(user: Account) -> QuerySet[RegisteredModel]:
 def environments_visible_to(user: Account) -> QuerySet[Environment]:
     """Return the environments an account may read.
 
-    Those it holds a role on, those its models are meant for, and, for whoever holds a role on some model, every
-    environment's name card: whoever offers must be able to choose where to.
+    Those it holds a role on, and all for whoever holds a role on some model, for whoever offers must be able to choose
+    where to; and for administrators of the site, who keep them.
     """
-    if models_held_by(user).exists():
+    if is_site_administrator(user) or models_held_by(user).exists():
         return Environment.objects.all()
     return environments_held_by(user)
 
@@ -127,6 +132,12 @@ def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:
     """Lock a model on which the actor holds a role. Raises Hidden, or Forbidden that names who holds it."""
     found = find_model(actor, slug)
     model = RegisteredModel.objects.select_for_update().get(pk=found.pk)
+    require_role(actor, model, role)
+    return model
+
+
+def require_role(actor: Actor, model: RegisteredModel, role: Role) -> None:
+    """Let a holder of a role pass. Raises Forbidden that names who holds it."""
     if actor.user is None or role not in roles_on(actor.user, model=model):
         who = ", ".join(person.printed_name for person in holders(role, model=model)) or "nobody yet"
         raise Forbidden(
@@ -134,7 +145,6 @@ def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:
             code="role_not_held",
             todo=f"Those who hold it: {who}. Ask one of them, or ask an administrator for the role.",
         )
-    return model
 
 
 def lock_version(actor: Actor, slug: str, number: int, role: Role) -> ModelVersion:

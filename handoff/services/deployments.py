@@ -216,7 +216,10 @@ def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Job:
     found = Deployment.objects.filter(pk=deployment_id).first()
     if found is None:
         raise Hidden("There is no such deployment.")
-    handoff, known = lock_handoff(actor, found.handoff_id)
+    try:
+        handoff, known = lock_handoff(actor, found.handoff_id)
+    except Hidden:
+        raise Hidden("There is no such deployment.") from None  # the words would tell that it is there
     require_role(actor, known, Role.IT_OPERATIONS, "roll a deployment back")
     if not reason.strip():
         raise Invalid("Say why it is rolled back.", fields={"reason": "is empty"})

@@ -13,7 +13,7 @@ from audit.trail import record
 from engine.manifests import Element as ManifestElement
 from engine.manifests import Manifest
 from models_registry import contents, store
-from models_registry.access import find_model, lock_model, lock_version
+from models_registry.access import find_model, lock_model, lock_version, require_role
 from models_registry.errors import Hidden, Invalid, MissingElement, Sealed
 from models_registry.models import Blob, Element, ModelVersion
 from models_registry.roles import Role
@@ -201,9 +201,11 @@ def _check_name(name: str) -> None:
 
 def _draft_of(actor: Builder, model: str, number: int) -> None:
     """Refuse early, before bytes are read; the act itself looks again under lock."""
-    version = ModelVersion.objects.filter(model=find_model(actor, model), number=number).first()
+    registered = find_model(actor, model)
+    version = ModelVersion.objects.filter(model=registered, number=number).first()
     if version is None:
         raise Hidden(f"There is no version {number}.")
+    require_role(actor, registered, Role.DATA_SCIENTIST)
     _check_draft(version)
 
 

@@ -1,0 +1,247 @@
+"""Every address of the site, by every method, for nobody, a stranger, and a member without the right.
+
+The addresses are read from the code. One that is new and that nobody has thought about fails here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import get_resolver, reverse
+from django.urls.resolvers import URLPattern, URLResolver
+
+from audit.models import AuditEvent
+from handoff.models import Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff
+from models_registry.models import Blob, Element, Environment, ModelVersion, Organisation, RegisteredModel
+from tests.handoff import walking
+from tests.queries.counting import Site, a_site
+
+METHODS = ("get", "post", "put", "patch", "delete")
+PUBLIC = {"api:tokens", "api:schema", "api:docs", "live", "ready", "security-txt"}
+ELSEWHERE = ("admin/", "account/")  # Django's and allauth's, proven in files of their own
+BY_LINK = {"blob"}  # whoever holds the link; proven with the registry
+# What everybody who is signed in may do, because it touches nothing of anybody else's.
+ANYBODY = {
+    ("api:models", "post"), ("model-new", "post"), ("api:policy-validate", "post"), ("api:reauthentications", "post"),
+    ("api:token-current", "delete"), ("handoff-new", "post"), ("api:handoffs", "post"),
+}  # fmt: skip
+FOR_ALL_TO_READ = {"api:policy", "policy-revision"}  # the rules people work under
+REASON = {"reason": "because"}
+HOLDING = {"role": "validator", "holder": "iris"}
+SIGNATURE = {
+    "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
+    "reauthentication": str(uuid4()),
+}  # fmt: skip
+# The acts: address and method, what is sent, whose right it is not though they may see the thing, and which handoff.
+ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
+    ("api:organisations", "post"): ({"slug": "x", "name": "X"}, "dana", ""),
+    ("api:environments", "post"): (
+        {"slug": "x", "name": "X", "kind": "test", "organisation": "lab", "owner": "dana", "python": "3.11.7"},
+        "dana", "",
+    ),
+    ("api:environment", "patch"): ({"purpose": "other"}, "dana", ""),
+    ("api:environment-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
+    ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
+    ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
+    ("api:model-roles", "post"): (HOLDING, "vera", ""),
+    ("api:model-roles", "delete"): ({"role": "validator", "holder": "vera"}, "rita", ""),
+    ("api:versions", "post"): ({"notes": "mine"}, "vera", ""),
+    ("api:element", "put"): ({"python": ">=3.11", "packages": {}}, "vera", ""),
+    ("api:element", "delete"): ({}, "vera", ""),
+    ("api:version-infer-schemas", "post"): ({}, "vera", ""),
+    ("api:version-nominate", "post"): ({}, "vera", ""),
+    ("api:version-discard", "post"): ({}, "vera", ""),
+    ("api:policies", "post"): ({"source": "policy: x"}, "dana", ""),
+    ("api:handoff", "patch"): ({"note": "mine"}, "vera", "draft"),
+    ("api:handoff-offer", "post"): ({}, "vera", "draft"),
+    ("api:handoff-withdraw", "post"): (REASON, "vera", "offered"),
+    ("api:handoff-answers", "post"): ({"item": "purpose", "choice": "no", **REASON}, "vera", "offered"),
+    ("api:handoff-acknowledgements", "post"): ({"differences": ["x"]}, "dana", "offered"),
+    ("api:handoff-signoffs", "post"): (SIGNATURE, "iris", "answered"),
+    ("api:signoff-withdraw", "post"): (REASON, "dana", "signed"),
+    ("api:handoff-deploy-again", "post"): ({}, "dana", "ready"),
+    ("api:deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("handoff-change", "post"): ({"note": "mine"}, "vera", "draft"),
+    ("handoff-offer", "post"): ({}, "vera", "draft"),
+    ("handoff-withdraw", "post"): (REASON, "vera", "offered"),
+    ("handoff-answer", "post"): ({"choice": "no", **REASON}, "vera", "offered"),
+    ("handoff-acknowledge", "post"): ({"differences": ["x"]}, "dana", "offered"),
+    ("handoff-sign", "post"): (SIGNATURE | {"password": walking.PASSWORD}, "iris", "answered"),
+    ("handoff-signoff-withdraw", "post"): (REASON, "dana", "signed"),
+    ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
+    ("deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("policy-publish", "get"): ({}, "dana", ""),
+    ("policy-publish", "post"): ({"source": "policy: x"}, "dana", ""),
+    ("version-new", "post"): ({"notes": "mine"}, "vera", ""),
+    ("version-element", "post"): ({"text": "{}"}, "vera", ""),
+    ("version-element-remove", "post"): ({}, "vera", ""),
+    ("version-infer-schemas", "post"): ({}, "vera", ""),
+    ("version-nominate", "post"): ({}, "vera", ""),
+    ("version-discard", "post"): ({}, "vera", ""),
+}  # fmt: skip
+# Acts that every member may do, and no stranger.
+MEMBERS = {("api:handoff-evidence", "post"), ("deployment-try", "post")}
+TABLES = (
+    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff,
+    Blob, Element, Environment, ModelVersion, Organisation, RegisteredModel,
+)  # fmt: skip
+
+
+def routes(resolver: Any = None, before: str = "", space: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Give the name of every address with the names of what it is filled in with."""
+    for one in (resolver or get_resolver()).url_patterns:
+        text = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from routes(one, text, f"{one.namespace}:" if one.namespace else space)
+        elif isinstance(one, URLPattern) and not text.startswith(ELSEWHERE):
+            yield f"{space}{one.name}", [*get_resolver_parameters(text)]
+
+
+def get_resolver_parameters(text: str) -> Iterator[str]:
+    """Give the names between angle brackets."""
+    for part in text.split("<")[1:]:
+        yield part.split(">")[0].partition(":")[2] or part.split(">")[0]
+
+
+ROUTES = dict(routes())
+
+
+@pytest.fixture
+def store(settings: Any, tmp_path: Path) -> Path:
+    """Keep blobs in a folder of the test's own."""
+    folder = tmp_path / "store"
+    settings.STORE = str(folder)
+    backend = "django.core.files.storage.FileSystemStorage"
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}}
+    return folder
+
+
+@pytest.fixture
+def site(db: None, store: Path) -> Site:
+    """Return a site where something of everything has happened, and where the stranger is signed in."""
+    site = a_site()
+    site.api("mallory"), site.browser("mallory")
+    return site
+
+
+def address(site: Site, name: str, state: str = "", *, real: bool = True) -> str:
+    """Return an address that leads to something that is there, or to nothing."""
+    handoff = site.handoffs.get("testing" if state == "signed" else state or "answered")
+    signoff = SignOff.objects.filter(handoff=site.handoffs["testing"]).first()
+    assert handoff is not None
+    assert signoff is not None
+    assert site.deployment is not None
+    there: dict[str, Any] = {
+        "model": "tumours", "environment": "production", "number": 20, "element": "runtime", "name": "runtime",
+        "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
+        "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
+        "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
+    }  # fmt: skip
+    nowhere = {"handoff_id": uuid4(), "deployment_id": uuid4(), "signoff_id": uuid4()}
+    filled = {key: there[key] for key in ROUTES[name]}
+    if "policy" in name and "number" in filled:
+        filled["number"] = 1
+    if not real:
+        filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
+    return str(reverse(name, kwargs=filled))
+
+
+def send(site: Site, who: str, name: str, method: str, where: str, body: Any) -> Any:
+    """Send one request as somebody, over the door that the address belongs to."""
+    api = name.startswith("api:")
+    client = site.api(who) if api else site.browser(who)
+    if name == "api:handoff-evidence" and method == "post":
+        return client.post(where, {"file": SimpleUploadedFile("x", b"x")}, format="multipart")
+    if not api:
+        return getattr(client, method)(where, body) if method in ("get", "post") else getattr(client, method)(where)
+    if method == "get":
+        return client.get(where)
+    return getattr(client, method)(where, body, format="json", HTTP_IF_MATCH=revision_of(site, name))
+
+
+def revision_of(site: Site, name: str) -> str:
+    """Return the tag of the revision that is current, so that nothing is refused for want of it."""
+    versions = ModelVersion.objects.get(number=20).revision
+    handoffs = Handoff.objects.get(pk=site.handoffs["draft"].pk).revision
+    return f'"{handoffs if "handoff" in name else versions}"'
+
+
+def counts() -> tuple[int, ...]:
+    """Return how many rows there are of everything that an act writes; that somebody came in is no act."""
+    events = AuditEvent.objects.exclude(chain__startswith="account:").count()
+    return (events, *(table.objects.count() for table in TABLES))
+
+
+def governed() -> list[tuple[str, str]]:
+    """Return the addresses, with each method, at which something governed is read or done."""
+    return [(name, method) for name in sorted(ROUTES) if name not in PUBLIC | BY_LINK for method in METHODS]
+
+
+def test_every_address_is_thought_about(site: Site) -> None:
+    """Whatever can be done anywhere is an act with a right, or in a list that says why it needs none."""
+    for name, method in governed():
+        if method != "get":
+            where = address(site, name, real=False)
+            site.signed_in.pop("api mallory", None)  # one of the acts gives a token back
+            answer = send(site, "mallory", name, method, where, {})
+            offered = answer.status_code != 405
+            assert offered == ((name, method) in ACTS.keys() | ANYBODY | MEMBERS), (name, method, answer.status_code)
+
+
+def test_nobody_comes_in_without_signing_in(site: Site, client: Any) -> None:
+    before = counts()
+    for name, method in governed():
+        where = address(site, name)
+        answer = getattr(client, method)(where, **({"content_type": "application/json"} if method != "get" else {}))
+        if name.startswith("api:"):
+            assert answer.status_code == 401, (name, method)
+            assert answer.json()["code"] == "not_signed_in", (name, method)
+        elif answer.status_code == 302:
+            assert answer["Location"].startswith("/account/login/?next="), (name, method)
+        else:
+            assert answer.status_code in (403, 405), (name, method, answer.status_code)
+    assert counts() == before
+
+
+def told(answer: Any) -> tuple[int, str]:
+    """Return what an answer says; a page says it by its status, and repeats the address."""
+    if answer.headers.get("Content-Type", "").startswith("application/json"):
+        return answer.status_code, str(answer.json())
+    return answer.status_code, ""
+
+
+def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> None:
+    before = counts()
+    for name, method in governed():
+        if not ROUTES[name] or name in FOR_ALL_TO_READ:
+            continue
+        body, _, state = ACTS.get((name, method), ({}, "", ""))
+        real, unreal = (address(site, name, state, real=there) for there in (True, False))
+        answer = send(site, "mallory", name, method, real, body)
+        assert answer.status_code in (404, 405), (name, method, answer.status_code)
+        assert told(answer) == told(send(site, "mallory", name, method, unreal, body)), (name, method)
+    assert counts() == before
+
+
+def test_a_stranger_finds_every_list_empty(site: Site) -> None:
+    everybody = {"api:policies", "api:organisations", "api:me"}
+    for name in sorted(ROUTES):
+        if name.startswith("api:") and not ROUTES[name] and name not in PUBLIC | everybody:
+            answer = send(site, "mallory", name, "get", address(site, name), {})
+            if answer.status_code == 200:
+                rows = answer.json()
+                assert (rows if isinstance(rows, list) else rows["results"]) == [], name
+            else:
+                assert answer.status_code in (404, 405), name
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: f"{act[0]}-{act[1]}")
+def test_a_member_without_the_right_is_refused(act: tuple[str, str], site: Site) -> None:
+    body, who, state = ACTS[act]
+    before = counts()
+    answer = send(site, who, *act, address(site, act[0], state), body)
+    assert answer.status_code == 403, (answer.status_code, answer.content[:500])
+    assert counts() == before
