@@ -220,7 +220,8 @@ def _bind_outputs(outputs: list[Any], schema: Schema) -> list[tuple[str, Field, 
                 "schema_mismatch", f"{field.name} is {field.type}; the graph gives {one.type}.", field=field.name
             )
         whole = field.kind in INTEGERS and seen.kind not in INTEGERS  # fractions are for the schema to refuse
-        bound.append((one.name, field, None if whole or not field.numeric else KINDS[field.kind]))
+        same = not field.numeric or KINDS[field.kind] is DTYPES[one.type]
+        bound.append((one.name, field, None if whole or same else KINDS[field.kind]))
     return bound
 
 
