@@ -62,9 +62,7 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
 
     Open handoffs keep the difference report they were offered with.
     """
-    found = find_environment(actor, slug) if not actor.user.is_staff else Environment.objects.filter(slug=slug).first()
-    if found is None:
-        raise Hidden("There is no such environment.")
+    found = find_environment(actor, slug)
     environment = Environment.objects.select_for_update().get(pk=found.pk)
     if not actor.user.is_staff and Role.ADMINISTRATOR not in roles_on(actor.user, environment=environment):
         raise Forbidden("Only an administrator of this environment may change it.", code="role_not_held")
