@@ -23,6 +23,7 @@ from handoff.states import State
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
+RESTORE_AGAIN = "handoff.restore_again"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -74,6 +75,13 @@ def expire() -> None:
     ).values_list("pk", flat=True)
     for handoff_id in list(late):
         handoffs.expire(actor=Worker("expiry"), handoff_id=str(handoff_id))
+
+
+@shared_task(name=RESTORE_AGAIN, ignore_result=True)
+def restore_again() -> None:
+    """Try again to put engines right that could not be reached after an order had failed."""
+    for handoff_id in rollbacks.restores_due():
+        rollbacks.restore_again(actor=Worker("restorer"), handoff_id=handoff_id)
 
 
 class Holder:

@@ -280,6 +280,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "tests"},
     },
     "expire handoffs": {"task": "handoff.expire", "schedule": schedule(60), "options": {"queue": "tests"}},
+    "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},
 }
 JOB_LEASE_SECONDS = number("MDLC_JOB_LEASE", 30, least=2)
 JOB_ATTEMPTS = 3

@@ -5,6 +5,8 @@ from typing import Any
 
 from handoff.errors import Invalid
 
+# The records can tell slots apart, engines cannot: two of them would take turns at one endpoint, and both be "live".
+SLOT = "main"
 KNOWN = {"slot", "mode", "input", "output", "consumers"}
 
 
@@ -17,14 +19,18 @@ def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
     mode = raw.get("mode", "request_reply")
     if mode != "request_reply":
         raise Invalid("The engine serves request and reply.", fields={"bindings.mode": "must be request_reply"})
-    slot = raw.get("slot", "main")
-    if not isinstance(slot, str) or not slot.replace("-", "").isalnum() or len(slot) > 50:
-        raise Invalid("A slot is a short name.", fields={"bindings.slot": "must be letters, digits and -"})
+    if raw.get("slot", SLOT) != SLOT:
+        raise Invalid(
+            "An engine serves one version of a model at a time, in its one slot.",
+            code="slot_unknown",
+            todo=f"Leave the slot out, or write {SLOT}.",
+            fields={"bindings.slot": f"must be {SLOT}"},
+        )
     consumers = raw.get("consumers", [])
     if not isinstance(consumers, list) or not all(isinstance(c, str) and 0 < len(c) <= 120 for c in consumers):
         raise Invalid("Consumers are a list of names.", fields={"bindings.consumers": "must be a list of names"})
     streams = {side: _stream(side, raw.get(side, {})) for side in ("input", "output")}
-    return {"slot": slot, "mode": mode, **streams, "consumers": consumers}
+    return {"slot": SLOT, "mode": mode, **streams, "consumers": consumers}
 
 
 def _stream(side: str, raw: Any) -> dict[str, str]:

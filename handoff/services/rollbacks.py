@@ -1,5 +1,6 @@
 """Let a worker roll back to the version that was live before, or put back what the records say is live."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -17,6 +18,8 @@ from handoff.moves import chain_of, move
 from handoff.outcomes import fail_order, under_way
 from handoff.plans import DeployPlan, DeployReport, RestorePlan
 from handoff.states import DeploymentState, JobState, State
+
+LONGEST_PAUSE_MINUTES = 60
 
 
 def begin(job_id: UUID | str, fence: int) -> DeployPlan | RestorePlan | None:
@@ -97,6 +100,40 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
         _finish_rollback(handoff, fence, report, actor)
     elif job.purpose.startswith("refused"):
         _finish_refused(handoff, report, actor)
+
+
+def restores_due() -> list[UUID]:
+    """Return the handoffs after whose failed order nobody has got through to the engine yet, once it is time again."""
+    tried = Job.objects.filter(purpose__startswith="restore:", state__in=[JobState.DONE, JobState.DEAD])
+    handoffs = tried.exclude(error="").order_by().values_list("handoff", flat=True).distinct()
+    return [handoff_id for handoff_id in handoffs if _next_restore(handoff_id)]
+
+
+def _next_restore(handoff_id: UUID | str) -> str:
+    """Return the purpose of the next attempt if the newest one failed long enough ago; else nothing."""
+    jobs = Job.objects.filter(handoff=handoff_id, purpose__startswith="restore:").order_by("queued_at", "fence")
+    last = jobs.last()
+    if last is None or last.ended_at is None or last.state not in (JobState.DONE, JobState.DEAD) or not last.error:
+        return ""
+    stem = ":".join(last.purpose.split(":")[:2])
+    attempts = jobs.filter(purpose__startswith=stem).count()
+    pause = timedelta(minutes=min(2 ** min(attempts - 1, 10), LONGEST_PAUSE_MINUTES))
+    return f"{stem}:{attempts + 1}" if last.ended_at + pause <= timezone.now() else ""
+
+
+@act
+def restore_again(*, actor: Actor, handoff_id: UUID | str) -> Job | None:
+    """Queue another attempt to put back what the records say is live, as the engine was out of reach; None if not due.
+
+    The pauses double, up to an hour. An attempt that is not wanted any more is cancelled by the worker that takes it.
+    """
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=handoff_id)
+    purpose = _next_restore(handoff_id)
+    if not purpose:
+        return None
+    job = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[purpose])[0]
+    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": purpose})
+    return job
 
 
 def _finish_rollback(handoff: Handoff, fence: int, report: DeployReport, actor: Actor) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 def bindings_of(typed: Mapping[str, Any]) -> dict[str, Any]:
     """Return typed bindings; what was left empty is left to the usual."""
     found: dict[str, Any] = {}
-    if slot := str(typed.get("slot", "")).strip():
-        found["slot"] = slot
     for side in ("input", "output"):
         if encoding := str(typed.get(f"{side}_encoding", "")).strip():
             found[side] = {"encoding": encoding}
@@ -20,7 +18,6 @@ def bindings_of(typed: Mapping[str, Any]) -> dict[str, Any]:
 def typed_of(bindings: Mapping[str, Any]) -> dict[str, str]:
     """Return bindings as the form shows them."""
     return {
-        "slot": str(bindings.get("slot", "main")),
         "input_encoding": str(bindings.get("input", {}).get("encoding", "json")),
         "output_encoding": str(bindings.get("output", {}).get("encoding", "json")),
         "consumers": "\n".join(bindings.get("consumers", [])),

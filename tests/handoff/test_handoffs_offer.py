@@ -94,6 +94,17 @@ def test_drafting(case: str, who: str, change: dict[str, Any], status: int, door
         assert not RegisteredModel.objects.get().destinations.exists()
 
 
+@pytest.mark.parametrize("slot", ["blue", "", 7, None, ["main"]])
+def test_there_is_one_slot(slot: Any, place: building.Place, version: ModelVersion) -> None:
+    events, client = AuditEvent.objects.count(), APIClient()
+    client.force_authenticate(place.dana)
+    answer = client.post(reverse("api:handoffs"), {**BODY, "bindings": {"slot": slot}}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "slot_unknown")
+    assert list(answer.json()["fields"]) == ["bindings.slot"]
+    assert not Handoff.objects.exists()
+    assert AuditEvent.objects.count() == events
+
+
 @DOORS
 def test_the_same_version_is_not_offered_twice(door: Any, place: building.Place, version: ModelVersion) -> None:
     assert door(place.dana, BODY) == 201

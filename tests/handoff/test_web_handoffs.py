@@ -130,7 +130,7 @@ def test_a_draft_is_previewed_and_started(site: Place) -> None:
     preview = client.post(reverse("handoff-new"), {**typed, "do": "preview"})
     assert "Ready to be offered" in preview.content.decode()
     assert not Handoff.objects.exists()
-    answer = client.post(reverse("handoff-new"), {**typed, "do": "draft", "slot": "main", "consumers": "Board\nReport"})
+    answer = client.post(reverse("handoff-new"), {**typed, "do": "draft", "consumers": "Board\nReport"})
     handoff = Handoff.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, reverse("handoff", args=[handoff.pk]))
     assert handoff.bindings["consumers"] == ["Board", "Report"]
@@ -159,7 +159,7 @@ def test_a_stale_draft_is_not_overwritten_and_the_note_is_kept(site: Place) -> N
     handoff = walking.drafted(site)
     handoffs.change(actor=by(site.dana), handoff_id=str(handoff.pk), note="Another tab was quicker.")
     answer = client_of(site.dana).post(
-        reverse("handoff-change", args=[handoff.pk]), {"note": "My words", "revision": "1", "slot": "main"}
+        reverse("handoff-change", args=[handoff.pk]), {"note": "My words", "revision": "1"}
     )
     assert answer.status_code == 409
     assert "My words" in answer.content.decode()
