@@ -18,6 +18,8 @@ log = logging.getLogger("engine.streams")
 
 Done = Callable[[str, str, int], None]
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+# A sink whose buffer is full may hold up the others by so many seconds at once, and by this share of the time for good.
+HOLD_S, HOLD_SHARE = 0.5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Delivery(threading.Thread):
         self._letters, self._patience = letters, patience
         self._waiting: queue.Queue[tuple[Rows, Done] | None] = queue.Queue(patience.batches)
         self._down_until = 0.0
+        self._hold, self._offered = HOLD_S, time.monotonic()
         self._abandoned = threading.Event()
 
     @property
@@ -49,10 +52,15 @@ class Delivery(threading.Thread):
         return self._waiting.full()
 
     def offer(self, rows: Rows, done: Done) -> None:
-        """Take rows, at once: when the buffer is full, they become dead letters."""
+        """Take rows: when the buffer is full, and stays so while it may be waited for, they become dead letters."""
+        now = time.monotonic()
+        self._hold = min(HOLD_S, self._hold + (now - self._offered) * HOLD_SHARE)
+        self._offered = now
         try:
-            self._waiting.put_nowait((rows, done))
+            self._waiting.put((rows, done), timeout=max(self._hold, 0.0))
+            self._hold -= time.monotonic() - now
         except queue.Full:
+            self._hold = 0.0
             rows = rows.selected(self._fields)
             self._bury(rows, done, "buffer_full", "The sink did not keep up, and its buffer is full.")
 
