@@ -163,8 +163,9 @@ class _Reader:
         """Return type and constraints of single values."""
         if node["type"] not in NAMES:
             raise SchemaError("schema_unsupported", "A list of lists is not supported.", field=name)
-        kind = FORMATS.get((node["type"], node.get("format")), NAMES[node["type"]])
-        if "format" in node and (node["type"], node["format"]) not in FORMATS:
+        form = node.get("format") if isinstance(node.get("format"), str) else None
+        kind = FORMATS.get((node["type"], form), NAMES[node["type"]])
+        if "format" in node and (node["type"], form) not in FORMATS:
             self._note(name, f"the format {node['format']} is not checked here")
         row: dict[str, Any] = {"type": kind} | self._limits(name, node, kind)
         if "pattern" in node:
