@@ -247,6 +247,6 @@ def test_the_locks_hold_what_is_asked_for() -> None:
     for name in ("requirements.in", "requirements-dev.in", "engine/requirements.in"):
         for line in (ROOT / name).read_text().splitlines():
             if "==" in line:
-                package, version = line.split("==")
+                package, version = line.partition("#")[0].strip().split("==")
                 assert f"\n{package.split('[')[0]}==" in locked, line
                 assert f"=={version} " in locked, line
