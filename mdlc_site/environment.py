@@ -1,5 +1,7 @@
 """Read settings from the environment, and refuse odd values by name."""
 
+from typing import Any
+
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -42,3 +44,23 @@ def urls(name: str, default: str = "") -> dict[str, str]:
             raise ImproperlyConfigured(f"{name} must be written as name=http://host:port,…; {part!r} is not.")
         found[key.strip()] = url.strip().rstrip("/")
     return found
+
+
+def storage(name: str, value: str) -> dict[str, Any]:
+    """Return Django's description of a store: a folder, or s3://bucket/prefix."""
+    if "://" not in value:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": value}}
+    scheme, _, rest = value.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise ImproperlyConfigured(f"{name} must be a folder, or written as s3://bucket/prefix, not {value!r}.")
+    from botocore.config import Config  # 20 MB, and needed where blobs lie in S3 only
+
+    # A page must not wait for minutes. What is read goes to disk beyond a megabyte; without a limit all is in memory.
+    patience = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
+    options = {"bucket_name": bucket, "location": prefix, "default_acl": None, "max_memory_size": 1024**2}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        # The name is the hash of the bytes, so whoever is second writes the same again.
+        "OPTIONS": {**options, "file_overwrite": True, "client_config": patience},
+    }

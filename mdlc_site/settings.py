@@ -8,7 +8,7 @@ from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from mdlc_site.environment import env, flag, names, number, text, urls
+from mdlc_site.environment import env, flag, names, number, storage, text, urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -116,16 +116,8 @@ REDIS_URL = text("REDIS_URL", "redis://127.0.0.1:6379/0")
 # Counters of attempts live beside the accounts: nobody must wait for the broker's server to sign in or to sign.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "mdlc_cache"}}
 
-if STORE.startswith("s3://"):
-    _bucket, _, _prefix = STORE.removeprefix("s3://").partition("/")
-    _store = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {"bucket_name": _bucket, "location": _prefix, "file_overwrite": False, "default_acl": None},
-    }
-else:
-    _store = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": STORE}}
 STORAGES = {
-    "default": _store,
+    "default": storage("MDLC_STORE", STORE),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_URL = "/static/"

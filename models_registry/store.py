@@ -56,9 +56,8 @@ def keep_file(path: Path, digest: str, size: int) -> Blob:
     name = path_of(digest)
     if isinstance(default_storage, FileSystemStorage):
         _link(path, Path(default_storage.path(name)))
-    elif not default_storage.exists(name):
-        with path.open("rb") as stream:
-            default_storage.save(name, File(stream))
+    else:
+        _send(path, name)
     blob, _ = Blob.objects.get_or_create(sha256=digest, defaults={"size": size})
     return blob
 
@@ -149,6 +148,22 @@ def _write(chunks: Iterable[bytes], stream: IO[bytes]) -> tuple[str, int]:
         seen.update(chunk)
         stream.write(chunk)
     return seen.hexdigest(), size
+
+
+def _send(path: Path, name: str) -> None:
+    """Put a complete file into object storage, unless it is there. Raises Unavailable when that does not answer."""
+    from botocore.exceptions import BotoCoreError, ClientError  # 20 MB, and needed for object storage only
+
+    try:
+        if not default_storage.exists(name):
+            with path.open("rb") as stream:
+                default_storage.save(name, File(stream))
+    except (BotoCoreError, ClientError) as error:
+        raise Unavailable(
+            "The store does not take the file now; nothing was kept.",
+            code="store_unavailable",
+            todo="Send it again in a while; if that does not help, tell an administrator.",
+        ) from error
 
 
 def _link(path: Path, target: Path) -> None:

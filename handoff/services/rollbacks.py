@@ -109,7 +109,7 @@ def restores_due() -> list[UUID]:
     return [handoff_id for handoff_id in handoffs if _next_restore(handoff_id)]
 
 
-def _next_restore(handoff_id: UUID | str) -> str:
+def _next_restore(handoff_id: UUID) -> str:
     """Return the purpose of the next attempt if the newest one failed long enough ago; else nothing."""
     jobs = Job.objects.filter(handoff=handoff_id, purpose__startswith="restore:").order_by("queued_at", "fence")
     last = jobs.last()
@@ -122,7 +122,7 @@ def _next_restore(handoff_id: UUID | str) -> str:
 
 
 @act
-def restore_again(*, actor: Actor, handoff_id: UUID | str) -> Job | None:
+def restore_again(*, actor: Actor, handoff_id: UUID) -> Job | None:
     """Queue another attempt to put back what the records say is live, as the engine was out of reach; None if not due.
 
     The pauses double, up to an hour. An attempt that is not wanted any more is cancelled by the worker that takes it.

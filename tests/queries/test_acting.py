@@ -165,7 +165,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "register a model": 13,
         "change a model": 10,
         "start a version": 12,
-        "upload an element": 24,
+        "upload an element": 25,
         "remove an element": 15,
         "infer a schema": 25,
         "nominate": 16,

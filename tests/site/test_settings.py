@@ -38,6 +38,8 @@ def test_how_the_server_must_prove_itself_reaches_every_connection() -> None:
         ("ENGINE_URLS", "production=engine:8600"),
         ("ENGINE_URLS", "http://engine:8600"),
         ("MDLC_UPLOAD_LIMIT", "2GB"),
+        ("MDLC_STORE", "s3:///prefix"),
+        ("MDLC_STORE", "https://bucket.example.org"),
         ("MDLC_UPLOAD_LIMIT", "0"),
         ("MDLC_DB_POOL", "-1"),
         ("MDLC_JOB_LEASE", "1"),
