@@ -155,7 +155,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_the_site: {
         "create an organisation": 7,
         "create an environment": 9,
-        "change an environment": 12,
+        "change an environment": 11,
         "grant a role": 12,
         "revoke a role": 8,
         "validate a policy": 1,
