@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from audit.actions import ACTIONS
+from audit.actors import Worker
 from audit.models import AuditEvent
 from handoff.states import State
 from models_registry.roles import Role
@@ -36,12 +37,12 @@ QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event, told. `quiet` ones are work behind the scenes."""
+    """One event, told. `quiet` ones are work behind the scenes; `worker` names the process, for whoever reads logs."""
 
     seq: int
     at: datetime
     who: str
-    kind: str
+    worker: str
     sentence: str
     detail: str
     reason: str
@@ -57,11 +58,12 @@ def told(events: Sequence[AuditEvent]) -> list[Told]:
 
 def _told(event: AuditEvent) -> Told:
     body = orjson.loads(event.body)
+    is_worker = event.actor_kind == Worker.kind
     return Told(
         seq=event.seq,
         at=event.at,
-        who=event.actor_label,
-        kind=event.actor_kind,
+        who="A worker" if is_worker else event.actor_label,
+        worker=event.actor_label if is_worker else "",
         sentence=ACTIONS.get(event.action, event.action),
         detail=_detail(event.action, body["data"]),
         reason=body["reason"],
