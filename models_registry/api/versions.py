@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -82,6 +82,7 @@ class OneElement(APIView):
             "application/json": OpenApiTypes.OBJECT,
         },
         responses=ElementOut,
+        parameters=[OpenApiParameter("format_declared", str, description="What a model file is said to be.")],
         operation_id="element_set",
     )
     def put(self, request: Request, model: str, number: int, element: str) -> Response:

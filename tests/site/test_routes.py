@@ -90,6 +90,15 @@ TABLES = (
 )  # fmt: skip
 
 
+def views(resolver: Any = None, before: str = "", space: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the name of every address of the API with its view."""
+    for one in (resolver or get_resolver()).url_patterns:
+        if isinstance(one, URLResolver):
+            yield from views(one, before, f"{one.namespace}:" if one.namespace else space)
+        elif space == "api:":
+            yield f"{space}{one.name}", getattr(one.callback, "cls", getattr(one.callback, "view_class", None))
+
+
 def routes(resolver: Any = None, before: str = "", space: str = "") -> Iterator[tuple[str, list[str]]]:
     """Give the name of every address with the names of what it is filled in with."""
     for one in (resolver or get_resolver()).url_patterns:
@@ -107,6 +116,7 @@ def get_resolver_parameters(text: str) -> Iterator[str]:
 
 
 ROUTES = dict(routes())
+VIEWS = dict(views())
 
 
 @pytest.fixture
@@ -127,7 +137,7 @@ def site(db: None, store: Path) -> Site:
     return site
 
 
-def address(site: Site, name: str, state: str = "", *, real: bool = True) -> str:
+def address(site: Site, name: str, state: str = "", *, real: bool = True, number: int | None = None) -> str:
     """Return an address that leads to something that is there, or to nothing."""
     handoff = site.handoffs.get("testing" if state == "signed" else state or "answered")
     signoff = SignOff.objects.filter(handoff=site.handoffs["testing"]).first()
@@ -135,7 +145,8 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True) -> str
     assert signoff is not None
     assert site.deployment is not None
     there: dict[str, Any] = {
-        "model": "tumours", "environment": "production", "number": 20, "element": "runtime", "name": "runtime",
+        "model": "tumours", "environment": "production", "number": number or 20,
+        "element": "runtime", "name": "runtime",
         "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
         "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
@@ -245,3 +256,27 @@ def test_a_member_without_the_right_is_refused(act: tuple[str, str], site: Site)
     answer = send(site, who, *act, address(site, act[0], state), body)
     assert answer.status_code == 403, (answer.status_code, answer.content[:500])
     assert counts() == before
+
+
+def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
+    readers = {"api:events": "rita", "api:handoff-sheet": "vera", "api:owner-of-record": "otto"}
+    for name in sorted(ROUTES):
+        if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):
+            continue
+        number = {"api:version-manifest": 1, "api:element": 1}.get(name)
+        where = address(site, name, number=number)
+        more = "?model=tumours&environment=production" if name == "api:owner-of-record" else ""
+        browser = site.browser(readers.get(name, "dana"))
+        page = browser.get(where + more, HTTP_ACCEPT="text/html")
+        assert page.status_code == 200, (name, page.status_code)
+        if name != "api:version-manifest":  # those are bytes that somebody hashes, whoever asks
+            text = page.content.decode()
+            assert "<style" not in text
+            assert " style=" not in text
+            data = text.count('<script type="application/json"')
+            assert text.count("<script") == text.count("<script src=") + data, name
+
+
+def handlers(name: str) -> set[str]:
+    """Return the methods that an address of the API answers."""
+    return {method for method in METHODS if method in dir(VIEWS[name])}
