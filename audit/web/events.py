@@ -1,9 +1,11 @@
 """The trail in the browser, for those who audit."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
+from django.apps import apps
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -21,11 +23,13 @@ FILTERS = ("chain", "action", "actor", "since", "until")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event with its sentence and what it carried."""
+    """One event with its sentence, what it carried, and what it was about: a kind in words and its key."""
 
     event: AuditEvent
     sentence: str
     body: dict[str, Any]
+    kind: str
+    key: str
     hash: str
 
 
@@ -46,7 +50,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "lines": [_line(event) for event in page.object_list],
         "filters": filters,
         "filtered": any(filters.values()),
-        "actions": sorted(ACTIONS),
+        "actions": sorted(ACTIONS.items(), key=lambda one: one[1]),
         "problem": problem,
     }
     return render(request, "audit/index.html", context, status=problem.status if problem else 200)
@@ -54,4 +58,11 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _line(event: AuditEvent) -> Line:
     sentence = ACTIONS.get(event.action, event.action)
-    return Line(event, sentence, orjson.loads(event.body), bytes(event.hash).hex())
+    kind, _, key = event.subject.partition(":")
+    return Line(event, sentence, orjson.loads(event.body), _words().get(kind, kind), key, bytes(event.hash).hex())
+
+
+@cache
+def _words() -> dict[str, str]:
+    """Return the words for every kind of record, as the trail names them."""
+    return {str(model._meta.model_name): str(model._meta.verbose_name) for model in apps.get_models()}

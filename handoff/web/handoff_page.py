@@ -1,6 +1,6 @@
 """The page of one handoff, the heart of the product, put together once for the whole page and for its fragment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,10 @@ from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
 from handoff.web.bindings import typed_of
 from handoff.web.checklist_rows import item_rows
-from handoff.web.differences import counts_of, groups_of
+from handoff.web.differences import DifferenceGroup, counts_of, groups_of
 from handoff.web.doors import Form, account_of, is_htmx
 from handoff.web.inbox import todo_of
-from handoff.web.promotion_tests import test_rows
+from handoff.web.promotion_tests import TITLES, test_rows
 from handoff.web.timeline import told
 from handoff.web.tracker import stations
 from models_registry.roles import Role
@@ -77,7 +77,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
     groups = groups_of(report, acknowledged, chosen)
     gate_now = GATE_OF.get(State(handoff.state), "")
     result = next((gate.result for gate in view.gates if gate.name == gate_now), None)
-    events = told(view.events)
+    events = told(view.events, _names(handoff, rules, groups))
     progress = progress_of(handoff, view.jobs)
     places = stations(handoff, view.gates, progress["tests"], view.events)
     at = {station.key: station.status for station in places}
@@ -90,6 +90,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "todos": [todo_of(task) for task in view.tasks],
         "waiting": [r for r in result.missing if r.who] if result else [],
         "stations": places,
+        "under_way": handoff.state in OPEN,
         "gates": [_panel(gate, at[gate.name]) for gate in view.gates],
         "gate_now": gate_now,
         "groups": groups,
@@ -152,6 +153,16 @@ def _rules(view: HandoffView) -> PolicyRules | None:
     if view.offer is not None and view.offer.revision is not None:
         return parse(view.offer.revision.content)
     return None
+
+
+def _names(handoff: Handoff, rules: PolicyRules | None, groups: Sequence[DifferenceGroup]) -> dict[str, str]:
+    """Return the words for the keys that events carry: environments, questions, differences and tests."""
+    names = {key: title for key, (title, _) in TITLES.items()}
+    names |= {place.slug: place.name for place in (handoff.source, handoff.target)}
+    names |= {row.key: row.name for group in groups for row in (*group.differing, *group.equal)}
+    if rules:
+        names |= {item.key: f"“{item.question}”" for gate in rules.gates.values() for item in gate.checklist}
+    return names
 
 
 def _binding(handoff: Handoff, form: Form | None) -> dict[str, str]:

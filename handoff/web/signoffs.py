@@ -12,7 +12,7 @@ from django.shortcuts import render
 from audit.actors import Person
 from handoff.errors import Hidden, Refused, StaleView
 from handoff.facts import rules_of
-from handoff.models import Return
+from handoff.models import Handoff, Return
 from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
 from handoff.queries.signing import Sheet, sheet_for
@@ -41,6 +41,7 @@ class Part:
 
     name: str
     words: str
+    which: str
     digest: str
     changed: bool
 
@@ -95,6 +96,7 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
     handoff, rules = sheet.handoff, rules_of(sheet.handoff)
     groups = groups_of(handoff.report, acknowledgements_of(handoff))
     stale = _stale_parts(sheet, form)
+    which = _which(handoff)
     own = [s for s in sheet.known.facts.signoffs if s.gate == sheet.gate]
     return {
         "sheet": sheet,
@@ -104,7 +106,7 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "gate_title": GATE_TITLES[sheet.gate],
         "gate_opens": GATE_OPENS[sheet.gate],
         "role": str(Role(sheet.rule.role).label),
-        "parts": [Part(n, w, d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
+        "parts": [Part(n, w, which.get(n, ""), d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
         "stale": [WORDS[name] for name in stale],
         "changed": [WORDS[name] for name in sheet.changed],
         "homework": [r for r in sheet.result.missing if r.kind != "signoff"],
@@ -117,6 +119,17 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "decision": _typed(form, "decision"),
         "reasons": [Choice(v, str(t).capitalize(), v in _many(form, "reasons")) for v, t in Return.Reason.choices],
         "retests": [Choice(k, k, k in _many(form, "retests")) for k in rules.tests],
+    }
+
+
+def _which(handoff: Handoff) -> dict[str, str]:
+    """Return the names of the parts that have one, for whoever reads no digests."""
+    return {
+        "handoff": f"#{handoff.number}",
+        "version": f"{handoff.model.name} v{handoff.version.number}",
+        "source": handoff.source.name,
+        "target": handoff.target.name,
+        "policy": str(handoff.policy_revision),
     }
 
 

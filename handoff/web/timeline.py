@@ -14,6 +14,7 @@ from handoff.states import State
 from models_registry.roles import Role
 
 ICONS = {
+    "handoff.drafted": "file-pen",
     "handoff.offered": "send",
     "handoff.returned": "undo-2",
     "handoff.withdrawn": "x",
@@ -51,12 +52,12 @@ class Told:
     hash: str
 
 
-def told(events: Sequence[AuditEvent]) -> list[Told]:
-    """Return events as sentences, in the order in which they come."""
-    return [_told(event) for event in events]
+def told(events: Sequence[AuditEvent], names: Mapping[str, str] | None = None) -> list[Told]:
+    """Return events as sentences, in the order in which they come; `names` gives the words for keys and slugs."""
+    return [_told(event, names or {}) for event in events]
 
 
-def _told(event: AuditEvent) -> Told:
+def _told(event: AuditEvent, names: Mapping[str, str]) -> Told:
     body = orjson.loads(event.body)
     is_worker = event.actor_kind == Worker.kind
     return Told(
@@ -65,7 +66,7 @@ def _told(event: AuditEvent) -> Told:
         who="A worker" if is_worker else event.actor_label,
         worker=event.actor_label if is_worker else "",
         sentence=ACTIONS.get(event.action, event.action),
-        detail=_detail(event.action, body["data"]),
+        detail=_detail(event.action, body["data"], names),
         reason=body["reason"],
         icon=ICONS.get(event.action, "dot"),
         quiet=event.action in QUIET,
@@ -73,29 +74,29 @@ def _told(event: AuditEvent) -> Told:
     )
 
 
-def _detail(action: str, data: Mapping[str, Any]) -> str:
+def _detail(action: str, data: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return the fact that a reader wants beside the sentence."""
     match action:
         case "handoff.moved":
             return f"{State(data['from']).label} → {State(data['to']).label}"
         case "handoff.drafted":
-            return f"version {data['version']}, {data['source']} → {data['target']}"
+            return f"version {data['version']}, {_name(names, data['source'])} → {_name(names, data['target'])}"
         case "handoff.offered":
             return f"under {data['policy']}"
         case "handoff.returned":
             return ", ".join(str(reason).replace("_", " ") for reason in data["reasons"])
         case "answer.given":
-            return f"{data['item']}: {str(data['choice']).replace('_', ' ')}"
+            return f"{_name(names, data['item'])} {str(data['choice']).replace('_', ' ')}"
         case "difference.acknowledged":
-            return ", ".join(data["differences"])
+            return ", ".join(_name(names, one) for one in data["differences"])
         case "signoff.given" | "signoff.refused":
             return f"as {_role(data['role'])}, at the {data['gate']} gate, meaning {data['meaning']}"
         case "signoff.voided" | "signoff.withdrawn":
             return f"of {data['signer']} as {_role(data['role'])}"
         case "gate.decided":
-            return f"{data['gate']}: {'open' if data['open'] else 'shut'}"
+            return f"the {data['gate']} gate is {'open' if data['open'] else 'shut'}"
         case "test.finished":
-            return f"{data['kind']}: {data['verdict']}"
+            return f"{_name(names, data['kind'])}, {data['verdict']}"
         case "job.queued" | "job.claimed" | "job.finished" | "job.died":
             return str(data.get("purpose", ""))
         case "deployment.ordered" | "deployment.live" | "deployment.failed":
@@ -106,6 +107,10 @@ def _detail(action: str, data: Mapping[str, Any]) -> str:
             return f"to {data['organisation']}"
         case _:
             return ""
+
+
+def _name(names: Mapping[str, str], key: str) -> str:
+    return names.get(key, key)
 
 
 def _role(name: str) -> str:

@@ -19,6 +19,14 @@
     }
   });
 
+  // Esc closes the menu of narrow screens, and gives the focus back to its button.
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && document.querySelector("[data-toggle][aria-expanded=true]");
+    if (!open) return;
+    open.click();
+    open.focus();
+  });
+
   document.addEventListener("submit", (event) => {
     const words = event.target.dataset.confirm;
     if (words && !window.confirm(words)) event.preventDefault();
