@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.handoff import walking
 from tests.handoff.building import Place
@@ -44,7 +44,7 @@ def visit(browser: Browser, live_server: Any, site: Place) -> Iterator[Open]:
         context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
         page.goto(path)
         return page
 
@@ -52,3 +52,8 @@ def visit(browser: Browser, live_server: Any, site: Place) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert not complaints
+
+
+def _is_complaint(said: ConsoleMessage) -> bool:
+    """Tell an error in the page from an answer that was refused on purpose, which the browser logs, too."""
+    return "Content Security" in said.text or (said.type == "error" and "Failed to load resource" not in said.text)
