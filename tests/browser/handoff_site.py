@@ -51,7 +51,7 @@ def visit(browser: Browser, live_server: Any, site: Place) -> Iterator[Open]:
     yield visit
     for context in contexts:
         context.close()
-    assert not complaints
+    assert not complaints, complaints
 
 
 def _is_complaint(said: ConsoleMessage) -> bool:
