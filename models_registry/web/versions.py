@@ -34,13 +34,17 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One element as it is shown: there or missing, with its content if it is small, and a schema's fields."""
+    """One element as it is shown: there or missing, with its content if it is small.
+
+    A schema comes as its fields, another small element as lines of what is asked and how much of it.
+    """
 
     name: str
     title: str
     element: Element | None
     pretty: str
     fields: list[dict[str, Any]]
+    lines: list[tuple[str, str]]
 
 
 @login_required
@@ -207,7 +211,41 @@ def _row(name: str, element: Element | None) -> Row:
     content = json.loads(element.text) if element is not None and element.text else None
     fields = content["fields"] if content and name.endswith("_schema") else []
     pretty = json.dumps(content, indent=2, ensure_ascii=False) if content is not None else ""
-    return Row(name, TITLES[name], element, pretty, [_field(field) for field in fields])
+    lines = LINES[name](content) if content and name in LINES else []
+    return Row(name, TITLES[name], element, pretty, [_field(field) for field in fields], lines)
+
+
+def _runtime_lines(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a version asks of the place where it runs."""
+    return [("Python", content["python"]), *sorted(content["packages"].items())]
+
+
+def _threshold_lines(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a version must reach, in words."""
+    lines = [
+        (f"{m['name']} of {m['output']}", _between(m.get("minimum"), m.get("maximum"))) for m in content["metrics"]
+    ]
+    tolerance = content["tolerance"]
+    within = f"within {tolerance['absolute']:g} and {tolerance['relative']:g} of the value"
+    lines.append(("Golden records are reproduced", within))
+    if "latency_p99_ms" in content:
+        lines.append(("Latency of 99 in 100 requests", f"at most {content['latency_p99_ms']:g} ms"))
+    if "peak_memory_mb" in content:
+        lines.append(("Peak memory", f"at most {content['peak_memory_mb']:g} MB"))
+    if live := content.get("against_live"):
+        lines.append((f"{live['metric']} beside the live version", f"worse by {live['margin']:g} at most"))
+    return lines
+
+
+def _between(low: float | None, high: float | None) -> str:
+    words = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+    return ", ".join(word for word in words if word)
+
+
+LINES: dict[str, Callable[[dict[str, Any]], list[tuple[str, str]]]] = {
+    "runtime": _runtime_lines,
+    "thresholds": _threshold_lines,
+}
 
 
 def _field(field: dict[str, Any]) -> dict[str, Any]:

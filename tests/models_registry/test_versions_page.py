@@ -1,0 +1,57 @@
+"""The page of a version, as a person reads it."""
+
+import json
+
+from django.test import Client
+
+from audit.actors import Person
+from models_registry.services import versions
+from tests.handoff import building
+
+
+def page_of(place: building.Place, thresholds: dict[str, object], runtime: dict[str, object]) -> str:
+    """Return the page of a draft that has these two elements."""
+    dana = Person(place.dana, "test")
+    versions.draft(actor=dana, model="tumours")
+    for name, content in (("thresholds", thresholds), ("runtime", runtime)):
+        given = [json.dumps(content).encode()]
+        versions.set_element(actor=dana, model="tumours", number=1, name=name, chunks=given)
+    browser = Client()
+    browser.force_login(place.dana, backend="django.contrib.auth.backends.ModelBackend")
+    return " ".join(browser.get("/models/tumours/versions/1/").content.decode().split())
+
+
+def test_requirements_and_thresholds_are_told_in_words(place: building.Place) -> None:
+    thresholds = {
+        "metrics": [
+            {"name": "rmse", "output": "prediction", "maximum": 70.0},
+            {"name": "r2", "output": "prediction", "minimum": 0.2, "maximum": 1},
+        ],
+        "tolerance": {"absolute": 1e-6, "relative": 0.001},
+        "latency_p99_ms": 50,
+        "peak_memory_mb": 600,
+        "against_live": {"metric": "rmse", "margin": 0.5},
+    }
+    page = page_of(place, thresholds, {"python": ">=3.11", "packages": {"numpy": ">=2,<3"}})
+    for asked, how_much in (
+        ("rmse of prediction", "at most 70"),
+        ("r2 of prediction", "at least 0.2, at most 1"),
+        ("Golden records are reproduced", "within 1e-06 and 0.001 of the value"),
+        ("Latency of 99 in 100 requests", "at most 50 ms"),
+        ("Peak memory", "at most 600 MB"),
+        ("rmse beside the live version", "worse by 0.5 at most"),
+        ("numpy", "&gt;=2,&lt;3"),
+    ):
+        assert f"<dt>{asked}</dt><dd>{how_much}</dd>" in page, asked
+
+
+def test_what_a_version_does_not_promise_is_not_told(place: building.Place) -> None:
+    thresholds = {
+        "metrics": [{"name": "rmse", "output": "y", "maximum": 1}],
+        "tolerance": {"absolute": 0, "relative": 0},
+    }
+    page = page_of(place, thresholds, {"python": ">=3.11", "packages": {}})
+    assert "<dt>Python</dt><dd>&gt;=3.11</dd>" in page
+    assert "Peak memory" not in page
+    assert "Latency of" not in page
+    assert "beside the live version" not in page
