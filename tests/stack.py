@@ -22,6 +22,7 @@ OWNER = "MDLC_TEST_HOME"
 def _start(home: Path) -> Servers:
     """Start servers that trade safety for speed, and lead Django to them."""
     servers = Servers(home, fast=True)
+    (home / "static").mkdir()  # whoever serves files asks for it when it starts
     try:
         os.environ |= servers.start() | {
             "DJANGO_SETTINGS_MODULE": "mdlc_site.settings",
@@ -31,6 +32,7 @@ def _start(home: Path) -> Servers:
             "SITE_URL": "http://127.0.0.1:8000",
             "ENGINE_URLS": "production=http://127.0.0.1:9",
             "MDLC_ENGINE_TOKEN": "only-for-tests",
+            "STATIC_ROOT": str(home / "static"),
             "MDLC_STORE": str(home / "store"),
             "MDLC_ANCHORS": str(home / "anchors.jsonl"),
             "LOG_LEVEL": "WARNING",

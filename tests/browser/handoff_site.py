@@ -17,7 +17,6 @@ Open = Callable[..., Page]
 @pytest.fixture
 def site(transactional_db: None, settings: Any, tmp_path: Path) -> Place:
     """Return a model with its people, its blobs in a folder of the test's own."""
-    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     settings.STORE = str(tmp_path / "store")
     backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": settings.STORE}}
     settings.STORAGES = {**settings.STORAGES, "default": backend}

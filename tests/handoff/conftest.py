@@ -5,19 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 
 from handoff.models import Handoff, PolicyRevision
 from models_registry.models import ModelVersion
 from tests import processes
 from tests.handoff import building
 from tests.processes import Process
-
-
-@pytest.fixture(scope="session", autouse=True)
-def static_root() -> None:
-    """Make the folder that a live server looks for."""
-    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture

@@ -4,15 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 
 from tests.queries.counting import Site, a_site
-
-
-@pytest.fixture(scope="session", autouse=True)
-def static_root() -> None:
-    """Make the folder that the server of static files looks for."""
-    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """People and clients for the site's own doors."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.core.cache import cache
 from knox.models import AuthToken
 from rest_framework.test import APIClient
@@ -27,12 +25,6 @@ def no_attempts(request: pytest.FixtureRequest) -> None:
 def quick_passwords(settings: Any) -> None:
     """Hash passwords quickly: how well they are hashed is Django's affair."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def static_root() -> None:
-    """Make the folder that a live server looks for."""
-    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture
