@@ -3,7 +3,6 @@
 # ruff: noqa: F401, F811 - fixtures are imported by name
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -13,7 +12,7 @@ from handoff.queries.signing import sheet_for
 from handoff.services import handoffs, reauthentications, signoffs
 from models_registry.models import ModelVersion
 from tests.browser.handoff_site import Open, site, visit
-from tests.browser.test_handoff_pages import check
+from tests.browser.looks import check
 from tests.handoff import artifacts, building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by, sign
@@ -40,8 +39,7 @@ def refused(place: Place, handoff: Handoff) -> Handoff:
     return handoff
 
 
-@pytest.mark.parametrize(("width", "theme"), [(360, "light"), (1280, "dark")])
-def test_stopped_and_working_handoffs(visit: Open, site: Place, width: int, theme: Any) -> None:
+def test_stopped_and_working_handoffs(visit: Open, site: Place) -> None:
     back = refused(site, walking.answered(site))
     gone = walking.offered(site, building.a_version(site, 2, "other"))
     handoffs.withdraw(actor=by(site.dana), handoff_id=str(gone.pk), reason="We found a leak in the training data.")
@@ -49,7 +47,7 @@ def test_stopped_and_working_handoffs(visit: Open, site: Place, width: int, them
     testing = walking.answered(site, walking.offered(site, building.a_version(site, 4)))
     sign(testing, site.vera, "validation")
     sign(testing, site.otto, "acceptance")
-    page = visit("otto", f"/handoffs/{fresh.pk}/", width=width, theme=theme)
+    page = visit("otto", f"/handoffs/{fresh.pk}/")
     expect(page.get_by_text("Who can clear it: Edda").first).to_be_visible()
     check(page)
     for handoff, words in ((back, WHY), (gone, "We found a leak"), (testing, "0 of 7 ended.")):
@@ -88,15 +86,14 @@ def test_escape_closes_the_menu_of_a_narrow_screen(visit: Open, site: Place) -> 
     menu = page.get_by_role("button", name="Menu")
     menu.click()
     expect(page.get_by_role("link", name="Audit")).to_be_visible()
-    check(page)
+    check(page, [(360, "light")])
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Audit")).to_be_hidden()
     expect(menu).to_be_focused()
 
 
-@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1280, "light")])
-def test_turning_the_second_factor_on(visit: Open, site: Place, width: int, theme: Any) -> None:
-    page = visit("otto", "/account/2fa/", width=width, theme=theme)
+def test_turning_the_second_factor_on(visit: Open, site: Place) -> None:
+    page = visit("otto", "/account/2fa/")
     page.get_by_role("link", name="Turn it on").click()
     expect(page.get_by_role("heading", name="Confirm who you are")).to_be_visible()
     expect(page.get_by_text("Forgot your password?")).to_have_count(0)

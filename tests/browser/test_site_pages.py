@@ -2,14 +2,12 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported by name
 
-from typing import Any
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from models_registry.services import versions
 from tests.browser.handoff_site import Open, site, visit
-from tests.browser.test_handoff_pages import LOOKS, check
+from tests.browser.looks import check
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by
@@ -25,28 +23,25 @@ def look_at(page: Page, paths: list[str]) -> None:
         check(page)
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-def test_the_registry_and_the_trail(visit: Open, site: Place, width: int, theme: Any) -> None:
+def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
     building.a_version(site)
     versions.draft(actor=by(site.dana), model=site.model.slug, notes="A second try")
     walking.offered(site, site.model.versions.get(number=1))
     model = "/models/tumours/"
     dana = ["/models/", "/models/new/", model, f"{model}versions/1/", f"{model}versions/2/", f"{model}versions/new/"]
     dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/"]
-    look_at(visit("dana", "/", width=width, theme=theme), dana)
-    look_at(visit("rita", "/", width=width, theme=theme), ["/audit/"])
+    look_at(visit("dana", "/"), dana)
+    look_at(visit("rita", "/"), ["/audit/"])
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-def test_nothing_yet_and_nothing_there(visit: Open, site: Place, width: int, theme: Any) -> None:
-    page = visit("mallory", "/", width=width, theme=theme)
+def test_nothing_yet_and_nothing_there(visit: Open, site: Place) -> None:
+    page = visit("mallory", "/")
     look_at(page, [*NOTHING_YET, "/no-such-page/", "/models/tumours/"])
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-def test_signing_in_and_keeping_an_account(visit: Open, site: Place, width: int, theme: Any) -> None:
-    page = visit("otto", "/account/password/change/", width=width, theme=theme)
+def test_signing_in_and_keeping_an_account(visit: Open, site: Place) -> None:
+    page = visit("otto", "/account/password/change/")
     check(page)
     page.goto("/account/2fa/")
     check(page)
