@@ -59,10 +59,11 @@ def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
     return found.order_by("-drafted_at", "pk")
 
 
-def board(user: Account, **filters: Any) -> list[tuple[str, list[Handoff]]]:
-    """Return the columns of the board, from the newest five hundred handoffs."""
+def board(user: Account, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
+    """Return the columns of the board, from the newest five hundred handoffs, and how many of them have no column."""
     rows = list(listed(user, **filters)[:500])
-    return [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
+    columns = [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
+    return columns, len(rows) - sum(len(found) for _, found in columns)
 
 
 def fetch(user: Account, handoff_id: UUID | str) -> Handoff:

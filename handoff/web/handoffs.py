@@ -44,16 +44,19 @@ def index(request: HttpRequest) -> HttpResponse:
     }
     if as_list:
         found = Paginator(queries.listed(user, **filters), PER_PAGE).get_page(request.GET.get("page"))
-        context |= {"page": found, "query": _query_without_page(request), "empty": not found.paginator.count}
+        context |= {"page": found, "query": _query_of_the_list(request), "empty": not found.paginator.count}
     else:
-        columns = queries.board(user, **filters)
-        context |= {"columns": columns, "empty": not any(rows for _, rows in columns)}
+        columns, ended = queries.board(user, **filters)
+        context |= {"columns": columns, "ended": ended, "query": _query_of_the_list(request)}
+        context["empty"] = not ended and not any(rows for _, rows in columns)
     return render(request, "handoff/handoffs/index.html", context)
 
 
-def _query_without_page(request: HttpRequest) -> str:
+def _query_of_the_list(request: HttpRequest) -> str:
+    """Return what is asked for, as a list and from its start."""
     query = request.GET.copy()
     query.pop("page", None)
+    query["view"] = "list"
     return query.urlencode()
 
 

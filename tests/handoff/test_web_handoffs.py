@@ -115,6 +115,20 @@ def test_the_board_and_the_list_filter(site: Place) -> None:
         assert "No handoff fits the filter" in found
 
 
+def test_the_board_tells_where_the_ended_ones_are(site: Place) -> None:
+    handoff = walking.offered(site)
+    client = client_of(site.dana)
+    assert "that ended" not in client.get(reverse("handoffs")).content.decode()
+    handoffs.withdraw(actor=by(site.dana), handoff_id=str(handoff.pk), reason="The sample was too small.")
+    for asked in ({}, {"state": "withdrawn"}):
+        board = " ".join(client.get(reverse("handoffs"), asked).content.decode().split())
+        assert "1 that ended stands in" in board
+        assert "No handoff fits the filter" not in board
+    assert "?state=withdrawn&amp;view=list" in board
+    page = reverse("handoff", args=[handoff.pk])
+    assert page in client.get(reverse("handoffs"), {"state": "withdrawn", "view": "list"}).content.decode()
+
+
 def test_empty_lists_say_what_to_do_next(site: Place) -> None:
     client = client_of(site.mallory)
     assert "Nothing waits for you" in client.get(reverse("inbox")).content.decode()
