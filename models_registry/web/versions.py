@@ -226,7 +226,7 @@ def _threshold_lines(content: dict[str, Any]) -> list[tuple[str, str]]:
         (f"{m['name']} of {m['output']}", _between(m.get("minimum"), m.get("maximum"))) for m in content["metrics"]
     ]
     tolerance = content["tolerance"]
-    within = f"within {tolerance['absolute']:g} and {tolerance['relative']:g} of the value"
+    within = f"within {tolerance['absolute']:g} plus {tolerance['relative']:g} of the value"
     lines.append(("Golden records are reproduced", within))
     if "latency_p99_ms" in content:
         lines.append(("Latency of 99 in 100 requests", f"at most {content['latency_p99_ms']:g} ms"))

@@ -36,7 +36,7 @@ def test_requirements_and_thresholds_are_told_in_words(place: building.Place) ->
     for asked, how_much in (
         ("rmse of prediction", "at most 70"),
         ("r2 of prediction", "at least 0.2, at most 1"),
-        ("Golden records are reproduced", "within 1e-06 and 0.001 of the value"),
+        ("Golden records are reproduced", "within 1e-06 plus 0.001 of the value"),
         ("Latency of 99 in 100 requests", "at most 50 ms"),
         ("Peak memory", "at most 600 MB"),
         ("rmse beside the live version", "worse by 0.5 at most"),
