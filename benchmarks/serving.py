@@ -156,7 +156,15 @@ class Registry:
 class Engine:
     """A scoring engine in a process of its own."""
 
-    def __init__(self, home: Path, registry: str, *more: str, token: str = TOKEN, ready_within: float = 60) -> None:
+    def __init__(
+        self,
+        home: Path,
+        registry: str,
+        *more: str,
+        token: str = TOKEN,
+        ready_within: float = 60,
+        secrets: Path | None = None,
+    ) -> None:
         """Start it and return when it answers ready; `seconds` tells how long that took."""
         self.home, self.port = home, free_port()
         command = [
@@ -172,6 +180,7 @@ class Engine:
             *more,
         ]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "MDLC_ENGINE_TOKEN": token}
+        env |= {"MDLC_SECRETS_DIR": str(secrets)} if secrets else {}
         started = time.perf_counter()
         self.log = home.with_suffix(".log")
         with self.log.open("ab") as log:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -19,6 +20,7 @@ from granian._granian import RSGIProtocolClosed as ProtocolClosed
 from granian.rsgi import Scope
 
 from engine import counters
+from engine.capture import capture
 from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
 from engine.scoring import Answer, Scorer
@@ -27,9 +29,8 @@ from engine.streams.supervisor import Supervisor
 from engine.versions import Loaded, LoadOrder, Versions
 
 log = logging.getLogger("engine")
-
 NAME = "mdlc-engine"
-EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs"]
+EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs", "mdlc_profile"]
 JSON = [("content-type", "application/json")]
 LARGEST_ORDER = 4 << 20
 BODY_TIMEOUT_S = 30
@@ -169,6 +170,10 @@ class Application:
             raise Refusal("method_not_allowed", f"{path} wants GET, or is not there.")
         elif parts == ["metrics"]:
             proto.response_bytes(200, [("content-type", counters.CONTENT_TYPE)], self._metrics())
+        elif parts == ["v2", "profile"]:
+            self._authorise(scope)
+            named = parse_qs(scope.query_string).get("secret", [])
+            _send(proto, 200, await self._loop.run_in_executor(self._orders, capture, (), named))
         else:
             _send(proto, 200, self._get(parts))
 

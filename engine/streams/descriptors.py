@@ -13,13 +13,13 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from engine.compatibility import fits
 from engine.errors import SchemaError, StreamError
 from engine.schemas import Schema
+from engine.streams import secrets
 
 Direction = Literal["in", "out"]
 
 FILES = ("csv", "json_lines", "parquet", "avro")
 MESSAGES = ("json", "avro_binary")
 KEYS = ("transport", "encoding", "location", "schema", "batch", "fields", "loop", "secret")
-SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 SERVER = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}")
@@ -337,7 +337,7 @@ def _loop(loop: Any, direction: Direction, shape: Shape, transport: str) -> Iter
 def _secret(secret: Any, transport: str) -> Iterator[StreamError]:
     if not secret:
         return
-    if not isinstance(secret, str) or not SECRET.fullmatch(secret):
+    if not isinstance(secret, str) or not secrets.NAME.fullmatch(secret):
         yield StreamError(
             "secret_not_a_name",
             "A secret is given by its name, in capitals, digits and _; its value never stands here.",

@@ -1,12 +1,14 @@
 """Secrets by name: from the environment, or from files that are mounted. Their values are never stored or shown."""
 
 import os
+import re
 from pathlib import Path
 
 from engine.errors import StreamError
 
 PREFIX = "MDLC_SECRET_"
 LONGEST = 10_000
+NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")  # so no name leads out of the folder
 
 
 def resolve(name: str) -> str:
@@ -14,8 +16,9 @@ def resolve(name: str) -> str:
 
     Raises StreamError `secret_missing` or `secret_unreadable`; neither tells a value.
     """
-    value = os.environ.get(PREFIX + name)
-    folder = os.environ.get("MDLC_SECRETS_DIR")
+    known = NAME.fullmatch(name) is not None
+    value = os.environ.get(PREFIX + name) if known else None
+    folder = os.environ.get("MDLC_SECRETS_DIR") if known else None
     if value is None and folder:
         value = _read(Path(folder) / name)
     if not value:

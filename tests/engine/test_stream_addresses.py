@@ -81,6 +81,15 @@ def test_secrets_come_from_the_environment_or_from_files(monkeypatch: pytest.Mon
     assert not secrets.present("OTHER")
 
 
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "lower", "", "A" * 101])
+def test_no_name_of_a_secret_leads_anywhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("a file of somebody else")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "lower").write_text("no secret's name")
+    monkeypatch.setenv("MDLC_SECRETS_DIR", str(tmp_path / "secrets"))
+    assert not secrets.present(name)
+
+
 def test_a_missing_secret_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MDLC_SECRETS_DIR", str(tmp_path))
     with pytest.raises(StreamError, match="MDLC_SECRET_DB_PASSWORD") as refusal:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import subprocess
 import sys
 import threading
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks.serving import Engine, Registry, Sample, Sealed, packed, seal
+from benchmarks.serving import TOKEN, Engine, Registry, Sample, Sealed, packed, seal
 
 URL = "/v2/models/sample/infer"
 
@@ -32,6 +34,23 @@ def test_orders_need_the_token(engine: Engine, token: str, act: str) -> None:
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 401")
     assert b'"unauthorised"' in answer
+
+
+def test_the_profile_needs_the_token_and_tells_no_secret(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "DB_PASSWORD").write_text("hunter2")
+    engine = Engine(tmp_path / "engine", registry.url, secrets=tmp_path)
+    try:
+        assert engine.ask("GET", "/v2/profile")[0] == 401
+        allowed = {"Authorization": f"Bearer {TOKEN}"}
+        status, profile = engine.ask("GET", "/v2/profile?secret=DB_PASSWORD&secret=OTHER", None, allowed)
+        assert status == 200
+        assert profile["packages"]["onnxruntime"] == metadata.version("onnxruntime")
+        assert profile["interpreter"]["version"] == platform.python_version()
+        assert profile["secrets"] == {"DB_PASSWORD": True, "OTHER": False}
+        assert "hunter2" not in str(profile)
+        assert engine.ask("GET", "/v2/profile", None, allowed)[1]["secrets"] == {}
+    finally:
+        engine.kill()
 
 
 def test_without_a_token_every_order_is_refused(tmp_path: Path, registry: Registry) -> None:
