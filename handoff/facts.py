@@ -49,7 +49,8 @@ SELECT h.id, json_build_object(
         (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure) ORDER BY e.id)
            FROM handoff_evidence e WHERE e.answer_id = a.id)) ORDER BY a.id)
       FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = h.id),
-  'acknowledged', (SELECT json_agg(json_build_array(k.difference, k.comment, k.acknowledged_by_id) ORDER BY k.id)
+  'acknowledged', (SELECT json_agg(json_build_array(
+        k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)
       FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
   'signoffs', (SELECT json_agg(json_build_array(
         s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope)
@@ -137,6 +138,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         version=raw["authors"][0],
         parts=_parts(handoff, raw),
         differences=tuple((handoff.report or {}).get("undeclared", ())),
+        answering=(handoff.report or {}).get("asked", {}),
         answers={a[0]: AnswerFact(a[1], a[3], tuple(e[0] for e in a[4] or ())) for a in raw["answers"]},
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
         signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
@@ -173,7 +175,7 @@ def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:
         "source": str(handoff.source_id),
         "target": str(handoff.target_id),
         "bindings": digest(handoff.bindings),
-        "answers": digest([answers["review"], sorted(k[:2] for k in raw["acknowledged"])]),
+        "answers": digest([answers["review"], sorted(_acknowledged(k) for k in raw["acknowledged"])]),
         "release_answers": digest(answers["release"]),
         "confirm_answers": digest(answers["confirm"]),
         "report": handoff.report_digest,
@@ -181,6 +183,11 @@ def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:
         "results": digest(raw["tests"]) if raw["tests"] else "",
         "deployment": str(raw["deployment"][0]) if raw["deployment"] else "",
     }
+
+
+def _acknowledged(row: Sequence[Any]) -> list[str]:
+    """Return what a signature covers of an acknowledgement; words about a mitigation only where there are any."""
+    return [*row[:2], *filter(None, row[3:])]
 
 
 def _items(handoff: Handoff, gate: str) -> list[str]:

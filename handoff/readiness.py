@@ -1,17 +1,20 @@
 """What stands between a draft and its offer: the policy that applies, the difference report, and what is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from handoff.facts import Known
+from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
-from handoff.rules.differences import Cargo, Side, as_content, broken, report
+from handoff.rules.aspects import declared
+from handoff.rules.differences import Cargo, Difference, Side, broken, report
 from handoff.rules.duties import conflicts
 from handoff.rules.policies import PolicyRules, parse
+from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
-from models_registry.models import Environment
+from models_registry.models import Environment, ModelVersion
 from models_registry.roles import Role
 
 
@@ -27,35 +30,76 @@ class Offer:
 
 def offer_of(handoff: Handoff, known: Known) -> Offer:
     """Return what offering a draft would freeze, and everything that stands in its way."""
-    elements = {e.name: e for e in handoff.version.elements.all()}
-    runtime = orjson.loads(elements["runtime"].text or "{}") if "runtime" in elements else {}
-    cargo = Cargo(
-        digest=handoff.version.digest,
-        input_schema=elements["input_schema"].blob_id if "input_schema" in elements else "",
-        output_schema=elements["output_schema"].blob_id if "output_schema" in elements else "",
-        python=runtime.get("python", ""),
-        packages=runtime.get("packages", {}),
-    )
-    items = report(cargo, side_of(handoff.source), side_of(handoff.target), handoff.bindings)
+    revision = policy_for(handoff)
+    rules = parse(revision.content) if revision else None
+    cargo = cargo_of(handoff.version)
+    items = report_of(handoff, rules, cargo)
     content = as_content(items)
     missing = {
         item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)
     }
-    revision = policy_for(handoff)
-    if revision is None:
+    if rules is None:
         missing["policy"] = (
             f"No policy speaks for {handoff.target.kind} environments at {handoff.model.risk_tier} risk; "
             "an administrator must publish one"
         )
     else:
-        rules = parse(revision.content)
         missing |= {
             f"elements.{name}": f"The policy requires the element {name}; data science supplies it in a new version"
             for name in rules.elements
-            if name not in elements
+            if name not in cargo.elements
         }
-        missing |= _empty_roles(rules, known)
+        missing |= _empty_roles(rules, known, {item.role for item in items if item.asks and item.role})
     return Offer(revision, content, digest(content), missing)
+
+
+def report_of(handoff: Handoff, rules: PolicyRules | None, cargo: Cargo | None = None) -> tuple[Difference, ...]:
+    """Return the difference report as it is now, under the lock policy of some rules; without rules, the usual one."""
+    kind, tier = handoff.target.kind, handoff.model.risk_tier
+    held = rules.held(kind, tier) if rules else declared({}, kind=kind, tier=tier)
+    cargo = cargo or cargo_of(handoff.version)
+    return report(cargo, side_of(handoff.source), side_of(handoff.target), handoff.bindings, held)
+
+
+def moved_since(handoff: Handoff) -> dict[str, str]:
+    """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words."""
+    return moved(read(handoff.report), report_of(handoff, rules_of(handoff)))
+
+
+def looked_again(handoff: Handoff, known: Known | None = None) -> Known:
+    """Return the facts of a handoff with its difference report recomputed from the environments as they are now."""
+    known = known or known_of(handoff)
+    return replace(known, facts=replace(known.facts, moved=moved_since(handoff)))
+
+
+def cargo_of(version: ModelVersion) -> Cargo:
+    """Return a sealed version as the difference report sees it."""
+    elements = {element.name: element for element in version.elements.all()}
+    runtime = orjson.loads(elements["runtime"].text or "{}") if "runtime" in elements else {}
+    digests = {name: element.blob_id for name, element in elements.items()}
+    return Cargo(
+        digest=version.digest,
+        input_schema=digests.get("input_schema", ""),
+        output_schema=digests.get("output_schema", ""),
+        python=runtime.get("python", ""),
+        packages=runtime.get("packages", {}),
+        elements=digests,
+        fields=fields_of(elements["input_schema"].text or "{}") if "input_schema" in elements else {},
+    )
+
+
+def fields_of(schema: str) -> dict[str, str]:
+    """Return the fields of an Avro record by name, each with its type in words."""
+    return {str(field["name"]): _words(field["type"]) for field in orjson.loads(schema).get("fields", [])}
+
+
+def _words(kind: Any) -> str:
+    if isinstance(kind, list):
+        return " or ".join(_words(one) for one in kind)
+    if not isinstance(kind, dict):
+        return str(kind)
+    inner = kind.get("items", kind.get("values"))
+    return f"{kind.get('type')} of {_words(inner)}" if inner is not None else _words(kind.get("type"))
 
 
 def policy_for(handoff: Handoff) -> PolicyRevision | None:
@@ -83,10 +127,10 @@ def side_of(environment: Environment) -> Side:
     )
 
 
-def _empty_roles(rules: PolicyRules, known: Known) -> dict[str, str]:
+def _empty_roles(rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:
     """Name each role that must act and has too few active holders who are free of conflicts."""
     found = {}
-    for role in rules.roles():
+    for role in dict.fromkeys((*rules.roles(), *sorted(answering))):
         if not known.facts.holders.get(role):
             found[f"roles.{role}"] = f"Nobody holds the role {Role(role).label}; an administrator must grant it"
     for gate in rules.gates.values():

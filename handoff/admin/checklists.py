@@ -86,6 +86,6 @@ class AcknowledgementAdmin(OfHandoff):
     date_hierarchy = "acknowledged_at"
     ordering = ("-acknowledged_at", "-pk")
     fieldsets = (
-        (None, {"fields": ("handoff", "difference", text("comment"))}),
+        (None, {"fields": ("handoff", "difference", text("comment"), text("mitigation"))}),
         ("People", {"fields": (person("acknowledged_by"), "acknowledged_at")}),
     )

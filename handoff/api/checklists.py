@@ -61,7 +61,7 @@ class Answers(APIView):
 
 
 class Acknowledgements(APIView):
-    """Acknowledge undeclared differences."""
+    """Acknowledge differences, perhaps with what was done about them."""
 
     @extend_schema(request=AcknowledgeIn, responses={201: AcknowledgeIn}, operation_id="differences_acknowledge")
     def post(self, request: Request, handoff_id: UUID) -> Response:
@@ -72,6 +72,7 @@ class Acknowledgements(APIView):
             rows = checklists.acknowledge(
                 actor=Person.at(request, "api"), handoff_id=str(handoff_id), **body.validated_data
             )
-            return Response({"differences": [row.difference for row in rows], "comment": rows[0].comment}, status=201)
+            told = {"comment": rows[0].comment, "mitigation": rows[0].mitigation}
+            return Response({"differences": [row.difference for row in rows], **told}, status=201)
 
         return once(request, create)

@@ -59,8 +59,11 @@ class AnswerIn(serializers.Serializer[Any]):
 
 
 class AcknowledgeIn(serializers.Serializer[Any]):
-    differences = serializers.ListField(child=serializers.CharField(max_length=120), max_length=500)
+    differences = serializers.ListField(child=serializers.CharField(max_length=200), max_length=500)
     comment = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+    mitigation = serializers.CharField(
+        required=False, allow_blank=True, max_length=5000, default="", help_text="What was done about them."
+    )
 
 
 class SignOffIn(serializers.Serializer[Any]):

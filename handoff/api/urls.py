@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.api import checklists, deployments, handoffs, policies, signoffs
+from handoff.api import checklists, deployments, differences, handoffs, policies, signoffs
 
 urlpatterns = [
     path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/decisions/", handoffs.Decisions.as_view(), name="handoff-decisions"),
     path("handoffs/<uuid:handoff_id>/evidence/", checklists.EvidenceFiles.as_view(), name="handoff-evidence"),
     path("handoffs/<uuid:handoff_id>/answers/", checklists.Answers.as_view(), name="handoff-answers"),
+    path("handoffs/<uuid:handoff_id>/differences/", differences.Differences.as_view(), name="handoff-differences"),
     path(
         "handoffs/<uuid:handoff_id>/acknowledgements/",
         checklists.Acknowledgements.as_view(),

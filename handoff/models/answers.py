@@ -76,8 +76,9 @@ class Acknowledgement(models.Model):
     """Somebody on the receiving side has read one difference and lives with it."""
 
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="acknowledgements")
-    difference = models.CharField(max_length=120)
+    difference = models.CharField(max_length=200)
     comment = models.TextField(blank=True)
+    mitigation = models.TextField(blank=True, default="", help_text="What was done about it.")
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     acknowledged_at = models.DateTimeField(db_default=Now())
 

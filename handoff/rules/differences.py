@@ -1,18 +1,50 @@
-"""What differs between source and target, item by item: locked, constrained, expected or undeclared."""
+"""What differs between source and target, item by item: how free it is, how much it matters, and who answers for it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-ABOUT = ("people", "purpose", "tools", "packages", "data", "outputs", "requirements")
+from handoff.rules.aspects import Declared, declared
+from handoff.rules.severities import (
+    EQUAL,
+    Severity,
+    at_least,
+    of_interpreters,
+    of_transports,
+    of_unasked,
+    of_versions,
+    of_words,
+)
+
+SEALED = "the same bytes on both sides; the worker and the engine hash them again"
+CLASS_OF = {"locked": "locked", "constrained": "constrained", "free": "expected", "undeclared": "undeclared"}
+ABSENT = "not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where records come from or go to. `fields` maps names to types; None where the model's schema is inherited."""
+
+    transport: str
+    encoding: str = ""
+    owner: str = ""
+    fields: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """An application, report or dashboard that an output stream feeds."""
+
+    owner: str
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One environment, as far as a handoff can notice it."""
+    """One environment, as far as a handoff can notice it. Streams stand under their slots, of which one is `input`."""
 
     name: str
     kind: str
@@ -23,69 +55,82 @@ class Side:
     packages: Mapping[str, str]
     hardware: str
     import_policy: Mapping[str, Any] = field(default_factory=dict)
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    consumers: Mapping[str, Consumer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """The sealed version: the digests of what must stay equal, and what it asks of a runtime."""
+    """The sealed version: the digests of what must stay equal, the fields it reads, and what it asks of a runtime."""
 
     digest: str
     input_schema: str
     output_schema: str
     python: str
     packages: Mapping[str, str]
+    elements: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One item. `kind` says how free it is, `holds` whether it is inside its rule, `equal` whether the sides agree."""
+    """One item.
+
+    `classed` says how free it is, `holds` whether it is inside its rule, `equal` whether the sides agree. `role` must
+    answer for it. `waived_until` is the day on which an exception ends that lets it stand outside its rule.
+    """
 
     key: str
-    about: str
+    aspect: str
+    facet: str
     name: str
     source: str
     target: str
-    kind: str
+    classed: str
     equal: bool
     holds: bool
+    severity: str
+    reason: str
     rule: str
+    role: str
+    waived_until: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether somebody must acknowledge it before the review gate opens."""
+        return self.classed == "undeclared" and not self.equal
+
+    @property
+    def blocks(self) -> bool:
+        """Tell whether it stands in the way unless somebody answers for it, or at all."""
+        return not self.holds or self.asks
 
 
-def report(cargo: Cargo, source: Side, target: Side, bindings: Mapping[str, Any]) -> tuple[Difference, ...]:
+def report(
+    cargo: Cargo,
+    source: Side,
+    target: Side,
+    bindings: Mapping[str, Any],
+    held: Mapping[str, Declared] | None = None,
+) -> tuple[Difference, ...]:
     """Return every item in which the two sides can differ, the equal ones included.
 
-    *locked*: must be equal, because the same bytes are handed over. *constrained*: free inside a rule that was sealed
-    with the version or is set by the target's import policy. *expected*: declared free. *undeclared*: nobody has said
-    whether it matters; somebody on the receiving side must acknowledge it.
+    `held` is what the lock policy says in the target; without it, the usual. *locked*: must be equal. *constrained*:
+    free inside a rule that was sealed with the version, is set by the target's import policy, or by the lock policy.
+    *expected*: declared free. *undeclared*: nobody has said whether it matters; somebody must acknowledge it.
     """
-    return (
-        *_locked(cargo),
-        _expected("people.organisation", "Organisation that answers", source.organisation, target.organisation),
-        _expected("people.owner", "Owner of the environment", source.owner, target.owner),
-        _expected("purpose.kind", "Kind of environment", source.kind, target.kind),
-        _expected("purpose.purpose", "Purpose", source.purpose, target.purpose),
-        _python(cargo, source, target),
-        _hardware(source, target),
-        *(_package(name, spec, source, target) for name, spec in sorted(cargo.packages.items())),
-        *_other_packages(cargo, source, target),
-        _expected("data.transport", "How records arrive", "files of the builders", _transport(bindings, "input")),
-        _expected("outputs.transport", "Where results go", "files and plots", _transport(bindings, "output")),
-    )
+    held = held if held is not None else declared({}, kind=target.kind, tier="low")
+    return tuple(_items(cargo, source, target, bindings, held))
 
 
 def undeclared(items: tuple[Difference, ...]) -> tuple[str, ...]:
     """Return the keys of undeclared differences."""
-    return tuple(item.key for item in items if item.kind == "undeclared" and not item.equal)
+    return tuple(item.key for item in items if item.asks)
 
 
 def broken(items: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """Return the items outside their rule; with one of these nothing can be offered."""
     return tuple(item for item in items if not item.holds)
-
-
-def as_content(items: tuple[Difference, ...]) -> dict[str, Any]:
-    """Return plain data, to be kept with a handoff and signed."""
-    return {"items": [asdict(item) for item in items], "undeclared": list(undeclared(items))}
 
 
 def answer_for(policy: Mapping[str, Any], name: str, version: str) -> str:
@@ -112,70 +157,211 @@ def inside(version: str, specifier: str) -> bool:
         return False
 
 
-def _locked(cargo: Cargo) -> list[Difference]:
-    rule = "the same bytes on both sides; the worker and the engine hash them again"
-    rows = (
-        ("requirements.version", "requirements", "Model version", cargo.digest),
-        ("data.input_schema", "data", "Input schema", cargo.input_schema),
-        ("outputs.output_schema", "outputs", "Output schema", cargo.output_schema),
-    )
-    return [Difference(key, about, name, d, d, "locked", True, True, rule) for key, about, name, d in rows]
+def _items(
+    cargo: Cargo, source: Side, target: Side, bindings: Mapping[str, Any], held: Mapping[str, Declared]
+) -> Iterator[Difference]:
+    yield from _sealed(cargo, held)
+    yield from _people_and_purpose(source, target, held)
+    yield _python(cargo, source, target, held["tools.python"])
+    told = of_words("medium", "other hardware: speed and memory may differ", source.hardware, target.hardware)
+    yield _item("tools.hardware", "Hardware", source.hardware, target.hardware, held["tools.hardware"], told)
+    for name, specifier in sorted(cargo.packages.items()):
+        yield _package(name, specifier, source, target, held["packages.required"])
+    for name in sorted((set(source.packages) | set(target.packages)) - set(cargo.packages)):
+        yield _other_package(name, source, target, held["packages.others"])
+    yield from _streams(source, target, bindings, held)
+    yield from _fields(cargo, source, target, held["data.fields"])
+    yield from _consumers(source, target, bindings, held["outputs.consumers"])
 
 
-def _expected(key: str, name: str, source: str, target: str) -> Difference:
-    about = key.partition(".")[0]
-    return Difference(key, about, name, source, target, "expected", source == target, True, "free to differ")
-
-
-def _python(cargo: Cargo, source: Side, target: Side) -> Difference:
+def _item(
+    key: str,
+    name: str,
+    source: str,
+    target: str,
+    aspect: Declared,
+    severity: Severity,
+    *,
+    inside: bool = True,
+    rule: str = "",
+    classed: str = "",
+    waived_until: str = "",
+) -> Difference:
+    """Return one item as the lock policy classes it. What breaks its rule, or a lock, always matters most."""
+    equal = source == target
+    holds = inside
+    if aspect.freedom == "locked":
+        holds, rule = equal and inside, "; ".join(filter(None, (rule, "locked: must be equal on both sides")))
+    elif aspect.freedom == "constrained" and aspect.allowed:
+        holds, rule = target in aspect.allowed, f"allowed are {', '.join(aspect.allowed)}"
+    elif aspect.freedom == "undeclared" and not rule:
+        rule = f"nobody declared whether {name.lower()} matters to this model"
+    severity = EQUAL if equal and holds else severity
+    if not holds:
+        severity = Severity("high", severity.reason if severity.level != "none" else "outside its rule")
+    elif not equal:
+        severity = at_least("low", severity)
     return Difference(
+        key,
+        aspect.name,
+        aspect.facet,
+        name,
+        source,
+        target,
+        classed or CLASS_OF[aspect.freedom],
+        equal,
+        holds,
+        severity.level,
+        severity.reason,
+        rule or "free to differ",
+        aspect.answered_by,
+        waived_until,
+    )
+
+
+def _sealed(cargo: Cargo, held: Mapping[str, Declared]) -> Iterator[Difference]:
+    proof = Severity("none", "equal by digest")
+    rows = (
+        ("requirements.version", "Model version", cargo.digest, "requirements.version"),
+        ("data.input_schema", "Input schema", cargo.input_schema, "data.input_schema"),
+        ("outputs.output_schema", "Output schema", cargo.output_schema, "outputs.output_schema"),
+        *(
+            (f"requirements.{name}", name.replace("_", " ").capitalize(), digest, "requirements.elements")
+            for name, digest in sorted(cargo.elements.items())
+            if name not in {"input_schema", "output_schema"}
+        ),
+    )
+    for key, name, digest, aspect in rows:
+        one = held[aspect]
+        yield Difference(
+            key, aspect, one.facet, name, digest, digest, "locked", True, True, *proof, SEALED, one.answered_by
+        )
+
+
+def _people_and_purpose(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
+    for aspect, name, here, there, level, reason in (
+        (
+            "people.organisation",
+            "Organisation that answers",
+            source.organisation,
+            target.organisation,
+            "medium",
+            "organisation change: responsibility passes to another one",
+        ),
+        ("people.owner", "Owner of the environment", source.owner, target.owner, "low", "new owner"),
+        ("purpose.kind", "Kind of environment", source.kind, target.kind, "medium", "another kind of environment"),
+        ("purpose.purpose", "Purpose", source.purpose, target.purpose, "low", "another purpose"),
+    ):
+        yield _item(aspect, name, here, there, held[aspect], of_words(level, reason, here, there))
+
+
+def _python(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Difference:
+    return _item(
         "tools.python",
-        "tools",
         "Python",
         source.python,
         target.python,
-        "constrained",
-        source.python == target.python,
-        inside(target.python, cargo.python),
-        f"the version asks for {cargo.python}",
+        aspect,
+        of_interpreters(source.python, target.python),
+        inside=inside(target.python, cargo.python),
+        rule=f"the version asks for {cargo.python}",
     )
 
 
-def _hardware(source: Side, target: Side) -> Difference:
-    equal = source.hardware == target.hardware
-    rule = "nobody declared whether hardware matters to this model"
-    return Difference(
-        "tools.hardware", "tools", "Hardware", source.hardware, target.hardware, "undeclared", equal, True, rule
-    )
-
-
-def _package(name: str, specifier: str, source: Side, target: Side) -> Difference:
+def _package(name: str, specifier: str, source: Side, target: Side, aspect: Declared) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
     rule = f"the version asks for {name}{specifier}"
     answer = answer_for(target.import_policy, name, there) if there else "missing"
     holds = bool(there) and inside(there, specifier) and answer in {"allow", "warn"}
+    severity = of_versions(here, there) if there else Severity("high", "not installed in the target")
     if answer == "missing":
         rule += "; it is not installed in the target"
     elif answer == "prohibit":
         rule += "; the target's import policy prohibits it"
+        severity = Severity("high", "prohibited by the target's import policy")
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
-    kind = "undeclared" if holds and answer == "warn" and here != there else "constrained"
-    return Difference(
-        f"packages.{name}", "packages", name, here or "not installed", there, kind, here == there, holds, rule
+    open_ = holds and answer == "warn" and here != there and aspect.freedom == "constrained"
+    classed = "undeclared" if open_ else ""
+    return _item(
+        f"packages.{name}",
+        name,
+        here or ABSENT,
+        there,
+        aspect,
+        severity,
+        inside=holds,
+        rule=rule,
+        classed=classed,
     )
 
 
-def _other_packages(cargo: Cargo, source: Side, target: Side) -> list[Difference]:
-    names = sorted((set(source.packages) | set(target.packages)) - set(cargo.packages))
-    rule = "the version does not ask for it"
-    return [
-        Difference(f"packages.{n}", "packages", n, here, there, "expected", here == there, True, rule)
-        for n in names
-        for here, there in [(source.packages.get(n, "not installed"), target.packages.get(n, "not installed"))]
-    ]
+def _other_package(name: str, source: Side, target: Side, aspect: Declared) -> Difference:
+    here, there = source.packages.get(name, ""), target.packages.get(name, "")
+    rule, holds = "the version does not ask for it", True
+    if aspect.freedom == "constrained":
+        holds = not there or answer_for(target.import_policy, name, there) != "prohibit"
+        rule += "; the target's import policy must not prohibit it"
+    elif aspect.freedom == "locked":
+        rule = ""
+    severity = of_unasked(of_versions(here, there))
+    return _item(f"packages.{name}", name, here or ABSENT, there or ABSENT, aspect, severity, inside=holds, rule=rule)
 
 
-def _transport(bindings: Mapping[str, Any], side: str) -> str:
+def _streams(
+    source: Side, target: Side, bindings: Mapping[str, Any], held: Mapping[str, Declared]
+) -> Iterator[Difference]:
+    slots = dict.fromkeys(("input", "output", *sorted(set(source.streams) | set(target.streams))))
+    for slot in slots:
+        aspect = held["data.transport" if slot == "input" else "outputs.transport"]
+        name = "How records arrive" if slot == "input" else "Where results go"
+        key = aspect.name if slot in {"input", "output"} else f"{aspect.name}.{slot}"
+        usual = {"input": "files of the builders", "output": "files and plots"}.get(slot, "")
+        here = _told(source.streams[slot]) if slot in source.streams else usual
+        there = _told(target.streams[slot]) if slot in target.streams else ""
+        if not there and slot in {"input", "output"}:
+            there = _bound(bindings, slot)
+        title = name if key == aspect.name else f"{name}: {slot}"
+        yield _item(key, title, here, there, aspect, of_transports(here, there))
+
+
+def _told(stream: Stream) -> str:
+    return ", ".join(word for word in (stream.transport, stream.encoding) if word)
+
+
+def _bound(bindings: Mapping[str, Any], side: str) -> str:
     stream = bindings.get(side, {})
     return f"{stream.get('transport', 'http')}, {stream.get('encoding', 'json')}"
+
+
+def _fields(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Iterator[Difference]:
+    """Compare what the input streams deliver with what the model reads; a stream without fields inherits them."""
+    here = source.streams["input"].fields if "input" in source.streams else None
+    there = target.streams["input"].fields if "input" in target.streams else None
+    for name, kind in cargo.fields.items():
+        old = kind if here is None else here.get(name, "")
+        new = kind if there is None else there.get(name, "")
+        severity = of_words("high", "another type", old, new)
+        if not new:
+            severity = Severity("high", "missing field: the target does not deliver it")
+        elif not old:
+            severity = Severity("medium", "a field that the source does not deliver")
+        rule = f"the model reads {name} as {kind}"
+        yield _item(f"data.field.{name}", name, old, new, aspect, severity, inside=new == kind, rule=rule)
+
+
+def _consumers(source: Side, target: Side, bindings: Mapping[str, Any], aspect: Declared) -> Iterator[Difference]:
+    planned = {name: Consumer("") for name in bindings.get("consumers", [])}
+    target_consumers = {**planned, **target.consumers}
+    for name in sorted(set(source.consumers) | set(target_consumers)):
+        here, there = source.consumers.get(name), target_consumers.get(name)
+        reason = "new consumer" if here is None else "consumer dropped" if there is None else "another owner or purpose"
+        old, new = _fed(here), _fed(there)
+        severity = EQUAL if old == new else Severity("high" if there is None else "medium", reason)
+        yield _item(f"outputs.consumer.{name}", name, old, new, aspect, severity)
+
+
+def _fed(consumer: Consumer | None) -> str:
+    if consumer is None:
+        return "not fed"
+    return ", ".join(word for word in (consumer.purpose, consumer.owner) if word) or "fed"

@@ -1,7 +1,7 @@
 """Whether a gate is open, why not, and who can clear it: one pure function from recorded facts."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from handoff.rules.duties import Chain, conflicts
@@ -47,11 +47,17 @@ class TestFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name."""
+    """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
+
+    `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what a worker
+    found in its way that was not there when the report was signed.
+    """
 
     version: str
     parts: Mapping[str, str]
     differences: tuple[str, ...] = ()
+    answering: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, AnswerFact] = field(default_factory=dict)
     acknowledged: Mapping[str, int] = field(default_factory=dict)
     signoffs: tuple[SignOffFact, ...] = ()
@@ -102,6 +108,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     gate = rules.gate(name)
     found = [
         *_earlier(name, rules, facts),
+        *_moved(facts),
         *(_test(kind, facts) for kind in rules.tests if name != "review"),
         *(_answer(item, facts) for item in gate.checklist),
         *_acknowledgements(gate, facts),
@@ -130,7 +137,7 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
 def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
     """Ask that the gates before this one still stand: a role taken away, or an answer changed, shuts them again."""
     before = GATES[: GATES.index(name)]
-    results = [evaluate(gate, rules, facts) for gate in before]
+    results = [evaluate(gate, rules, replace(facts, moved={})) for gate in before]
     return [
         Requirement(
             "gate",
@@ -174,14 +181,32 @@ def _answer(item: ChecklistItem, facts: Facts) -> Requirement:
     return Requirement("answer", item.key, item.question, item.role, not why, why, () if not why else who)
 
 
-def _acknowledgements(gate: Gate, facts: Facts) -> list[Requirement]:
-    if not gate.acknowledge:
+def _moved(facts: Facts) -> list[Requirement]:
+    """Ask that nothing came in the way since the difference report was signed. Only workers and retries look."""
+    if not facts.moved:
         return []
-    open_ = tuple(d for d in facts.differences if d not in facts.acknowledged)
-    why = f"{len(open_)} of {len(facts.differences)} undeclared differences are not acknowledged" if open_ else ""
-    who = tuple(_people(gate.acknowledge, facts).values()) if open_ else ()
-    title = "Undeclared differences acknowledged"
-    return [Requirement("differences", "differences", title, gate.acknowledge, not open_, why, who)]
+    why = "; ".join(facts.moved.values())
+    who = tuple(_people("it_operations", facts).values())
+    return [Requirement("report", "report", "The difference report still holds", "it_operations", False, why, who)]
+
+
+def _acknowledgements(gate: Gate, facts: Facts) -> list[Requirement]:
+    """Ask each role that must answer for undeclared differences to acknowledge them."""
+    if gate.name != "review" and not gate.acknowledge:
+        return []
+    asked = {key: facts.answering.get(key) or gate.acknowledge for key in facts.differences}
+    roles = dict.fromkeys(role for role in (gate.acknowledge, *asked.values()) if role)
+    return [_acknowledgement(role, gate, [key for key in asked if asked[key] == role], facts) for role in roles]
+
+
+def _acknowledgement(role: str, gate: Gate, asked: Sequence[str], facts: Facts) -> Requirement:
+    open_ = [key for key in asked if key not in facts.acknowledged]
+    why = f"{len(open_)} of {len(asked)} undeclared differences are not acknowledged" if open_ else ""
+    who = tuple(_people(role, facts).values()) if open_ else ()
+    key, title = "differences", "Undeclared differences acknowledged"
+    if role != gate.acknowledge:
+        key, title = f"differences-{role}", f"{title} by {_title(role)}"
+    return Requirement("differences", key, title, role, not open_, why, who)
 
 
 def _signoffs(name: str, rule: SignOffRule, facts: Facts, seats: set[int]) -> Requirement:

@@ -1,7 +1,7 @@
 """Read a policy: strict, with every mistake named; what is not understood is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -9,6 +9,7 @@ import rfc8785
 import yaml
 
 from handoff.errors import Invalid
+from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, Declared, declared, mistakes_in
 
 GATES = ("review", "release", "confirm")
 EVIDENCE = ("file", "link", "figure")
@@ -73,6 +74,11 @@ class PolicyRules:
     tests: tuple[str, ...]
     gates: Mapping[str, Gate]
     expires_after_days: int = 30
+    aspects: Mapping[str, Aspect] = field(default_factory=dict)
+
+    def held(self, kind: str, tier: str) -> dict[str, Declared]:
+        """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""
+        return declared(self.aspects, kind=kind, tier=tier, acknowledge=self.gate("review").acknowledge)
 
     def gate(self, name: str) -> Gate:
         """Return a gate; one that the policy does not name has no requirements."""
@@ -146,7 +152,7 @@ class _Reader:
         self.keys: set[str] = set()
 
     def policy(self, content: Mapping[str, Any]) -> PolicyRules:
-        known = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days"}
+        known = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "aspects"}
         self.unknown("", content, known)
         applies = self.mapping("applies_to", content.get("applies_to", {}))
         self.unknown("applies_to", applies, {"risk_tiers", "target_kinds"})
@@ -160,6 +166,7 @@ class _Reader:
         if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 3650:
             self.mistakes["expires_after_days"] = "must be a whole number of days from 1 to 3650"
             days = 30
+        aspects = self.aspects(content.get("aspects", {}), read.get("review", Gate("review")).acknowledge)
         return PolicyRules(
             key=self.slug("policy", content.get("policy")),
             title=self.text("title", content.get("title")),
@@ -169,7 +176,59 @@ class _Reader:
             tests=self.subset("tests", content.get("tests"), TESTS),
             gates=read,
             expires_after_days=days,
+            aspects=aspects,
         )
+
+    def aspects(self, raw: Any, acknowledge: str) -> dict[str, Aspect]:
+        """Read the lock policy: what each aspect is, by default and in cases; those not named are as usual."""
+        raw = self.mapping("aspects", raw)
+        self.unknown("aspects", raw, set(USUAL))
+        found = {}
+        for name in USUAL:
+            if name in raw:
+                found[name] = self.aspect(f"aspects.{name}", USUAL[name], raw[name])
+                for told in mistakes_in(name, found[name], acknowledge):
+                    self.mistakes.setdefault(f"aspects.{name}", told)
+        return found
+
+    def aspect(self, place: str, usual: Aspect, raw: Any) -> Aspect:
+        """Read one aspect: a freedom alone, or a mapping with roles, allowed values and cases."""
+        row = {"freedom": raw} if isinstance(raw, str) else self.mapping(place, raw)
+        self.unknown(place, row, {"freedom", "answered_by", "changed_by", "allowed", "cases"})
+        cases = self.rows(f"{place}.cases", row.get("cases", []))
+        return replace(
+            usual,
+            freedom=self.one_of(f"{place}.freedom", row.get("freedom", usual.freedom), FREEDOMS),
+            allowed=self.texts(f"{place}.allowed", row.get("allowed", [])),
+            cases=tuple(self.case(f"{place}.cases[{i}]", case) for i, case in enumerate(cases)),
+            answered_by=self.role(place, row, "answered_by", usual.answered_by),
+            changed_by=self.role(place, row, "changed_by", usual.changed_by),
+        )
+
+    def role(self, place: str, row: Mapping[str, Any], name: str, usual: str) -> str:
+        """Read a role that may be left out."""
+        return self.one_of(f"{place}.{name}", row[name], ROLES) if name in row else usual
+
+    def case(self, place: str, row: Mapping[str, Any]) -> Case:
+        """Read what an aspect is for some kinds of target and some risk tiers."""
+        self.unknown(place, row, {"freedom", "target_kinds", "risk_tiers", "allowed"})
+        return Case(
+            freedom=self.one_of(f"{place}.freedom", row.get("freedom"), FREEDOMS),
+            target_kinds=self.subset(f"{place}.target_kinds", row.get("target_kinds", []), KINDS, empty=True),
+            risk_tiers=self.subset(f"{place}.risk_tiers", row.get("risk_tiers", []), TIERS, empty=True),
+            allowed=self.texts(f"{place}.allowed", row.get("allowed", [])),
+        )
+
+    def texts(self, place: str, raw: Any) -> tuple[str, ...]:
+        """Read a list of short texts."""
+        if (
+            isinstance(raw, list)
+            and len(raw) <= 100
+            and all(isinstance(one, str) and 0 < len(one) <= 200 for one in raw)
+        ):
+            return tuple(raw)
+        self.mistakes[place] = "must be a list of at most 100 short texts"
+        return ()
 
     def gate(self, name: str, raw: Any) -> Gate:
         place = f"gates.{name}"

@@ -17,6 +17,7 @@ from handoff.models import Acknowledgement, Answer, Evidence, Handoff
 from handoff.moves import chain_of
 from handoff.receipts import received
 from handoff.rules.policies import ChecklistItem
+from handoff.rules.reports import read
 from handoff.states import GATE_OF, State
 from handoff.voiding import void_touched
 
@@ -121,38 +122,50 @@ def _told(row: Evidence) -> dict[str, Any]:
 
 @act
 def acknowledge(
-    *, actor: Person, handoff_id: str, differences: Sequence[str], comment: str = ""
+    *, actor: Person, handoff_id: str, differences: Sequence[str], comment: str = "", mitigation: str = ""
 ) -> list[Acknowledgement]:
-    """Acknowledge undeclared differences by their keys, as the role that the policy names."""
+    """Acknowledge differences by their keys, as the role that must answer for each, perhaps with what was done.
+
+    Undeclared ones must be acknowledged; others may be. Raises WrongRole for whoever must not answer for one of them.
+    """
     handoff, known = lock_handoff(actor, handoff_id)
     if handoff.state != State.IN_REVIEW:
         raise WrongState(f"A handoff that is {State(handoff.state).label} takes no acknowledgements.")
-    role = rules_of(handoff).gate("review").acknowledge
-    if not role:
+    usual = rules_of(handoff).gate("review").acknowledge
+    items = {item.key: item for item in read(handoff.report) if not item.equal}
+    answering = {key: items[key].role or usual if key in items else usual for key in differences} or {"": usual}
+    if not any(answering.values()):
         raise WrongState("The policy asks for no acknowledgement.", code="nothing_to_acknowledge")
-    require_role(actor, known, role, "acknowledge differences")
-    odd = [key for key in differences if key not in known.facts.differences]
+    for role in sorted({role for role in answering.values() if role}):
+        require_role(actor, known, role, "acknowledge this difference")
+    odd = [key for key in differences if key not in items or not answering[key]]
     if odd or not differences:
-        raise Invalid(
-            "Name undeclared differences of the report.", fields={"differences": ", ".join(odd) or "is empty"}
-        )
-    try:
-        with transaction.atomic():
-            rows = Acknowledgement.objects.bulk_create(
-                [
-                    Acknowledgement(handoff=handoff, difference=key, comment=comment, acknowledged_by=actor.user)
-                    for key in dict.fromkeys(differences)
-                ]
-            )
-    except IntegrityError as error:
-        raise WrongState("One of these is acknowledged already.", code="acknowledged_already") from error
+        raise Invalid("Name differences of the report.", fields={"differences": ", ".join(odd) or "is empty"})
+    rows = _acknowledged(handoff, actor, list(dict.fromkeys(differences)), comment.strip(), mitigation.strip())
     record(
         "difference.acknowledged",
         actor=actor,
         on=handoff,
         chain=chain_of(handoff),
-        data={"differences": list(differences)},
+        data={"differences": list(differences)} | ({"mitigation": mitigation} if mitigation.strip() else {}),
         reason=comment,
     )
     void_touched(handoff, known_of(handoff), actor=actor)
     return rows
+
+
+def _acknowledged(
+    handoff: Handoff, actor: Person, keys: Sequence[str], comment: str, mitigation: str
+) -> list[Acknowledgement]:
+    """Write the rows. Raises WrongState if somebody was first with one of them."""
+    rows = [
+        Acknowledgement(
+            handoff=handoff, difference=key, comment=comment, mitigation=mitigation, acknowledged_by=actor.user
+        )
+        for key in keys
+    ]
+    try:
+        with transaction.atomic():
+            return Acknowledgement.objects.bulk_create(rows)
+    except IntegrityError as error:
+        raise WrongState("One of these is acknowledged already.", code="acknowledged_already") from error

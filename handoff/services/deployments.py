@@ -20,6 +20,7 @@ from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.outcomes import WAITING, fail_order, make_ready_again, send_back, under_way
 from handoff.plans import DeployPlan, DeployReport
+from handoff.readiness import looked_again
 from handoff.states import DeploymentState, JobState, State
 from models_registry.models import ModelVersion
 from models_registry.roles import Role
@@ -70,7 +71,7 @@ def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | Non
 
 def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
     """Judge the gate again, now, in the worker, and return why the order may not be carried out; or nothing."""
-    result = decide(handoff, job.gate, actor=actor)
+    result = decide(handoff, job.gate, actor=actor, known=looked_again(handoff))
     record(
         "job.claimed",
         actor=actor,
@@ -187,7 +188,7 @@ def retry(*, actor: Person, handoff_id: UUID | str) -> Handoff:
     if gate == "confirm" and Return.objects.filter(handoff=handoff).exists():
         _again(handoff, gate, queue.ROLL_BACK, "refused", actor)
         return handoff
-    result = decide(handoff, gate, actor=actor, known=known)
+    result = decide(handoff, gate, actor=actor, known=looked_again(handoff, known))
     if not result.open:
         raise GateShut(
             f"The {gate} gate is shut: " + "; ".join(f"{r.title}: {r.why}" for r in result.missing),

@@ -13,6 +13,8 @@ from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
 from handoff.moves import chain_of
 from handoff.outcomes import send_back, settle_tests
 from handoff.plans import TestPlan, TestReport
+from handoff.readiness import looked_again
+from handoff.rules.gates import GateResult
 from handoff.states import DeploymentState, JobState, State
 from models_registry.models import ModelVersion
 from models_registry.store import local_paths
@@ -58,7 +60,7 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
     if handoff.state != State.TESTING:
         end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
         return None
-    result = decide(handoff, "review", actor=actor)
+    result = decide(handoff, "review", actor=actor, known=looked_again(handoff))
     record(
         "job.claimed",
         actor=actor,
@@ -71,8 +73,14 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
     why = "; ".join(f"{r.title}: {r.why}" for r in result.missing) or "somebody refused"
     end(job, JobState.REFUSED, error=f"the review gate is shut: {why}")
     because = f"The review gate was open, and is shut now that the tests should run: {why}"
-    send_back(handoff, [Return.Reason.DOCUMENTATION], because, actor=actor)
+    send_back(handoff, [_reason(result)], because, actor=actor)
     return None
+
+
+def _reason(result: GateResult) -> Return.Reason:
+    """Return the reason code for a review gate that is shut: the target moved, or somebody's part is missing."""
+    moved = any(requirement.kind == "report" for requirement in result.missing)
+    return Return.Reason.OPERABILITY if moved else Return.Reason.DOCUMENTATION
 
 
 @act

@@ -51,6 +51,7 @@ def acknowledge(request: HttpRequest, handoff_id: UUID) -> HttpResponse:
             handoff_id=str(handoff_id),
             differences=request.POST.getlist("difference"),
             comment=request.POST.get("comment", ""),
+            mitigation=request.POST.get("mitigation", ""),
         )
     except Hidden:
         raise

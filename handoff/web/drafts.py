@@ -14,7 +14,7 @@ from handoff.readiness import Offer
 from handoff.rules.bindings import read_bindings
 from handoff.services import handoffs
 from handoff.web.bindings import bindings_of, typed_of
-from handoff.web.differences import counts_of, groups_of
+from handoff.web.differences import shown_of
 from handoff.web.doors import Form, account_of, go, is_htmx, page
 from models_registry.models import Environment, ModelVersion
 
@@ -95,8 +95,7 @@ def _previewed(request: HttpRequest, chosen: Chosen, typed: QueryDict) -> dict[s
         target=chosen.target,
         bindings=bindings,
     )
-    groups = groups_of(offer.report, ())
-    return {"offer": offer, "groups": groups, "difference_counts": counts_of(groups)}
+    return {"offer": offer, "shown": shown_of(offer.report)}
 
 
 def _chosen(choices: Choices, typed: QueryDict) -> Chosen:

@@ -1,6 +1,6 @@
 """The page of one handoff, the heart of the product, put together once for the whole page and for its fragment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from handoff.facts import rules_of
 from handoff.models import Handoff, Job, Return, SignOff
+from handoff.queries.differences import may_answer
 from handoff.queries.gates import GateView
 from handoff.queries.handoffs import HandoffView, view_of
 from handoff.queries.page import acknowledgements_of, deployments_of
@@ -17,7 +18,7 @@ from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
 from handoff.web.bindings import typed_of
 from handoff.web.checklist_rows import item_rows
-from handoff.web.differences import DifferenceGroup, counts_of, groups_of
+from handoff.web.differences import Shown, shown_of
 from handoff.web.doors import Form, account_of, is_htmx
 from handoff.web.inbox import todo_of
 from handoff.web.promotion_tests import TITLES, test_rows
@@ -74,10 +75,13 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
     acknowledged = acknowledgements_of(handoff)
     report = handoff.report or (view.offer.report if view.offer else None)
     chosen = form.typed.getlist("difference") if form and form.name == "acknowledge" else ()  # type: ignore[attr-defined]
-    groups = groups_of(report, acknowledged, chosen)
+    usual = rules.gate("review").acknowledge if rules else ""
+    shown = shown_of(
+        report, acknowledged, chosen, lambda item: item.difference.asks and may_answer(handoff, roles, item, usual)
+    )
     gate_now = GATE_OF.get(State(handoff.state), "")
     result = next((gate.result for gate in view.gates if gate.name == gate_now), None)
-    events = told(view.events, _names(handoff, rules, groups))
+    events = told(view.events, _names(handoff, rules, shown))
     progress = progress_of(handoff, view.jobs)
     places = stations(handoff, view.gates, progress["tests"], view.events)
     at = {station.key: station.status for station in places}
@@ -93,11 +97,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "under_way": handoff.state in OPEN,
         "gates": [_panel(gate, at[gate.name]) for gate in view.gates],
         "gate_now": gate_now,
-        "groups": groups,
-        "difference_counts": counts_of(groups),
-        "may_acknowledge": handoff.state == State.IN_REVIEW
-        and rules is not None
-        and rules.gate("review").acknowledge in roles,
+        "shown": shown,
         "items": item_rows(rules, gate_now, view.answers, facts.holders, roles, form),
         "signoffs": [_signoff(one, user.pk, gate_now, form) for one in view.signoffs],
         "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
@@ -118,7 +118,7 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
     return bool(
         {
             "answer": any(row.form and row.open for row in context["items"]),
-            "acknowledge": context["may_acknowledge"] and context["difference_counts"]["asked"],
+            "acknowledge": context["shown"].counts["mine"],
             "change": context["may_change"],
             "offer": context["handoff"].state == State.DRAFT,
             "withdraw": context["may_withdraw"],
@@ -155,11 +155,11 @@ def _rules(view: HandoffView) -> PolicyRules | None:
     return None
 
 
-def _names(handoff: Handoff, rules: PolicyRules | None, groups: Sequence[DifferenceGroup]) -> dict[str, str]:
+def _names(handoff: Handoff, rules: PolicyRules | None, shown: Shown) -> dict[str, str]:
     """Return the words for the keys that events carry: environments, questions, differences and tests."""
     names = {key: title for key, (title, _) in TITLES.items()}
     names |= {place.slug: place.name for place in (handoff.source, handoff.target)}
-    names |= {row.key: row.name for group in groups for row in (*group.differing, *group.equal)}
+    names |= shown.names()
     if rules:
         names |= {item.key: f"“{item.question}”" for gate in rules.gates.values() for item in gate.checklist}
     return names

@@ -11,6 +11,7 @@ from handoff.errors import Forbidden, Refused
 from handoff.queries.policies import all_revisions, newest_source, revision_of
 from handoff.rules.policies import Gate, PolicyRules, parse
 from handoff.services import policies
+from handoff.web.aspects import matrix_of
 from handoff.web.doors import Form, account_of, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
 from handoff.web.promotion_tests import TITLES
@@ -45,6 +46,7 @@ def revision(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "revision": found,
         "rules": rules,
         "gates": gates_in_words(rules),
+        "matrix": matrix_of(rules),
         "tests": [(kind, *TITLES.get(kind, (kind, ""))) for kind in rules.tests],
     }
     return render(request, "handoff/policies/revision.html", context)

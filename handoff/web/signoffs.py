@@ -21,7 +21,7 @@ from handoff.rules.scopes import WORDS
 from handoff.services import reauthentications, signoffs
 from handoff.web.acting import carry_out
 from handoff.web.checklist_rows import item_rows
-from handoff.web.differences import counts_of, groups_of
+from handoff.web.differences import shown_of
 from handoff.web.doors import Choice, Form, account_of, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
 from handoff.web.promotion_tests import test_rows
@@ -94,7 +94,6 @@ def _sheet(request: HttpRequest, handoff_id: UUID, requirement: str, form: Form 
 
 def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
     handoff, rules = sheet.handoff, rules_of(sheet.handoff)
-    groups = groups_of(handoff.report, acknowledgements_of(handoff))
     stale = _stale_parts(sheet, form)
     which = _which(handoff)
     own = [s for s in sheet.known.facts.signoffs if s.gate == sheet.gate]
@@ -111,8 +110,7 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "changed": [WORDS[name] for name in sheet.changed],
         "homework": [r for r in sheet.result.missing if r.kind != "signoff"],
         "signed": own,
-        "groups": groups,
-        "difference_counts": counts_of(groups),
+        "shown": shown_of(handoff.report, acknowledgements_of(handoff)),
         "items": item_rows(rules, "", answers_of(handoff), sheet.known.facts.holders, frozenset(), None),
         "tests": test_rows(rules.tests, jobs_of(handoff)) if sheet.gate != "review" else [],
         "meanings": [Choice(m, MEANING_WORDS[m], _typed(form, "meaning") == m) for m in MEANINGS],

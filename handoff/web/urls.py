@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.web import checklists, deployments, drafts, handoffs, inbox, policies, signoffs
+from handoff.web import checklists, deployments, differences, drafts, handoffs, inbox, policies, signoffs
 
 urlpatterns = [
     path("", inbox.inbox, name="inbox"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/withdraw/", handoffs.withdraw, name="handoff-withdraw"),
     path("handoffs/<uuid:handoff_id>/deploy-again/", handoffs.deploy_again, name="handoff-deploy-again"),
     path("handoffs/<uuid:handoff_id>/answers/<slug:item>/", checklists.answer, name="handoff-answer"),
+    path("handoffs/<uuid:handoff_id>/differences/", differences.detail, name="handoff-differences"),
+    path("handoffs/<uuid:handoff_id>/differences/print/", differences.printed, name="handoff-differences-print"),
     path("handoffs/<uuid:handoff_id>/acknowledgements/", checklists.acknowledge, name="handoff-acknowledge"),
     path("handoffs/<uuid:handoff_id>/evidence/<int:evidence_id>/", checklists.evidence, name="handoff-evidence"),
     path("handoffs/<uuid:handoff_id>/sign/<slug:requirement>/", signoffs.sign, name="handoff-sign"),

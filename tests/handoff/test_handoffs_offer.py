@@ -145,7 +145,7 @@ def test_an_offer_freezes_policy_and_report(place: building.Place, version: Mode
     handoff.refresh_from_db()
     assert handoff.state == State.IN_REVIEW
     assert handoff.policy == PolicyRevision.objects.get().content
-    assert {i["kind"] for i in handoff.report["items"]} >= {"locked", "constrained", "expected"}
+    assert {i["classed"] for i in handoff.report["items"]} >= {"locked", "constrained", "expected"}
     assert handoff.expires_at == handoff.offered_at + timedelta(days=30)
     assert [e.task.kind for e in inbox_of(place.vera)] == ["sign"]
     assert inbox_of(place.dana) == []
