@@ -63,6 +63,8 @@ def report_of(handoff: Handoff, rules: PolicyRules | None, cargo: Cargo | None =
 
 def moved_since(handoff: Handoff) -> dict[str, str]:
     """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words."""
+    now = Environment.objects.select_related("organisation", "owner").in_bulk([handoff.source_id, handoff.target_id])
+    handoff.source, handoff.target = now[handoff.source_id], now[handoff.target_id]
     return moved(read(handoff.report), report_of(handoff, rules_of(handoff)))
 
 

@@ -84,7 +84,9 @@ class Story:
             )
             if in_full:
                 for item in differences[:6]:
-                    self.say("", f"           {item['classed']:<11} {item['name']}: {item['source']} → {item['target']}")
+                    self.say(
+                        "", f"           {item['classed']:<11} {item['name']}: {item['source']} → {item['target']}"
+                    )
         self.review(path)
         self.watch_tests(path)
         self.release(path)

@@ -190,7 +190,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_deployments: {
         "sign the release": 14,
-        "deploy again": 16,
+        "deploy again": 18,
         "roll back": 15,
     },
     Story.of_tokens: {
