@@ -18,6 +18,7 @@ from handoff.rules.severities import (
     of_versions,
     of_words,
 )
+from models_registry.rules.import_policies import verdict_on
 
 SEALED = "the same bytes on both sides; the worker and the engine hash them again"
 CLASS_OF = {"locked": "locked", "constrained": "constrained", "free": "expected", "undeclared": "undeclared"}
@@ -131,22 +132,6 @@ def undeclared(items: tuple[Difference, ...]) -> tuple[str, ...]:
 def broken(items: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """Return the items outside their rule; with one of these nothing can be offered."""
     return tuple(item for item in items if not item.holds)
-
-
-def answer_for(policy: Mapping[str, Any], name: str, version: str) -> str:
-    """Return what an import policy says to a library in a version: allow, warn or prohibit.
-
-    A rule with a version range (PEP 440) speaks for versions inside it; outside it the library is prohibited.
-    Without a default the unlisted are warned about; a policy that cannot be read prohibits.
-    """
-    rule = policy.get("rules", {}).get(name)
-    if rule is None:
-        return str(policy.get("default", "warn"))
-    if not isinstance(rule, Mapping) or rule.get("answer") not in {"allow", "warn", "prohibit"}:
-        return "prohibit"
-    if rule.get("versions") and not inside(version, str(rule["versions"])):
-        return "prohibit"
-    return str(rule["answer"])
 
 
 def inside(version: str, specifier: str) -> bool:
@@ -271,13 +256,15 @@ def _python(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Diffe
 def _package(name: str, specifier: str, source: Side, target: Side, aspect: Declared) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
     rule = f"the version asks for {name}{specifier}"
-    answer = answer_for(target.import_policy, name, there) if there else "missing"
+    verdict = verdict_on(target.import_policy, name, there)
+    answer = verdict.answer if there else "missing"
     holds = bool(there) and inside(there, specifier) and answer in {"allow", "warn"}
     severity = of_versions(here, there) if there else Severity("high", "not installed in the target")
     if answer == "missing":
         rule += "; it is not installed in the target"
     elif answer == "prohibit":
-        rule += "; the target's import policy prohibits it"
+        rule += f"; the target's import policy prohibits it: {verdict.reason.rstrip('.')}"
+        rule += f"; the nearest allowed version is {verdict.nearest}" if verdict.nearest else ""
         severity = Severity("high", "prohibited by the target's import policy")
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
@@ -300,7 +287,7 @@ def _other_package(name: str, source: Side, target: Side, aspect: Declared) -> D
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
     rule, holds = "the version does not ask for it", True
     if aspect.freedom == "constrained":
-        holds = not there or answer_for(target.import_policy, name, there) != "prohibit"
+        holds = not there or verdict_on(target.import_policy, name, there).answer != "prohibit"
         rule += "; the target's import policy must not prohibit it"
     elif aspect.freedom == "locked":
         rule = ""

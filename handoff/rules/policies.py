@@ -10,6 +10,7 @@ import yaml
 
 from handoff.errors import Invalid
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, Declared, declared, mistakes_in
+from models_registry.rules.strict_yaml import StrictLoader
 
 GATES = ("review", "release", "confirm")
 EVIDENCE = ("file", "link", "figure")
@@ -102,27 +103,12 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return sha256(rfc8785.dumps(dict(content))).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases and without a key that stands twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("anchors and aliases are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.YAMLError(f"a key stands twice near line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
-
-
 def load(source: str) -> dict[str, Any]:
     """Return the content of a policy's YAML. Raises Invalid with the line that is wrong."""
     if len(source) > LIMIT:
         raise Invalid("The policy is longer than 256 KiB.", code="policy_too_long")
     try:
-        content = yaml.load(source, Loader=_Loader)  # noqa: S506 - a safe loader, made stricter above
+        content = yaml.load(source, Loader=StrictLoader)  # noqa: S506 - a safe loader, made stricter
     except (yaml.YAMLError, RecursionError, TypeError) as error:
         raise Invalid(f"The policy is not YAML that we accept: {error}", code="policy_not_yaml") from error
     if not isinstance(content, dict):

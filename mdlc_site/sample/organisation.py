@@ -110,11 +110,12 @@ def _environments(ada: Person) -> None:
             import_policy={
                 "default": "warn",
                 "rules": {
-                    "onnxruntime": {"answer": "allow", "versions": ">=1.30,<2"},
-                    "scikit-learn": {"answer": "allow", "versions": ">=1.9,<2"},
+                    "onnxruntime": {"answer": "allow", "versions": ">=1.30,<2", "reason": "What our engine runs."},
+                    "scikit-learn": {"answer": "allow", "versions": ">=1.9,<2", "reason": "Patched by us monthly."},
                     "numpy": {"answer": "allow", "versions": ">=2,<3"},
-                    "dill": {"answer": "prohibit"},
+                    "dill": {"answer": "prohibit", "reason": "It loads code along with data."},
                 },
+                "install": {name: metadata.version(name) for name in ("numpy", "scikit-learn")},
             },
         )
         for role, holder in IN_PRODUCTION.items():

@@ -15,6 +15,7 @@ from audit.admin_doors import SEEN, ActForm, Configuration, is_administrator
 from audit.models import Account
 from models_registry.access import environments_visible_to
 from models_registry.models import Environment
+from models_registry.rules import import_policies, strict_yaml
 from models_registry.services import environments
 
 JSON = {"rows": 8, "cols": 60, "spellcheck": "false", "class": "m-code"}
@@ -43,6 +44,31 @@ class ReadableJSON(forms.JSONField):
         return {} if found is None else found
 
 
+class ReadableYAML(forms.CharField):
+    """An import policy as a person writes it; an empty box is an empty mapping. JSON is YAML, too."""
+
+    widget = forms.Textarea(attrs={**JSON, "rows": 18})
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what stands in the box: what was typed, as it was typed."""
+        return value if isinstance(value, str) else import_policies.text_of(value)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the plain data."""
+        try:
+            found = strict_yaml.plain_from(super().to_python(value) or "")
+        except ValueError as error:
+            raise forms.ValidationError(str(error)[:1000]) from error
+        return {} if found is None else found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Tell whether the data changed; how it is laid out is nobody's change."""
+        try:
+            return bool(self.to_python(data) != (initial or {}))
+        except forms.ValidationError:
+            return True
+
+
 class EnvironmentForm(ActForm):
     """Create an environment, or change what is flexible about it."""
 
@@ -57,10 +83,10 @@ class EnvironmentForm(ActForm):
     packages = ReadableJSON(
         required=False, widget=forms.Textarea(attrs=JSON), help_text='Installed libraries: {"numpy": "2.4.6"}.'
     )
-    import_policy = ReadableJSON(
+    import_policy = ReadableYAML(
         required=False,
-        widget=forms.Textarea(attrs={**JSON, "rows": 14}),
-        help_text='{"default": "warn", "rules": {"numpy": {"answer": "allow", "versions": ">=2,<3"}}}',
+        max_length=262144,
+        help_text="YAML: default, rules (answer, versions, reason), licences, install. See docs/environments.md.",
     )
 
     class Meta:

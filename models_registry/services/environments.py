@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from audit.actors import Person
@@ -16,6 +15,7 @@ from models_registry.access import find_environment, roles_on
 from models_registry.errors import Forbidden, Hidden, Invalid, SlugTaken
 from models_registry.models import Environment, Organisation
 from models_registry.roles import Role
+from models_registry.rules import import_policies
 
 FREE = ("name", "purpose", "python", "packages", "hardware", "import_policy", "engine")
 
@@ -112,28 +112,4 @@ def _check(values: Mapping[str, Any]) -> None:
             Version(version)
         except (InvalidVersion, TypeError) as error:
             raise Invalid("A package has a version.", fields={f"packages.{name}": "is not a version"}) from error
-    _check_policy(values.get("import_policy", {}))
-
-
-def _check_policy(policy: Any) -> None:
-    answers = ("allow", "warn", "prohibit")
-    if (
-        not isinstance(policy, Mapping)
-        or set(policy) - {"default", "rules"}
-        or policy.get("default", "warn") not in answers
-    ):
-        raise Invalid(
-            "An import policy has a default (allow, warn or prohibit) and rules.",
-            fields={"import_policy": "is not an import policy"},
-        )
-    rules = policy.get("rules", {})
-    for name, rule in rules.items() if isinstance(rules, Mapping) else [("rules", None)]:
-        good = isinstance(rule, Mapping) and rule.get("answer") in answers and not set(rule) - {"answer", "versions"}
-        try:
-            SpecifierSet(str(rule.get("versions", "") if isinstance(rule, Mapping) else ""))
-        except InvalidSpecifier:
-            good = False
-        if not good:
-            raise Invalid(
-                "A rule has an answer and a version range.", fields={f"import_policy.rules.{name}": "is not a rule"}
-            )
+    import_policies.check(values.get("import_policy", {}))

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from audit.actors import actor_at
 from models_registry import queries
 from models_registry.models import Environment
+from models_registry.rules.import_policies import rows_of
 
 
 @login_required
@@ -31,7 +32,8 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "environment": found,
         "holdings": queries.holdings(found),
         "packages": sorted(found.packages.items()),
-        "rules": sorted(policy.get("rules", {}).items()),
+        "rules": rows_of(policy),
         "default": policy.get("default", "warn"),
+        "licences": policy.get("licences", []),
     }
     return render(request, "models_registry/environments/detail.html", context)

@@ -199,7 +199,7 @@ def test_an_environment_is_created_and_changed_through_the_service(site: Place) 
     [
         ({"slug": "production"}, "is in use"),
         ({"packages": '{"numpy": "newest"}'}, "is not a version"),
-        ({"import_policy": '{"default": "maybe"}'}, "import policy"),
+        ({"import_policy": '{"default": "maybe"}'}, "default is one of allow, warn, prohibit"),
         ({"python": "three"}, "is not a version"),
         ({"kind": "attic"}, "attic"),
         ({"owner": ""}, "required"),

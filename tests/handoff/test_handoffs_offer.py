@@ -17,7 +17,7 @@ from audit.models import Account, AuditEvent
 from handoff.models import Handoff, PolicyRevision
 from handoff.queries.handoffs import view_of
 from handoff.queries.inbox import inbox_of
-from handoff.rules.differences import Cargo, Side, answer_for, broken, report
+from handoff.rules.differences import Cargo, Side, broken, report
 from handoff.services import checklists, handoffs, policies
 from handoff.states import State
 from models_registry.models import Environment, EnvironmentUserGrant, ModelVersion, RegisteredModel
@@ -196,19 +196,14 @@ def test_a_missing_library_stands_in_the_way() -> None:
     assert [d.key for d in broken(report(cargo, side, side, {}))] == ["packages.lightgbm"]
 
 
-@pytest.mark.parametrize(
-    ("policy", "version", "answer"),
-    [
-        ({}, "1.0", "warn"),
-        ({"default": "prohibit"}, "1.0", "prohibit"),
-        ({"rules": {"x": {"answer": "allow", "versions": ">=1,<2"}}}, "1.5", "allow"),
-        ({"rules": {"x": {"answer": "allow", "versions": ">=1,<2"}}}, "2.0", "prohibit"),
-        ({"rules": {"x": {"answer": "maybe"}}}, "1.0", "prohibit"),
-        ({"rules": {"x": {"answer": "allow", "versions": "nonsense"}}}, "1.0", "prohibit"),
-    ],
-)
-def test_an_import_policy_answers_and_fails_closed(policy: dict[str, Any], version: str, answer: str) -> None:
-    assert answer_for(policy, "x", version) == answer
+def test_a_prohibited_library_says_why_and_what_is_nearest() -> None:
+    policy = {"rules": {"onnxruntime": {"answer": "allow", "versions": "<1.30"}}, "install": {"onnxruntime": "1.29.1"}}
+    side = Side("s", "production", "o", "p", "", "3.11.2", {"onnxruntime": "1.32.0"}, "", policy)
+    cargo = Cargo("v", "a", "b", ">=3.11", {"onnxruntime": ">=1.29,<2"})
+    (one,) = broken(report(cargo, side, side, {}))
+    assert one.key == "packages.onnxruntime"
+    assert "prohibits it: Only <1.30 is let in" in one.rule
+    assert "the nearest allowed version is 1.29.1" in one.rule
 
 
 def test_an_open_handoff_keeps_its_policy(place: building.Place, version: ModelVersion) -> None:

@@ -117,7 +117,13 @@ def test_a_failure_after_the_act_leaves_nothing_half_done(site: Place) -> None:
         ({"packages": '{"numpy": "newest"}'}, "packages", "packages.numpy is not a version"),
         ({"packages": "[1"}, "packages", "valid JSON"),
         ({"packages": "[1]"}, "packages", "is not a mapping"),
-        ({"import_policy": '{"rules": {"numpy": {"answer": "perhaps"}}}'}, "import_policy", "is not a rule"),
+        ({"import_policy": "rules: {numpy: {answer: perhaps}}"}, "import_policy", "rules.numpy.answer is one of"),
+        ({"import_policy": "rules: {numpy: {answr: allow}}"}, "import_policy", "did you mean answer"),
+        ({"import_policy": "default: warn\ndefault: allow"}, "import_policy", "a key stands twice"),
+        ({"import_policy": "default: &a warn\nrules: {x: {answer: *a}}"}, "import_policy", "aliases are not allowed"),
+        ({"import_policy": "rules: {x: {answer: allow, reason: 2026-01-01}}"}, "import_policy", "not YAML that we"),
+        ({"import_policy": "install: {numpy: 2.4}"}, "import_policy", "is a version such as"),
+        ({"import_policy": "- numpy"}, "import_policy", "is a mapping"),
         ({"python": "\x00"}, "python", "Null characters"),
         ({"owner": "999999"}, "owner", "valid choice"),
         ({"name": "x" * 121}, "name", "at most 120"),
@@ -149,6 +155,28 @@ def test_only_what_changed_is_sent_and_what_is_fixed_stays(site: Place) -> None:
     events = AuditEvent.objects.count()
     assert client.post(page, {**change, "seen": 2}).status_code == 302  # nothing changed, so nothing happened
     assert AuditEvent.objects.count() == events
+
+
+def test_an_import_policy_is_written_and_shown_as_yaml(site: Place) -> None:
+    client, page = client_of(site.ada), url(Environment, "change", site.target.pk)
+    text = "# ours\ndefault: prohibit\nrules:\n  numpy:\n  - {answer: allow, versions: '>=2,<3', reason: Fast.}\n"
+    change = an_environment(site, name="Production", engine="production", import_policy=text, seen=1)
+    assert client.post(page, change).status_code == 302
+    site.target.refresh_from_db()
+    rule = {"answer": "allow", "versions": ">=2,<3", "reason": "Fast."}
+    assert site.target.import_policy == {"default": "prohibit", "rules": {"numpy": [rule]}}
+    box = client.get(page).content.decode()
+    assert "default: prohibit\nrules:\n  numpy:\n  - answer: allow" in box
+    events = AuditEvent.objects.count()
+    as_json = (
+        '{"default": "prohibit", "rules": {"numpy": [{"answer": "allow", "versions": ">=2,<3", "reason": "Fast."}]}}'
+    )
+    assert client.post(page, {**change, "import_policy": as_json, "seen": 2}).status_code == 302
+    assert AuditEvent.objects.count() == events  # laid out otherwise, it says the same
+    shown = client_of(site.otto).get("/environments/production/").content.decode()
+    assert "&gt;=2,&lt;3" in shown
+    assert "Fast." in shown
+    assert "prohibit" in shown
 
 
 def test_a_form_that_is_older_than_the_environment_is_refused(site: Place) -> None:
