@@ -77,7 +77,7 @@ def of_unasked(found: Severity) -> Severity:
     reason = {"not installed in the target": "only in the source"}.get(found.reason, found.reason)
     if reason.startswith("not installed in the source"):
         reason = "only in the target"
-    return Severity("low", f"{reason}; the version does not ask for it")
+    return Severity("low", reason)
 
 
 def of_words(level: str, reason: str, here: str, there: str) -> Severity:

@@ -10,15 +10,14 @@ from models_registry.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One aspect of the lock policy, with what it is in each column."""
+    """One aspect of the lock policy: per column its freedom and the values that are allowed, and the roles."""
 
     facet: str
     title: str
-    cells: list[tuple[str, tuple[str, ...]]]
+    cells: list[tuple[str, str, tuple[str, ...]]]
     answers: str
     changes: str
     by_version: bool
-    marked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def matrix_of(rules: PolicyRules | None, kind: str = "", tier: str = "") -> Matr
     columns = _merged([(place, rules.held(*place)) for place in places])
     return Matrix(
         [title for title, _ in columns],
-        [_matrix_row(name, [held[name] for _, held in columns], name in rules.aspects) for name in USUAL],
+        [_matrix_row(name, [(title, held[name]) for title, held in columns]) for name in USUAL],
         list(MEANS.items()),
     )
 
@@ -67,14 +66,13 @@ def _titled(places: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{kind}, {' or '.join(mine)} risk" for kind, mine in tiers.items())
 
 
-def _matrix_row(name: str, cells: Sequence[Declared], marked: bool) -> MatrixRow:
-    usual, first = USUAL[name], cells[0]
+def _matrix_row(name: str, cells: Sequence[tuple[str, Declared]]) -> MatrixRow:
+    usual, first = USUAL[name], cells[0][1]
     return MatrixRow(
         usual.facet,
         usual.title,
-        [(cell.freedom, cell.allowed) for cell in cells],
+        [(column, cell.freedom, cell.allowed) for column, cell in cells],
         str(Role(first.answered_by).label) if first.answered_by else "",
         str(Role(first.changed_by).label),
         usual.by_version,
-        marked,
     )

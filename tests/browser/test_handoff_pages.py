@@ -3,7 +3,9 @@
 # ruff: noqa: F401, F811 - fixtures are imported by name
 
 import pytest
+from playwright.sync_api import expect
 
+from handoff.models import Handoff
 from tests.browser.handoff_site import Open, site, visit
 from tests.browser.looks import check
 from tests.handoff import building, walking
@@ -18,7 +20,7 @@ def test_pages_are_accessible_and_fit(visit: Open, site: Place) -> None:
     sign(handoff, site.vera, "validation")
     walking.drafted(site, building.a_version(site, 2))
     pages = {
-        "otto": ["/", "/handoffs/", "/handoffs/?view=list", f"/handoffs/{handoff.pk}/"],
+        "otto": ["/", "/handoffs/", "/handoffs/?view=list", f"/handoffs/{handoff.pk}/", *reports_of(handoff)],
         "dana": [f"/handoffs/{handoff.pk}/sign/acceptance/", "/handoffs/new/?model=tumours&version=2", "/"],
         "ada": ["/policies/", "/policies/light/1/", "/policies/publish/?from=light", "/deployments/", "/"],
     }
@@ -35,6 +37,26 @@ def test_pages_are_accessible_and_fit(visit: Open, site: Place) -> None:
     page.get_by_role("button", name="Sign", exact=True).click()
     page.get_by_text("nothing was signed").wait_for()
     check(page)
+
+
+def reports_of(handoff: Handoff) -> list[str]:
+    """Return the addresses of a handoff's difference report: whole, filtered, and for paper."""
+    report = f"/handoffs/{handoff.pk}/differences/"
+    return [report, f"{report}?facet=tools&severity=medium", f"{report}print/"]
+
+
+def test_a_report_is_filtered_and_acknowledged_without_script(visit: Open, site: Place) -> None:
+    handoff = walking.offered(site)
+    page = visit("otto", f"/handoffs/{handoff.pk}/differences/", script=False)
+    page.get_by_role("navigation", name="Filter the report").get_by_role("link", name="undeclared").click()
+    expect(page.get_by_role("listitem").filter(has_text="4 CPU")).to_have_count(1)
+    expect(page.get_by_text("Python")).to_have_count(1)  # only in the legend
+    page.get_by_label("Hardware").check()
+    page.get_by_label("What was done about them").fill("Asked for more memory")
+    page.get_by_role("button", name="Acknowledge what is ticked").click()
+    expect(page.get_by_text("Acknowledged, under your name.")).to_be_visible()
+    page.goto(f"/handoffs/{handoff.pk}/differences/?state=mitigated")
+    expect(page.get_by_text("Done about it: “Asked for more memory”")).to_be_visible()
 
 
 def test_later_states_are_accessible_and_fit(visit: Open, site: Place) -> None:

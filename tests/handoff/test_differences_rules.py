@@ -42,7 +42,7 @@ def test_each_item_says_its_class_its_severity_with_the_reason_its_rule_and_who_
     assert told["requirements.golden"] == ("locked", "none", "equal by digest")
     assert told["tools.python"] == ("constrained", "low", "interpreter change: patch version change")
     assert told["packages.numpy"] == ("constrained", "low", "patch version change")
-    assert told["packages.seaborn"] == ("expected", "low", "only in the source; the version does not ask for it")
+    assert told["packages.seaborn"] == ("expected", "low", "only in the source")
     assert told["tools.hardware"] == ("undeclared", "medium", "other hardware: speed and memory may differ")
     assert told["people.organisation"][:2] == ("expected", "medium")
     assert told["data.transport"] == ("expected", "medium", "from a file to a service")
