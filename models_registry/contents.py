@@ -1,6 +1,6 @@
 """Check the contents of elements: each by itself when it arrives, and all together before they are sealed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from engine import strict_json
 from engine.errors import EngineError
+from engine.exchange.languages import Side, read_schema
 from engine.formats import detect
 from engine.inspection import inspect
 from engine.records import read_golden, read_validation
@@ -20,6 +21,7 @@ from engine.schemas import Schema, infer_schema
 from engine.thresholds import Thresholds
 from models_registry.errors import BadElement
 
+SIDES: dict[str, Side] = {"input_schema": "inputs", "output_schema": "outputs"}
 LIBRARY = {"onnx": "onnxruntime", "skops": "scikit-learn"}
 UNREAD = {"scan_failed", "model_not_loadable"}  # what a scan says of a file that it cannot read
 SHOWN = 5
@@ -55,16 +57,18 @@ def check_model(path: Path, declared: str) -> str:
     return found
 
 
-def canonical_text(name: str, content: bytes) -> str:
-    """Return the canonical text of a small element: a schema, the runtime, or the thresholds. Raises BadElement."""
-    readers: dict[str, Callable[[bytes], bytes]] = {
-        "input_schema": lambda raw: Schema.parse(raw).canonical(),
-        "output_schema": lambda raw: Schema.parse(raw).canonical(),
-        "thresholds": lambda raw: Thresholds.parse(raw).canonical(),
-        "runtime": lambda raw: rfc8785.dumps(read_runtime(raw)),
-    }
+def canonical_text(name: str, content: bytes, filename: str = "") -> tuple[str, list[str]]:
+    """Return the canonical text of a small element: a schema, the runtime, or the thresholds. Raises BadElement.
+
+    A schema may come in any language that the engine reads; the notes say what it says differently here.
+    """
     try:
-        return readers[name](content).decode()
+        if side := SIDES.get(name):
+            schema, notes = read_schema(content, side, filename)
+            return schema.canonical().decode(), notes
+        if name == "thresholds":
+            return Thresholds.parse(content).canonical().decode(), []
+        return rfc8785.dumps(read_runtime(content)).decode(), []
     except EngineError as error:
         raise bad(name, error) from error
 

@@ -16,6 +16,7 @@ from models_registry.access import (
 )
 from models_registry.errors import Hidden
 from models_registry.models import (
+    Element,
     Environment,
     EnvironmentGroupGrant,
     EnvironmentUserGrant,
@@ -25,7 +26,7 @@ from models_registry.models import (
     RegisteredModelUserGrant,
 )
 from models_registry.roles import Role
-from models_registry.states import VersionState
+from models_registry.states import SCHEMAS, VersionState
 
 Reader = Person | ServiceAccount
 
@@ -89,6 +90,15 @@ def version(reader: Reader, slug: str, number: int) -> ModelVersion:
     if found is None:
         raise Hidden(f"There is no version {number}.")
     return found
+
+
+def nominated_before(version: ModelVersion) -> tuple[int, list[Element]]:
+    """Return the number of the newest version that was nominated before this one, and its schemas; else 0 and none."""
+    older = ModelVersion.objects.filter(
+        model=version.model_id, state=VersionState.NOMINATED, number__lt=version.number
+    ).order_by("-number")[:1]
+    found = list(Element.objects.filter(version__in=older.values("pk"), name__in=SCHEMAS).select_related("version"))
+    return (found[0].version.number if found else 0), found
 
 
 def holdings(thing: RegisteredModel | Environment) -> list[Holding]:

@@ -16,4 +16,5 @@ MOVES: dict[VersionState, frozenset[VersionState]] = {
 }
 
 ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+SCHEMAS = ("input_schema", "output_schema")
 TEXT_ELEMENTS = frozenset({"input_schema", "output_schema", "runtime", "thresholds"})

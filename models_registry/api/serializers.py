@@ -118,6 +118,19 @@ class ElementOut(serializers.ModelSerializer[Element]):
         return None if element.text is None else orjson.loads(element.text)
 
 
+class ElementSetOut(ElementOut):
+    """An element that was just set, with what its maker should know."""
+
+    notes = serializers.SerializerMethodField(help_text="What a schema says differently here than where it came from.")
+
+    class Meta(ElementOut.Meta):
+        fields = (*ElementOut.Meta.fields, "notes")  # type: ignore[assignment]
+
+    def get_notes(self, element: Element) -> list[str]:
+        """Return what the service told."""
+        return list(self.context["notes"])
+
+
 class VersionIn(serializers.Serializer[Any]):
     """Notes, and, in one multipart request, any elements as files under their names."""
 
@@ -161,3 +174,16 @@ class VersionDetailOut(VersionOut):
 
     class Meta(VersionOut.Meta):
         fields = (*VersionOut.Meta.fields, "elements")  # type: ignore[assignment]
+
+
+class VersionFilledOut(VersionDetailOut):
+    """A version whose schemas were just read or inferred, with what a person should look at."""
+
+    schema_notes = serializers.SerializerMethodField(help_text="What to correct, and what is said differently here.")
+
+    class Meta(VersionDetailOut.Meta):
+        fields = (*VersionDetailOut.Meta.fields, "schema_notes")  # type: ignore[assignment]
+
+    def get_schema_notes(self, version: ModelVersion) -> list[str]:
+        """Return what the service told."""
+        return list(self.context["notes"])

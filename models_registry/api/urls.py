@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.api import environments, registered_models, roles, versions
+from models_registry.api import environments, registered_models, roles, schemas, versions
 
 MODEL = "models/<slug:model>/"
 VERSION = MODEL + "versions/<int:number>/"
@@ -18,6 +18,8 @@ urlpatterns = [
     path(MODEL + "versions/", versions.Versions.as_view(), name="versions"),
     path(VERSION, versions.OneVersion.as_view(), name="version"),
     path(VERSION + "elements/<slug:element>/", versions.OneElement.as_view(), name="element"),
+    path(VERSION + "schemas/<slug:language>/", schemas.SchemasIn.as_view(), name="version-schemas"),
+    path(VERSION + "compatibility/", schemas.Compatibility.as_view(), name="version-compatibility"),
     path(VERSION + "infer-schemas/", versions.InferSchemas.as_view(), name="version-infer-schemas"),
     path(VERSION + "nominate/", versions.Nominate.as_view(), name="version-nominate"),
     path(VERSION + "discard/", versions.Discard.as_view(), name="version-discard"),

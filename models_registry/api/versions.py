@@ -14,7 +14,14 @@ from audit.actors import actor_at
 from audit.http import etag, known_parameters, once, require_match
 from audit.paging import page_of
 from models_registry import queries
-from models_registry.api.serializers import ElementOut, VersionDetailOut, VersionIn, VersionOut
+from models_registry.api.serializers import (
+    ElementOut,
+    ElementSetOut,
+    VersionDetailOut,
+    VersionFilledOut,
+    VersionIn,
+    VersionOut,
+)
 from models_registry.errors import Hidden, Invalid
 from models_registry.models import ModelVersion
 from models_registry.services import versions
@@ -33,7 +40,7 @@ class Versions(APIView):
 
     @extend_schema(
         request={"multipart/form-data": VersionIn, "application/json": VersionIn},
-        responses={201: VersionDetailOut},
+        responses={201: VersionFilledOut},
         operation_id="version_draft",
         description="Start a draft. Sent as multipart, it may carry any elements as files under their names; "
         "a file that is refused leaves no draft behind.",
@@ -45,14 +52,14 @@ class Versions(APIView):
         def create() -> Response:
             actor = actor_at(request, "api")
             files = {name: request.FILES[name] for name in ELEMENTS if name in request.FILES}
-            made = versions.draft_with(
+            made, notes = versions.draft_with(
                 actor=actor,
                 model=model,
                 notes=body.validated_data["notes"],
                 format=body.validated_data["format"],
                 files={name: (upload.chunks(), upload.name or "") for name, upload in files.items()},
             )
-            return _whole(queries.version(actor, model, made.number), 201)
+            return _filled(queries.version(actor, model, made.number), notes, 201)
 
         return once(request, create)
 
@@ -81,7 +88,7 @@ class OneElement(APIView):
             "multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
             "application/json": OpenApiTypes.OBJECT,
         },
-        responses=ElementOut,
+        responses=ElementSetOut,
         parameters=[OpenApiParameter("format_declared", str, description="What a model file is said to be.")],
         operation_id="element_set",
     )
@@ -90,7 +97,7 @@ class OneElement(APIView):
         seen = queries.version(actor, model, number).revision
         require_match(request, seen)
         chunks, filename = _content(request)
-        made = versions.set_element(
+        made, notes = versions.set_element(
             actor=actor,
             model=model,
             number=number,
@@ -100,7 +107,8 @@ class OneElement(APIView):
             format=known_parameters(request, ("format_declared",)).get("format_declared", ""),
             revision=seen,
         )
-        return Response(ElementOut(made).data, headers={"ETag": etag(made.version.revision)})
+        told = ElementSetOut(made, context={"notes": notes}).data
+        return Response(told, headers={"ETag": etag(made.version.revision)})
 
     @extend_schema(responses={204: None}, operation_id="element_remove")
     def delete(self, request: Request, model: str, number: int, element: str) -> Response:
@@ -114,13 +122,11 @@ class OneElement(APIView):
 class InferSchemas(APIView):
     """Set the schemas that are missing to what golden records or the model show, for somebody to correct."""
 
-    @extend_schema(request=None, responses=VersionDetailOut, operation_id="version_infer_schemas")
+    @extend_schema(request=None, responses=VersionFilledOut, operation_id="version_infer_schemas")
     def post(self, request: Request, model: str, number: int) -> Response:
         actor = actor_at(request, "api")
         _, notes = versions.infer_schemas(actor=actor, model=model, number=number)
-        response = _whole(queries.version(actor, model, number))
-        response.data["inferred_notes"] = notes
-        return response
+        return _filled(queries.version(actor, model, number), notes)
 
 
 class Nominate(APIView):
@@ -157,6 +163,11 @@ class ManifestText(APIView):
 
 def _whole(version: ModelVersion, status: int = 200) -> Response:
     return Response(VersionDetailOut(version).data, status=status, headers={"ETag": etag(version.revision)})
+
+
+def _filled(version: ModelVersion, notes: list[str], status: int = 200) -> Response:
+    told = VersionFilledOut(version, context={"notes": notes}).data
+    return Response(told, status=status, headers={"ETag": etag(version.revision)})
 
 
 def _content(request: Request) -> tuple[Iterator[bytes], str]:

@@ -1,7 +1,7 @@
 """Make versions: a draft is filled with elements, and nominated; from then on it never changes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import F, Max
 from django.utils import timezone
@@ -33,13 +33,14 @@ Builder = Person | ServiceAccount
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An element whose bytes are in the store and were checked by themselves."""
+    """An element whose bytes are in the store and were checked by themselves, with what its maker should know."""
 
     name: str
     blob: Blob
     filename: str
     text: str | None = None
     format: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @act
@@ -58,8 +59,8 @@ def set_element(
     filename: str = "",
     format: str = "",
     revision: int | None = None,
-) -> Element:
-    """Put an element into a draft, after it was checked by itself.
+) -> tuple[Element, list[str]]:
+    """Put an element into a draft, after it was checked by itself; return it, and notes on what was read differently.
 
     `chunks` are streamed into the store; what is refused leaves nothing behind. `revision` is the draft that the asker
     saw. Raises Hidden, Forbidden, Sealed, StaleView, TooLarge, Unavailable, Invalid or BadElement.
@@ -67,7 +68,7 @@ def set_element(
     _check_name(name)
     _draft_of(actor, model, number)
     checked = _check(name, chunks, filename, format)
-    return _set(actor=actor, model=model, number=number, checked=checked, revision=revision)
+    return _set(actor=actor, model=model, number=number, checked=checked, revision=revision), checked.notes
 
 
 @act
@@ -78,17 +79,21 @@ def draft_with(
     notes: str = "",
     format: str = "",
     files: Mapping[str, tuple[Iterable[bytes], str]],
-) -> ModelVersion:
+) -> tuple[ModelVersion, list[str]]:
     """Start a version with all the elements that come with it, given as (chunks, file name) by element name.
 
-    One transaction: an element that is refused leaves no draft behind. Raises what `draft` and `set_element` raise.
+    Returned are the version, and notes on what was read differently. One transaction: an element that is refused leaves
+    no draft behind. Raises what `draft` and `set_element` raise.
     """
     for name in files:
         _check_name(name)
     version = _start(actor, model, notes)
+    told: list[str] = []
     for name, (chunks, filename) in files.items():
-        _put(actor, version, _check(name, chunks, filename, format if name == "model" else ""))
-    return version
+        checked = _check(name, chunks, filename, format if name == "model" else "")
+        _put(actor, version, checked)
+        told += checked.notes
+    return version, told
 
 
 @act
@@ -232,8 +237,8 @@ def _check(name: str, chunks: Iterable[bytes], filename: str, format: str) -> Ch
                 raise Invalid(
                     f"{name} is larger than a megabyte.", code="file_too_large", fields={name: "is too large"}
                 )
-            text = contents.canonical_text(name, path.read_bytes())
-            return Checked(name, store.keep_bytes(text.encode()), label, text)
+            text, notes = contents.canonical_text(name, path.read_bytes(), filename)
+            return Checked(name, store.keep_bytes(text.encode()), _kept_as(name, label), text, notes=notes)
         if name == "model":
             found = contents.check_model(path, format)
             return Checked(
@@ -247,6 +252,11 @@ def _label(filename: str) -> str:
     """Return a file's name as a label: it never becomes a path of ours."""
     plain = filename.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c for c in plain if c.isprintable() and c not in '<>:"|?*')[:120].strip(". ")
+
+
+def _kept_as(name: str, label: str) -> str:
+    """Return the name of a small element's file; a schema is kept as Avro, whatever language it came in."""
+    return label if label.lower().endswith((".avsc", ".json")) else FILENAMES[name]
 
 
 def _put(actor: Builder, version: ModelVersion, checked: Checked, *, inferred: bool = False) -> Element:
@@ -268,7 +278,8 @@ def _put(actor: Builder, version: ModelVersion, checked: Checked, *, inferred: b
         "version.element_set",
         actor,
         version,
-        {"element": checked.name, "sha256": checked.blob.sha256, "size": checked.blob.size, "inferred": inferred},
+        {"element": checked.name, "sha256": checked.blob.sha256, "size": checked.blob.size, "inferred": inferred}
+        | ({"notes": checked.notes} if checked.notes else {}),
     )
     return element
 

@@ -7,6 +7,11 @@ from django import forms
 from audit.errors import Refused
 from models_registry.models import RegisteredModel
 
+SCHEMA = (
+    "Avro with constraints, JSON Schema, an MLflow signature, a Parquet or Arrow file, or a sample as CSV or JSON "
+    "lines. Left out, it can be inferred."
+)
+
 
 def tell(form: forms.Form, refusal: Refused) -> None:
     """Show a refusal in a form: beside the fields that it names, and above the rest."""
@@ -53,12 +58,8 @@ class DraftForm(forms.Form):
     )
     thresholds = forms.FileField(required=False, help_text="JSON: metrics with limits, tolerance, latency, memory.")
     runtime = forms.FileField(required=False, help_text="JSON: the Python and the packages it needs, as ranges.")
-    input_schema = forms.FileField(
-        required=False, label="Input schema", help_text="Avro with constraints; left out, it can be inferred."
-    )
-    output_schema = forms.FileField(
-        required=False, label="Output schema", help_text="Avro with constraints; left out, it can be inferred."
-    )
+    input_schema = forms.FileField(required=False, label="Input schema", help_text=SCHEMA)
+    output_schema = forms.FileField(required=False, label="Output schema", help_text=SCHEMA)
 
 
 class ElementForm(forms.Form):

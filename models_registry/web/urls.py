@@ -3,7 +3,7 @@
 from django.urls import path
 
 from models_registry.links import PLACE
-from models_registry.web import blobs, environments, registered_models, versions
+from models_registry.web import blobs, environments, registered_models, schemas, versions
 
 MODEL = "models/<slug:slug>/"
 VERSION = MODEL + "versions/<int:number>/"
@@ -19,6 +19,7 @@ urlpatterns = [
     path(VERSION, versions.detail, name="version"),
     path(VERSION + "elements/<slug:name>/", versions.element, name="version-element"),
     path(VERSION + "elements/<slug:name>/remove/", versions.remove, name="version-element-remove"),
+    path(VERSION + "schemas/<slug:language>/", schemas.schemas, name="version-schemas"),
     path(VERSION + "infer-schemas/", versions.infer, name="version-infer-schemas"),
     path(VERSION + "nominate/", versions.nominate, name="version-nominate"),
     path(VERSION + "discard/", versions.discard, name="version-discard"),

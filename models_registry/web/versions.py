@@ -13,14 +13,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit.actors import actor_at
 from audit.errors import Hidden, Refused
+from engine.compatibility import Compatibility
 from models_registry import queries
 from models_registry.access import find_model, roles_on
 from models_registry.models import Element, ModelVersion
 from models_registry.roles import Role
+from models_registry.schemas import compared, schemas_in
 from models_registry.services import versions
-from models_registry.states import ELEMENTS, TEXT_ELEMENTS, VersionState
+from models_registry.states import ELEMENTS, SCHEMAS, TEXT_ELEMENTS, VersionState
 from models_registry.web.forms import DraftForm, ElementForm, tell
 
+SHOWN_NOTES = 8
 TITLES = {
     "model": "Model",
     "input_schema": "Input schema",
@@ -58,7 +61,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         files = {name: upload for name in ELEMENTS if (upload := request.FILES.get(name)) is not None}
         try:
-            made = versions.draft_with(
+            made, notes = versions.draft_with(
                 actor=actor,
                 model=slug,
                 notes=form.cleaned_data["notes"],
@@ -71,6 +74,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
             status = refusal.status
         else:
             messages.success(request, f"Version {made.number} is a draft. Complete it, then nominate it.")
+            _tell_notes(request, notes)
             return redirect("version", slug, made.number)
     status = 422 if form.errors and status == 200 else status
     return render(request, "models_registry/versions/new.html", {"model": model, "form": form}, status=status)
@@ -101,7 +105,9 @@ def element(request: HttpRequest, slug: str, number: int, name: str) -> HttpResp
         chunks = upload.chunks() if upload else iter([form.cleaned_data.get("text", "").encode()])
         filename = (upload.name or "") if upload else ""
         try:
-            versions.set_element(actor=actor, model=slug, number=number, name=name, chunks=chunks, filename=filename)
+            _, notes = versions.set_element(
+                actor=actor, model=slug, number=number, name=name, chunks=chunks, filename=filename
+            )
         except Hidden:
             raise
         except Refused as refusal:
@@ -109,6 +115,7 @@ def element(request: HttpRequest, slug: str, number: int, name: str) -> HttpResp
             status = refusal.status
         else:
             messages.success(request, f"{TITLES[name]}: kept.")
+            _tell_notes(request, notes)
             return redirect("version", slug, number)
     context = {"version": version, "model": version.model, "row": row, "form": form}
     status = 422 if form.errors and status == 200 else status
@@ -171,6 +178,14 @@ def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     )
 
 
+def _tell_notes(request: HttpRequest, notes: list[str]) -> None:
+    """Tell what a schema says differently here than in the language it came in."""
+    for note in notes[:SHOWN_NOTES]:
+        messages.info(request, note)
+    if len(notes) > SHOWN_NOTES:
+        messages.info(request, f"And {len(notes) - SHOWN_NOTES} more notes; the audit trail has them all.")
+
+
 def _act(request: HttpRequest, slug: str, number: int, do: Callable[[], object], told: str) -> HttpResponse:
     """Do one thing; show the page with the refusal if it was refused."""
     try:
@@ -187,6 +202,7 @@ def _page(request: HttpRequest, slug: str, number: int, problem: Refused | None 
     actor = actor_at(request, "web")
     version = queries.version(actor, slug, number)
     rows = _rows(version)
+    older, elements = queries.nominated_before(version)
     builder = Role.DATA_SCIENTIST in roles_on(actor.user, model=version.model)
     context = {
         "version": version,
@@ -197,9 +213,18 @@ def _page(request: HttpRequest, slug: str, number: int, problem: Refused | None 
         "may_offer": builder and version.state == VersionState.NOMINATED,
         "manifest": json.dumps(json.loads(version.manifest), indent=2) if version.manifest else "",
         "problem": problem,
+        "older": older,
+        "has_schemas": any(row.element for row in rows if row.name in SCHEMAS),
+        "compared": _compared(elements, version),
     }
     status = problem.status if problem else 200
     return render(request, "models_registry/versions/detail.html", context, status=status)
+
+
+def _compared(elements: list[Element], version: ModelVersion) -> list[tuple[str, Compatibility]]:
+    """Return what became of the older schemas, under their titles."""
+    found = compared(schemas_in(elements), schemas_in(list(version.elements.all())))
+    return [(TITLES[f"{side.removesuffix('s')}_schema"], one) for side, one in found.items()]
 
 
 def _rows(version: ModelVersion) -> list[Row]:

@@ -243,7 +243,7 @@ def acts_of(client: Client, version: ModelVersion) -> list[str]:
 def test_a_draft_is_nominated_and_what_is_missing_is_named(site: Place, elements: dict[str, bytes]) -> None:
     dana = Person(site.dana, "test")
     files = {name: ([content], f"{name}.bin") for name, content in elements.items()}
-    whole = versions.draft_with(actor=dana, model="tumours", files=files)
+    whole, _ = versions.draft_with(actor=dana, model="tumours", files=files)
     part = versions.draft(actor=dana, model="tumours")
     client = client_of(site.dana)
     assert acts_of(client, whole) == ["nominate", "discard"]

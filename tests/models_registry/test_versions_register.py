@@ -277,7 +277,7 @@ def test_missing_schemas_are_inferred_for_correction(api: Api, elements: dict[st
     assert post(api("dana"), rest).status_code == 201
     answer = api("dana").post(f"{URL}1/infer-schemas/")
     assert answer.status_code == 200, answer.json()
-    assert answer.json()["inferred_notes"]
+    assert answer.json()["schema_notes"]
     schema = next(e["content"] for e in answer.json()["elements"] if e["name"] == "input_schema")
     assert [f["name"] for f in schema["fields"]] == ["radius", "texture", "perimeter", "area", "smoothness"]
     assert api("dana").post(f"{URL}1/nominate/").status_code == 200

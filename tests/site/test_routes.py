@@ -145,7 +145,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     assert signoff is not None
     assert site.deployment is not None
     there: dict[str, Any] = {
-        "model": "tumours", "environment": "production", "number": number or 20,
+        "model": "tumours", "language": "avro", "environment": "production", "number": number or 20,
         "element": "runtime", "name": "runtime",
         "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
         "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
