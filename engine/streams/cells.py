@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,7 +27,7 @@ def read_cells(batch: pa.RecordBatch, schema: Schema, keys: Sequence[str]) -> tu
 
     `batch` has N rows of binary columns; a column of the schema that the file lacks is missing in every row.
     """
-    bad = pa.array([False] * batch.num_rows)
+    bad = _none(batch.num_rows)
     columns, rejects = [], []
     target = to_arrow(schema)
     for at, one in enumerate(schema.fields):
@@ -38,7 +39,7 @@ def read_cells(batch: pa.RecordBatch, schema: Schema, keys: Sequence[str]) -> tu
                 [Reject(key, "schema", "missing", one.name, words) for key in keys],
             )
         column = batch.column(one.name)
-        values, wrong = _read(column, one, target.field(at).type)
+        values, wrong = read_column(column, one, target.field(at).type)
         columns.append(values)
         if pc.any(wrong).as_py():
             fresh = pc.and_not(wrong, bad)
@@ -55,7 +56,7 @@ def read_cells(batch: pa.RecordBatch, schema: Schema, keys: Sequence[str]) -> tu
     return table.filter(good), kept, rejects
 
 
-def _read(column: pa.Array, one: Field, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
+def read_column(column: pa.Array, one: Field, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
     """Return a column's values, and which of its cells could not be read."""
     text, broken = _decoded(column)
     empty = pc.equal(text, "")
@@ -80,13 +81,13 @@ def _cast_singly(text: pa.Array, kind: pa.DataType, odd: pa.Array) -> tuple[pa.A
         except pa.ArrowInvalid:
             values.append(None)
             wrong[at] = True
-    return pa.array(values, kind), pa.array(wrong)
+    return pa.array(values, kind), pa.array(wrong, pa.bool_())
 
 
 def _decoded(column: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return a column as texts, and which of its cells are no UTF-8."""
     try:
-        return column.cast(pa.string()), pa.array([False] * len(column))
+        return column.cast(pa.string()), _none(len(column))
     except pa.ArrowInvalid:
         texts, broken = [], []
         for cell in column:
@@ -96,4 +97,8 @@ def _decoded(column: pa.Array) -> tuple[pa.Array, pa.Array]:
             except UnicodeDecodeError:
                 texts.append("")
                 broken.append(True)
-        return pa.array(texts, pa.string()), pa.array(broken)
+        return pa.array(texts, pa.string()), pa.array(broken, pa.bool_())
+
+
+def _none(count: int) -> pa.BooleanArray:
+    return pa.array(np.zeros(count, "?"))

@@ -6,6 +6,7 @@ becomes one file, named by the batch's first key, which appears whole or not at 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -50,16 +51,12 @@ class FileSource:
 
     def read(self) -> Batch | None:
         """Return the next batch, or None behind the last file."""
-        try:
+        with readable():
             batch = next(self._batches, None)
             if batch is None and self._stream.loop:
                 self._start = (0, 0)
                 self._batches = self._all()
                 batch = next(self._batches, None)
-        except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            raise StreamError(
-                "encoding_broken", f"A file cannot be read: {str(error)[:300]}.", field="location"
-            ) from error
         return batch
 
     def acknowledge(self, batch: Batch) -> None:
@@ -85,9 +82,40 @@ class FileSource:
         name = path.rsplit("/", 1)[-1]
         return [f"{name}/{row}" for row in range(start, start + count)]
 
+    def cells(self) -> Iterator[tuple[pa.RecordBatch, list[Any], int]]:
+        """Yield all blocks of all CSV files as bytes, the misshapen lines met so far in each, and each file's number.
+
+        An empty block ends each file.
+        Raises StreamError `encoding_broken`.
+        """
+        with readable():
+            for number, path in enumerate(self._paths):
+                odd: list[Any] = []
+                for block in self._blocks(path, odd):
+                    yield block, odd, number
+                yield self._no_cells(), odd, number
+
+    def _no_cells(self) -> pa.RecordBatch:
+        return pa.record_batch({name: pa.array([], pa.binary()) for name in self._schema.names})
+
     def _csv(self, path: str, skip: int) -> Iterator[tuple[int, Batch]]:
         """Yield batches of a CSV file. Cells are read as bytes first, so that a bad one costs its row and no other."""
         odd: list[Any] = []
+        row = 0
+        for block in self._blocks(path, odd):
+            for start in range(0, block.num_rows, self._stream.batch.records):
+                part = block.slice(start, self._stream.batch.records)
+                row += part.num_rows
+                if row <= skip:
+                    continue
+                keys = self._keys(path, row - part.num_rows, part.num_rows)
+                table, kept, rejects = read_cells(part, self._schema, keys)
+                yield row, Batch(kept, table=table, rejects=rejects + self._misshapen(path, odd))
+        if odd:  # nothing but misshapen lines at the end
+            yield row, Batch(rejects=self._misshapen(path, odd))
+
+    def _blocks(self, path: str, odd: list[Any]) -> Iterator[pa.RecordBatch]:
+        """Yield a CSV file's cells as bytes; `odd` gets the lines that have too few or too many."""
 
         def keep(row: Any) -> str:
             odd.append(row)
@@ -102,28 +130,19 @@ class FileSource:
                 parse_options=pa.csv.ParseOptions(invalid_row_handler=keep, newlines_in_values=True),
                 convert_options=pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
             )
-            row = 0
-            for block in reader:
-                for start in range(0, block.num_rows, self._stream.batch.records):
-                    part = block.slice(start, self._stream.batch.records)
-                    row += part.num_rows
-                    if row <= skip:
-                        continue
-                    keys = self._keys(path, row - part.num_rows, part.num_rows)
-                    table, kept, rejects = read_cells(part, self._schema, keys)
-                    yield row, Batch(kept, table=table, rejects=rejects + self._misshapen(path, odd))
+            yield from reader
 
     def _misshapen(self, path: str, odd: list[Any]) -> list[Reject]:
         found = [
             Reject(
-                f"{self._key(path, at)}-odd",
+                f"{path.rsplit('/', 1)[-1]}/line-{row.number}",
                 "encoding",
                 "row_misshapen",
                 "",
                 f"The line has {row.actual_columns} values, the header {row.expected_columns}.",
                 row.text[:2000],
             )
-            for at, row in enumerate(odd)
+            for row in odd
         ]
         odd.clear()
         return found
@@ -276,6 +295,15 @@ def _container(rows: Rows) -> bytes:
 def _nullable(schema: pa.Schema) -> pa.Schema:
     """Return a schema in which null may stand anywhere, so that the check can tell where it should not."""
     return pa.schema([one.with_nullable(True) for one in schema])
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Tell that a file is not what its encoding says."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        raise StreamError("encoding_broken", f"A file cannot be read: {str(error)[:300]}.", field="location") from error
 
 
 class told:  # noqa: N801 - it reads as a word

@@ -5,9 +5,11 @@ Offsets are committed after the sinks have the records; a group member that dies
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from engine.errors import RecordError, StreamError
 from engine.schemas import Schema
@@ -40,12 +42,7 @@ class KafkaSource:
                 "auto.offset.reset": "earliest",
             }
         )
-        try:
-            known = self._consumer.list_topics(self._topic, timeout=TIMEOUT).topics[self._topic]
-        except KafkaException as error:
-            raise _told(error) from error
-        if known.error is not None:
-            raise StreamError("target_missing", f"Kafka knows no topic {self._topic}.", field="location.topic")
+        _partitions(self._consumer, self._topic)
         self._consumer.subscribe([self._topic])
 
     def read(self) -> Batch:
@@ -54,21 +51,7 @@ class KafkaSource:
             messages = self._consumer.consume(self._batch.records, timeout=max(self._batch.seconds, 0.01))
         except KafkaException as error:
             raise _told(error) from error
-        keys, records, rejects = [], [], []
-        ends: dict[int, int] = {}
-        for message in messages:
-            if message.error() is not None:
-                raise _told(KafkaException(message.error()))
-            partition, offset = message.partition() or 0, message.offset() or 0
-            ends[partition] = offset + 1
-            key = f"{self._topic}/{partition}/{offset}"
-            try:
-                records.append(self._decode(message.value() or b""))
-                keys.append(key)
-            except RecordError as error:
-                raw = (message.value() or b"")[:2000].decode(errors="backslashreplace")
-                rejects.append(Reject(key, "encoding", error.code, "", error.message, raw))
-        return Batch(keys, records, rejects=rejects, tokens=ends)
+        return decoded(messages, self._topic, self._decode)
 
     def acknowledge(self, batch: Batch) -> None:
         """Commit the offsets behind a batch."""
@@ -123,6 +106,80 @@ class KafkaSink:
                 self._producer.poll(0.1)
             else:
                 return
+
+
+def held(stream: Stream, schema: Schema, *, secret: str, reach: Reach) -> Iterator[Batch]:
+    """Yield what a topic holds at this moment, partition by partition; no group is joined, and nothing committed.
+
+    Raises StreamError.
+    """
+    topic, decode = stream.location["topic"], codec(stream.encoding, schema).decode
+    own = {"group.id": "mdlc-replay", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer(settings(stream, secret=secret, reach=reach) | own)
+    try:
+        for partition in _partitions(consumer, topic):
+            yield from _held(consumer, TopicPartition(topic, partition), stream.batch.records, decode)
+    except KafkaException as error:
+        raise _told(error) from error
+    finally:
+        consumer.close()
+
+
+def _held(
+    consumer: Consumer, place: TopicPartition, at_once: int, decode: Callable[[bytes], dict[str, Any]]
+) -> Iterator[Batch]:
+    """Yield what one partition holds up to the end that the first answer tells."""
+    start, _ = consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+    consumer.assign([TopicPartition(place.topic, place.partition, start)])
+    messages = consumer.consume(1, timeout=TIMEOUT)
+    end = consumer.get_watermark_offsets(place, cached=True)[1]
+    heard = time.monotonic()
+    while True:
+        inside = [one for one in messages if not _is_end(one) and (one.offset() or 0) < end]
+        if inside:
+            yield decoded(inside, place.topic, decode)
+            heard = time.monotonic()
+        if any(_is_end(one) or (one.offset() or 0) >= end - 1 for one in messages):
+            return
+        if time.monotonic() - heard > TIMEOUT:
+            raise StreamError("unreachable", f"Kafka gives no more of {place.topic}.", field="location.servers")
+        left = end - 1 - (inside[-1].offset() or 0) if inside else at_once
+        messages = consumer.consume(min(at_once, left), timeout=1.0)
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
+
+
+def decoded(messages: list[Message], topic: str, decode: Callable[[bytes], dict[str, Any]]) -> Batch:
+    """Return messages as a batch of records, with the rejects of those that are none. Raises StreamError."""
+    keys, records, rejects = [], [], []
+    ends: dict[int, int] = {}
+    for message in messages:
+        if (error := message.error()) is not None:
+            raise _told(KafkaException(error))
+        partition, offset = message.partition() or 0, message.offset() or 0
+        ends[partition] = offset + 1
+        key = f"{topic}/{partition}/{offset}"
+        try:
+            records.append(decode(message.value() or b""))
+            keys.append(key)
+        except RecordError as odd:
+            raw = (message.value() or b"")[:2000].decode(errors="backslashreplace")
+            rejects.append(Reject(key, "encoding", odd.code, "", odd.message, raw))
+    return Batch(keys, records, rejects=rejects, tokens=ends)
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
+    """Return a topic's partitions. Raises StreamError `target_missing` or `unreachable`."""
+    try:
+        known = consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
+    except KafkaException as error:
+        raise _told(error) from error
+    if known.error is not None:
+        raise StreamError("target_missing", f"Kafka knows no topic {topic}.", field="location.topic")
+    return sorted(known.partitions)
 
 
 def settings(stream: Stream, *, secret: str, reach: Reach) -> dict[str, Any]:

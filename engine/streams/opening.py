@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,7 @@ from engine.schemas import Schema
 from engine.streams import secrets
 from engine.streams.addresses import Reach
 from engine.streams.descriptors import Stream
-from engine.streams.transports import Sink, Source
+from engine.streams.transports import Batch, Sink, Source
 
 SOURCES = {
     "file": "files:FileSource",
@@ -19,6 +20,7 @@ SOURCES = {
     "kafka": "kafka:KafkaSource",
     "inline": "plain:InlineSource",
 }
+HELD = {"valkey": "valkey:held", "kafka": "kafka:held"}
 SINKS = {
     "file": "files:FileSink",
     "sql": "sql:SqlSink",
@@ -38,6 +40,14 @@ def open_source(stream: Stream, schema: Schema, *, reach: Reach, position: Any =
         options["position"] = position
     source: Source = _named(SOURCES[stream.transport])(stream, stream.schema or schema, **options)
     return source
+
+
+def held(stream: Stream, schema: Schema, *, reach: Reach) -> Iterator[Batch]:
+    """Return what an endless stream of `HELD` holds at this moment, and change nothing there. Raises StreamError."""
+    batches: Iterator[Batch] = _named(HELD[stream.transport])(
+        stream, stream.schema or schema, secret=_secret(stream), reach=reach
+    )
+    return batches
 
 
 def open_sink(stream: Stream, schema: Schema, *, reach: Reach) -> Sink:

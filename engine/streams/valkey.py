@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -49,7 +50,7 @@ class ValkeySource:
         """Return entries: taken over from the dead, or new ones, or none when nothing came in time."""
         with _told():
             entries = self._left_over() or self._new()
-        return self._decoded(entries)
+        return decoded(entries, self._name, self._decode)
 
     def acknowledge(self, batch: Batch) -> None:
         """Acknowledge every entry of a batch."""
@@ -79,22 +80,6 @@ class ValkeySource:
         )
         return list(found[0][1]) if found else []
 
-    def _decoded(self, entries: list[Any]) -> Batch:
-        keys, records, rejects = [], [], []
-        decode, prefix = self._decode, f"{self._name}/"
-        for number, fields in entries:
-            key = prefix + number.decode()
-            try:
-                records.append(decode(fields[FIELD]))
-                keys.append(key)
-            except KeyError:
-                words = f"The entry has no field {FIELD.decode()!r}."
-                rejects.append(Reject(key, "encoding", "entry_odd", "", words, repr(fields)[:2000]))
-            except RecordError as error:
-                raw = fields[FIELD][:2000].decode(errors="backslashreplace")
-                rejects.append(Reject(key, "encoding", error.code, "", error.message, raw))
-        return Batch(keys, records, rejects=rejects, tokens=[number for number, _ in entries])
-
 
 class ValkeySink:
     """Appends entries to a stream; each carries its record and its key."""
@@ -118,6 +103,44 @@ class ValkeySink:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def held(stream: Stream, schema: Schema, *, secret: str, reach: Reach) -> Iterator[Batch]:
+    """Yield what a stream holds at this moment, outside of every group, so that nobody misses anything.
+
+    Raises StreamError, `target_missing` among them.
+    """
+    client, name = connect(stream, secret=secret, reach=reach), stream.location["stream"]
+    decode = codec(stream.encoding, schema).decode
+    with contextlib.closing(client), _told():
+        if not client.exists(name):
+            raise StreamError("target_missing", f"There is no stream {name}.", field="location.stream")
+        last: Any = client.xrevrange(name, count=1)
+        after = b"-"
+        while last:
+            entries: Any = client.xrange(name, after, last[0][0], count=stream.batch.records)
+            if not entries:
+                return
+            yield decoded(entries, name, decode)
+            after = b"(" + entries[-1][0]
+
+
+def decoded(entries: list[Any], name: str, decode: Callable[[bytes], dict[str, Any]]) -> Batch:
+    """Return entries as a batch of records, with the rejects of those that are none."""
+    keys, records, rejects = [], [], []
+    prefix = f"{name}/"
+    for number, fields in entries:
+        key = prefix + number.decode()
+        try:
+            records.append(decode(fields[FIELD]))
+            keys.append(key)
+        except KeyError:
+            words = f"The entry has no field {FIELD.decode()!r}."
+            rejects.append(Reject(key, "encoding", "entry_odd", "", words, repr(fields)[:2000]))
+        except RecordError as error:
+            raw = fields[FIELD][:2000].decode(errors="backslashreplace")
+            rejects.append(Reject(key, "encoding", error.code, "", error.message, raw))
+    return Batch(keys, records, rejects=rejects, tokens=[number for number, _ in entries])
 
 
 def connect(stream: Stream, *, secret: str, reach: Reach) -> redis.Redis:

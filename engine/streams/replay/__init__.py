@@ -1,0 +1,1 @@
+"""Replay records through the creation source and the production source, and compare what arrives, field by field."""
