@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AccountKind": "audit.models.Account.Kind",
         "EnvironmentKind": "models_registry.models.Environment.Kind",
+        "ConsumerKind": "models_registry.models.Consumer.Kind",
         "EvidenceKind": "handoff.models.Evidence.Kind",
         "VersionState": "models_registry.states.VersionState",
         "HandoffState": "handoff.states.State",

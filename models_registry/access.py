@@ -11,7 +11,7 @@ from guardian.shortcuts import get_objects_for_user
 
 from audit.actors import Actor
 from audit.models import Account
-from models_registry.errors import Forbidden, Hidden
+from models_registry.errors import Forbidden, Hidden, Invalid
 from models_registry.models import (
     Environment,
     EnvironmentGroupGrant,
@@ -155,3 +155,25 @@ def lock_version(actor: Actor, slug: str, number: int, role: Role) -> ModelVersi
         raise Hidden(f"{model.name} has no version {number}.")
     version.model = model
     return version
+
+
+def find_person(username: str) -> Account:
+    """Return an active natural person who is to answer for something. Raises Invalid."""
+    person = Account.objects.filter(username=username, kind=Account.Kind.PERSON, is_active=True).first()
+    if person is None:
+        raise Invalid("The owner must be an active person.", fields={"owner": "is not an active person"})
+    return person
+
+
+def lock_environment(actor: Actor, slug: str, *roles: Role) -> Environment:
+    """Lock an environment on which the actor holds one of some roles. Raises Hidden or Forbidden."""
+    found = find_environment(actor, slug)
+    environment = Environment.objects.select_for_update().get(pk=found.pk)
+    if actor.user is None or not roles_on(actor.user, environment=environment) & set(roles):
+        people = {person.printed_name for role in roles for person in holders(role, environment=environment)}
+        raise Forbidden(
+            f"This needs the role {' or '.join(role.label for role in roles)} on {environment.name}.",
+            code="role_not_held",
+            todo=f"Those who hold it: {', '.join(sorted(people)) or 'nobody yet'}. Ask one of them.",
+        )
+    return environment

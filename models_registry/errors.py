@@ -6,8 +6,10 @@ __all__ = [
     "BadElement",
     "Forbidden",
     "Hidden",
+    "InUse",
     "Invalid",
     "MissingElement",
+    "Retired",
     "Sealed",
     "SlugTaken",
     "TooLarge",
@@ -38,6 +40,18 @@ class TooLarge(Invalid):
 
     status = 413
     code = "file_too_large"
+
+
+class Retired(WrongState):
+    """The thing was retired; it stays on record, and never changes again."""
+
+    code = "already_retired"
+
+
+class InUse(WrongState):
+    """A consumer depends on what would go away."""
+
+    code = "consumer_depends"
 
 
 class SlugTaken(WrongState):

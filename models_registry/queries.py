@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from audit.actors import Person, ServiceAccount
-from audit.models import Account
+from audit.models import Account, AuditEvent
+from engine.schemas import Schema
 from models_registry.access import (
     PREFIX,
     environments_visible_to,
@@ -14,8 +16,9 @@ from models_registry.access import (
     find_model,
     models_visible_to,
 )
-from models_registry.errors import Hidden
+from models_registry.errors import Hidden, MissingElement
 from models_registry.models import (
+    Consumer,
     Element,
     Environment,
     EnvironmentGroupGrant,
@@ -24,8 +27,10 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
+    Stream,
 )
 from models_registry.roles import Role
+from models_registry.rules.streams import Fit, fit
 from models_registry.states import SCHEMAS, VersionState
 
 Reader = Person | ServiceAccount
@@ -120,3 +125,70 @@ def holdings(thing: RegisteredModel | Environment) -> list[Holding]:
         for code, holder, name in rows
     ]
     return sorted(found, key=lambda h: (order.index(Role(h.role)), h.name))
+
+
+def streams_of(where: Environment, *, direction: str = "", retired: bool = False) -> QuerySet[Stream]:
+    """Return the streams of an environment with their owners and what they feed; the retired ones only if asked."""
+    fed = Consumer.objects.filter(retired_at=None).select_related("owner")
+    found = Stream.objects.filter(environment=where).select_related("environment", "owner")
+    if not retired:
+        found = found.filter(retired_at=None)
+    if direction:
+        found = found.filter(direction=direction)
+    return found.prefetch_related(Prefetch("consumers", fed, to_attr="fed")).order_by("slug", "pk")
+
+
+def stream(reader: Reader, environment: str, slug: str) -> Stream:
+    """Return one stream, retired or not, with what it feeds. Raises Hidden."""
+    where = find_environment(reader, environment)
+    found = streams_of(where, retired=True).filter(slug=slug).first()
+    if found is None:
+        raise Hidden(f"{where.name} has no stream {slug}.")
+    return found
+
+
+def consumers_of(sink: Stream) -> QuerySet[Consumer]:
+    """Return what a sink feeds."""
+    return (
+        Consumer.objects.filter(stream=sink, retired_at=None).select_related("owner", "stream").order_by("name", "pk")
+    )
+
+
+def consumer(reader: Reader, environment: str, slug: str, consumer_id: UUID) -> Consumer:
+    """Return one consumer, retired or not. Raises Hidden."""
+    sink = stream(reader, environment, slug)
+    found = Consumer.objects.filter(stream=sink, pk=consumer_id).select_related("owner", "stream__environment").first()
+    if found is None:
+        raise Hidden(f"{sink.slug} has no such consumer.")
+    return found
+
+
+def story_of(about: Stream) -> list[AuditEvent]:
+    """Return the last thirty acts on a stream and its consumers, the newest first."""
+    ids = [f"stream:{about.pk}", *(f"consumer:{pk}" for pk in about.consumers.values_list("pk", flat=True))]
+    events = AuditEvent.objects.filter(chain=f"environment:{about.environment_id}", subject__in=ids)
+    return list(events.order_by("-seq")[:30])
+
+
+def people() -> QuerySet[Account]:
+    """Return whoever may answer for something: active natural persons."""
+    return Account.objects.filter(is_active=True, kind=Account.Kind.PERSON).order_by("first_name", "last_name", "pk")
+
+
+def fit_of(reader: Reader, about: Stream, model: str, number: int) -> Fit:
+    """Return how a stream fits a version: its input for a source, its output for a sink. Raises Hidden or Invalid."""
+    found = version(reader, model, number)
+    name = "input_schema" if about.direction == Stream.Direction.SOURCE else "output_schema"
+    element = next((one for one in found.elements.all() if one.name == name), None)
+    if element is None or not element.text:
+        raise MissingElement(
+            f"{found.model.name} v{number} has no {name.replace('_', ' ')} yet.",
+            todo="Compare with a version that has one.",
+        )
+    return fit(about.descriptor, about.direction, Schema.parse(element.text))
+
+
+def versions_to_compare(user: Account) -> QuerySet[ModelVersion]:
+    """Return the nominated versions an account may read, the newest of each model first."""
+    found = ModelVersion.objects.filter(model__in=models_visible_to(user), state=VersionState.NOMINATED)
+    return found.select_related("model").order_by("model__name", "-number")

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from models_registry.api import environments, registered_models, roles, schemas, versions
+from models_registry.api import consumers, environments, registered_models, roles, schemas, streams, versions
 
 MODEL = "models/<slug:model>/"
+STREAM = "environments/<slug:environment>/streams/<slug:stream>/"
 VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
@@ -12,6 +13,13 @@ urlpatterns = [
     path("environments/", environments.Environments.as_view(), name="environments"),
     path("environments/<slug:environment>/", environments.OneEnvironment.as_view(), name="environment"),
     path("environments/<slug:environment>/roles/", roles.EnvironmentRoles.as_view(), name="environment-roles"),
+    path("environments/<slug:environment>/streams/", streams.Streams.as_view(), name="streams"),
+    path(STREAM, streams.OneStream.as_view(), name="stream"),
+    path(STREAM + "retire/", streams.Retire.as_view(), name="stream-retire"),
+    path(STREAM + "fit/", streams.Fits.as_view(), name="stream-fit"),
+    path(STREAM + "consumers/", consumers.Consumers.as_view(), name="consumers"),
+    path(STREAM + "consumers/<uuid:consumer_id>/", consumers.OneConsumer.as_view(), name="consumer"),
+    path(STREAM + "consumers/<uuid:consumer_id>/retire/", consumers.Retire.as_view(), name="consumer-retire"),
     path("models/", registered_models.Models.as_view(), name="models"),
     path(MODEL, registered_models.OneModel.as_view(), name="model"),
     path(MODEL + "roles/", roles.ModelRoles.as_view(), name="model-roles"),

@@ -1,5 +1,6 @@
 """Tables of the registry."""
 
+from models_registry.models.consumers import Consumer
 from models_registry.models.environments import (
     Environment,
     EnvironmentGroupGrant,
@@ -11,10 +12,12 @@ from models_registry.models.registered_models import (
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
 )
+from models_registry.models.streams import Stream
 from models_registry.models.versions import Blob, Element, ModelVersion
 
 __all__ = [
     "Blob",
+    "Consumer",
     "Element",
     "Environment",
     "EnvironmentGroupGrant",
@@ -24,4 +27,5 @@ __all__ = [
     "RegisteredModel",
     "RegisteredModelGroupGrant",
     "RegisteredModelUserGrant",
+    "Stream",
 ]

@@ -9,9 +9,8 @@ from packaging.version import InvalidVersion, Version
 from audit.actors import Person
 from audit.acts import act
 from audit.errors import StaleView
-from audit.models import Account
 from audit.trail import record
-from models_registry.access import find_environment, roles_on
+from models_registry.access import find_environment, find_person, roles_on
 from models_registry.errors import Forbidden, Hidden, Invalid, SlugTaken
 from models_registry.models import Environment, Organisation
 from models_registry.roles import Role
@@ -37,7 +36,7 @@ def create(
     party = Organisation.objects.filter(slug=organisation).first()
     if party is None:
         raise Hidden("There is no such organisation.", fields={"organisation": "is not known"})
-    person = _person(owner)
+    person = find_person(owner)
     _check({"python": python, **free})
     try:
         with transaction.atomic():
@@ -75,7 +74,7 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
     before = {field: getattr(environment, field) for field in changes if field != "owner"}
     if "owner" in changes:
         before["owner"] = environment.owner.username
-        environment.owner = _person(changes["owner"])
+        environment.owner = find_person(changes["owner"])
     for field in FREE:
         if field in changes:
             setattr(environment, field, changes[field])
@@ -89,13 +88,6 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
         data={"before": before, "after": changes},
     )
     return environment
-
-
-def _person(username: str) -> Account:
-    person = Account.objects.filter(username=username, kind=Account.Kind.PERSON, is_active=True).first()
-    if person is None:
-        raise Invalid("The owner must be an active person.", fields={"owner": "is not an active person"})
-    return person
 
 
 def _check(values: Mapping[str, Any]) -> None:

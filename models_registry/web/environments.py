@@ -9,6 +9,7 @@ from audit.actors import actor_at
 from models_registry import queries
 from models_registry.models import Environment
 from models_registry.rules.import_policies import rows_of
+from models_registry.web.streams import keeps_streams
 
 
 @login_required
@@ -26,10 +27,13 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show an environment: what runs there, under which rules, and who answers for it."""
-    found = queries.environment(actor_at(request, "web"), slug)
+    actor = actor_at(request, "web")
+    found = queries.environment(actor, slug)
     policy = found.import_policy or {}
     context = {
         "environment": found,
+        "streams": queries.streams_of(found),
+        "may_keep_streams": keeps_streams(actor.user, found),
         "holdings": queries.holdings(found),
         "packages": sorted(found.packages.items()),
         "rules": rows_of(policy),

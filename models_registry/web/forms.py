@@ -15,11 +15,15 @@ SCHEMA = (
 
 def tell(form: forms.Form, refusal: Refused) -> None:
     """Show a refusal in a form: beside the fields that it names, and above the rest."""
+    beside = False
     for place, told in refusal.fields.items():
-        field = place if place in form.fields else None
+        head, _, rest = place.partition(".")
+        field = place if place in form.fields else head if head in form.fields else None
+        beside = beside or field is not None
+        where = "" if field == place else f"{rest}: " if field else f"{place}: "
         for sentence in [told] if isinstance(told, str) else told:
-            form.add_error(field, f"{sentence}" if field else f"{place}: {sentence}")
-    if not any(place in form.fields for place in refusal.fields):
+            form.add_error(field, f"{where}{sentence}")
+    if not beside:
         form.add_error(None, f"{refusal.message} {refusal.todo}".strip())
 
 
@@ -72,3 +76,9 @@ class ElementForm(forms.Form):
         super().__init__(*args, **kwargs)
         if not textual:
             del self.fields["text"]
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))

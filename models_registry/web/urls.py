@@ -3,15 +3,23 @@
 from django.urls import path
 
 from models_registry.links import PLACE
-from models_registry.web import blobs, environments, registered_models, schemas, versions
+from models_registry.web import blobs, consumers, environments, registered_models, schemas, streams, versions
 
 MODEL = "models/<slug:slug>/"
+STREAM = "environments/<slug:environment>/streams/<slug:stream>/"
 VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
     path(f"{PLACE}/<slug:sha256>/", blobs.blob, name="blob"),
     path("environments/", environments.index, name="environments"),
     path("environments/<slug:slug>/", environments.detail, name="environment"),
+    path("environments/<slug:environment>/streams/new/", streams.new, name="stream-new"),
+    path(STREAM, streams.detail, name="stream"),
+    path(STREAM + "change/", streams.change, name="stream-change"),
+    path(STREAM + "retire/", streams.retire, name="stream-retire"),
+    path(STREAM + "consumers/new/", consumers.new, name="consumer-new"),
+    path(STREAM + "consumers/<uuid:consumer_id>/change/", consumers.change, name="consumer-change"),
+    path(STREAM + "consumers/<uuid:consumer_id>/retire/", consumers.retire, name="consumer-retire"),
     path("models/", registered_models.index, name="models"),
     path("models/new/", registered_models.new, name="model-new"),
     path(MODEL, registered_models.detail, name="model"),

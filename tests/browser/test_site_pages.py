@@ -11,6 +11,7 @@ from tests.browser.looks import check
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by
+from tests.queries import counting
 
 pytestmark = pytest.mark.browser
 NOTHING_YET = ("/", "/handoffs/", "/models/", "/environments/", "/deployments/", "/audit/", "/policies/")
@@ -32,6 +33,24 @@ def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
     dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/"]
     look_at(visit("dana", "/"), dana)
     look_at(visit("rita", "/"), ["/audit/"])
+
+
+def test_streams_and_what_they_feed(visit: Open, site: Place) -> None:
+    building.a_version(site)
+    consumer = counting.a_sink(site)
+    here = "/environments/production/streams/"
+    one = f"{here}scores/consumers/{consumer.pk}/"
+    look_at(visit("dana", "/"), [f"{here}scores/?version=tumours/1", "/environments/production/"])
+    paths = [f"{here}new/", f"{here}scores/", f"{here}scores/change/"]
+    page = visit("iris", "/")
+    look_at(page, [*paths, f"{here}scores/consumers/new/", f"{one}change/", f"{one}retire/"])
+    page.goto(f"{here}new/")
+    page.get_by_label("Short name").fill("patients")
+    page.get_by_label("Answers").or_(page.get_by_label("Owner")).select_option("otto")
+    page.get_by_label("Descriptor").fill("transport: valkey\nencoding: csv\n")
+    page.get_by_role("button", name="Declare it").click()
+    page.get_by_text("encoding: valkey does not carry csv").wait_for()
+    check(page)
 
 
 def test_nothing_yet_and_nothing_there(visit: Open, site: Place) -> None:

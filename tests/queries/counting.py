@@ -21,6 +21,7 @@ from handoff.queries.signing import sheet_for
 from handoff.services import deployments, jobs, policies, signoffs
 from models_registry.links import blob_url
 from models_registry.models import (
+    Consumer,
     Environment,
     EnvironmentUserGrant,
     ModelVersion,
@@ -28,6 +29,7 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelUserGrant,
 )
+from models_registry.services import consumers, streams
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import by
@@ -59,7 +61,13 @@ class Site:
         found = {state: str(handoff.pk) for state, handoff in self.handoffs.items()}
         live = self.handoffs["live"]
         link = blob_url(live.version.elements.get(name="golden").blob_id, seconds=60).partition(settings.SITE_URL)[2]
-        return {**found, "deployment": str(self.deployment and self.deployment.pk), "link": link}
+        consumer = Consumer.objects.get(name="Ward board", stream__slug="scores").pk
+        return {
+            **found,
+            "consumer": str(consumer),
+            "deployment": str(self.deployment and self.deployment.pk),
+            "link": link,
+        }
 
 
 def a_site() -> Site:
@@ -75,10 +83,26 @@ def a_site() -> Site:
     site.handoffs["answered"] = walking.answered(place, walking.offered(place, next(versions)))
     site.handoffs["testing"] = signed(place, next(versions))
     site.handoffs["ready"] = building.tested(signed(place, next(versions)))
+    a_sink(place)
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
     return site
+
+
+def a_sink(place: Place, slug: str = "scores", environment: str = "production") -> Consumer:
+    """Declare a sink that feeds a consumer."""
+    table = {"transport": "sql", "location": {"url": "postgresql://db.example/scores", "table": "scores"}}
+    told = {"slug": slug, "direction": "sink", "owner": "otto", "purpose": "Scores."}
+    streams.declare(actor=by(place.otto), environment=environment, descriptor=table, **told)
+    return a_consumer(place, "Ward board", slug, environment)
+
+
+def a_consumer(place: Place, name: str, stream: str, environment: str = "production") -> Consumer:
+    """Add a consumer to a sink."""
+    told = {"kind": "dashboard", "purpose": "Who is seen first.", "criticality": "high", "effect": "Patients wait."}
+    where = {"environment": environment, "stream": stream}
+    return consumers.add(actor=by(place.iris), name=name, owner="otto", fields=["score"], **told, **where)
 
 
 def signed(place: Place, version: ModelVersion) -> Handoff:
@@ -142,6 +166,8 @@ def add_more(site: Site, number: int) -> None:
     walking.offered(more, building.a_version(more, 2, latency_p99_ms=400 + number))
     building.a_version(place, 100 + number, latency_p99_ms=600 + number)
     a_policy(place, number)
+    a_sink(place, f"scores-{number}")
+    a_consumer(place, f"Ward {number}", "scores")
     holder = building.person(f"holder-{number}")
     building._grant(RegisteredModelUserGrant, holder, "validator", place.model)
     building._grant(EnvironmentUserGrant, holder, "integration_owner", place.target)

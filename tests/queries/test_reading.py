@@ -46,7 +46,14 @@ PAGES = [
     ("/models/tumours/versions/20/", "dana", 9),
     ("/models/tumours/versions/1/schemas/mlflow/", "dana", 7),
     ("/environments/", "otto", 6),
-    ("/environments/production/", "otto", 9),
+    ("/environments/production/", "otto", 12),
+    ("/environments/production/streams/scores/", "iris", 12),
+    ("/environments/production/streams/scores/?version=tumours/1", "iris", 17),
+    ("/environments/production/streams/new/", "iris", 8),
+    ("/environments/production/streams/scores/change/", "iris", 10),
+    ("/environments/production/streams/scores/consumers/new/", "iris", 10),
+    ("/environments/production/streams/scores/consumers/{consumer}/change/", "iris", 11),
+    ("/environments/production/streams/scores/consumers/{consumer}/retire/", "iris", 9),
     ("/audit/", "rita", 7),
     ("/account/login/", "", 0),
     ("/healthz/live", "", 0),
@@ -68,6 +75,11 @@ ENDPOINTS = [
     ("/api/v1/environments/", "otto", 3),
     ("/api/v1/environments/production/", "otto", 4),
     ("/api/v1/environments/production/roles/", "otto", 5),
+    ("/api/v1/environments/production/streams/", "otto", 5),
+    ("/api/v1/environments/production/streams/scores/", "otto", 5),
+    ("/api/v1/environments/production/streams/scores/fit/?model=tumours&version=1", "otto", 10),
+    ("/api/v1/environments/production/streams/scores/consumers/", "otto", 6),
+    ("/api/v1/environments/production/streams/scores/consumers/{consumer}/", "otto", 6),
     ("/api/v1/policies/", "dana", 2),
     ("/api/v1/policies/light/1/", "dana", 2),
     ("/api/v1/handoffs/", "dana", 2),
@@ -102,6 +114,7 @@ ACTS = {
     *(f"version-{act}" for act in ("element-remove", "infer-schemas", "nominate", "discard")),
     *(f"api:handoff-{act}" for act in ("offer", "withdraw", "evidence", "answers", "acknowledgements", "deploy-again")),
     *("api:handoff-signoffs", "api:signoff-withdraw", "api:reauthentications", "api:policy-validate"),
+    *("stream-retire", "api:stream-retire", "api:consumer-retire"),
     *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
 }
 EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}
@@ -118,7 +131,9 @@ def test_they_cost_the_same_with_twenty_rows_as_with_one(site: Site) -> None:
 
 
 def test_no_page_or_endpoint_is_forgotten() -> None:
-    filled = dict.fromkeys(("draft", "offered", "answered", "testing", "ready", "live", "deployment"), str(uuid4()))
+    filled = dict.fromkeys(
+        ("draft", "offered", "answered", "testing", "ready", "live", "deployment", "consumer"), str(uuid4())
+    )
     counted = {resolve(address.format(**filled, link="/blobs/ab/").split("?")[0]).view_name for address in EXPECTED}
     for package in ("models_registry", "handoff", "audit"):
         for door, space in (("web", ""), ("api", "api:")):

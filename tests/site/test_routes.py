@@ -15,7 +15,16 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from audit.models import AuditEvent
 from handoff.models import Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff
-from models_registry.models import Blob, Element, Environment, ModelVersion, Organisation, RegisteredModel
+from models_registry.models import (
+    Blob,
+    Consumer,
+    Element,
+    Environment,
+    ModelVersion,
+    Organisation,
+    RegisteredModel,
+    Stream,
+)
 from tests.handoff import walking
 from tests.queries.counting import Site, a_site
 
@@ -35,6 +44,11 @@ SIGNATURE = {
     "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
 }  # fmt: skip
+STREAM = {"descriptor": {"transport": "inline", "location": {"records": [{"x": 1}]}}, "owner": "otto"}
+TYPED = STREAM | {"descriptor": "{transport: sql, location: {url: 'sqlite:///x', table: t}}", "purpose": "mine"}
+CONSUMER = {
+    "name": "x", "kind": "report", "owner": "otto", "purpose": "x", "criticality": "low", "effect": "x",
+}  # fmt: skip
 # The acts: address and method, what is sent, whose right it is not though they may see the thing, and which handoff.
 ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:organisations", "post"): ({"slug": "x", "name": "X"}, "dana", ""),
@@ -43,6 +57,18 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
         "dana", "",
     ),
     ("api:environment", "patch"): ({"purpose": "other"}, "dana", ""),
+    ("api:streams", "post"): (STREAM | {"slug": "x", "direction": "source"}, "dana", ""),
+    ("api:stream", "patch"): ({"purpose": "other"}, "dana", ""),
+    ("api:stream-retire", "post"): (REASON, "dana", ""),
+    ("api:consumers", "post"): (CONSUMER, "otto", ""),
+    ("api:consumer", "patch"): ({"purpose": "other"}, "otto", ""),
+    ("api:consumer-retire", "post"): (REASON, "otto", ""),
+    ("stream-new", "post"): (TYPED | {"slug": "x", "direction": "source"}, "dana", ""),
+    ("stream-change", "post"): (TYPED | {"purpose": "other"}, "dana", ""),
+    ("stream-retire", "post"): (REASON, "dana", ""),
+    ("consumer-new", "post"): (CONSUMER | {"fields": ""}, "otto", ""),
+    ("consumer-change", "post"): (CONSUMER | {"fields": "", "purpose": "other"}, "otto", ""),
+    ("consumer-retire", "post"): (REASON, "otto", ""),
     ("api:environment-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
     ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
@@ -83,10 +109,11 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("version-discard", "post"): ({}, "vera", ""),
 }  # fmt: skip
 # Acts that every member may do, and no stranger.
+FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {("api:handoff-evidence", "post"), ("deployment-try", "post")}
 TABLES = (
     Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff,
-    Blob, Element, Environment, ModelVersion, Organisation, RegisteredModel,
+    Blob, Consumer, Element, Environment, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
 
@@ -150,8 +177,9 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
         "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
+        "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
     }  # fmt: skip
-    nowhere = {"handoff_id": uuid4(), "deployment_id": uuid4(), "signoff_id": uuid4()}
+    nowhere = {"consumer_id": uuid4(), "handoff_id": uuid4(), "deployment_id": uuid4(), "signoff_id": uuid4()}
     filled = {key: there[key] for key in ROUTES[name]}
     if "policy" in name and "number" in filled:
         filled["number"] = 1
@@ -177,7 +205,7 @@ def revision_of(site: Site, name: str) -> str:
     """Return the tag of the revision that is current, so that nothing is refused for want of it."""
     versions = ModelVersion.objects.get(number=20).revision
     handoffs = Handoff.objects.get(pk=site.handoffs["draft"].pk).revision
-    return f'"{handoffs if "handoff" in name else versions}"'
+    return f'"{handoffs if "handoff" in name else 1 if name in FIRST else versions}"'
 
 
 def counts() -> tuple[int, ...]:
@@ -265,7 +293,10 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
             continue
         number = {"api:version-manifest": 1, "api:element": 1}.get(name)
         where = address(site, name, number=number)
-        more = "?model=tumours&environment=production" if name == "api:owner-of-record" else ""
+        more = {
+            "api:owner-of-record": "?model=tumours&environment=production",
+            "api:stream-fit": "?model=tumours&version=1",
+        }.get(name, "")
         browser = site.browser(readers.get(name, "dana"))
         page = browser.get(where + more, HTTP_ACCEPT="text/html")
         assert page.status_code == 200, (name, page.status_code)
