@@ -27,6 +27,7 @@ PARTS = {
     "work": "Background work: beside plain Celery over the same Valkey",
     "engine": "Scoring engine: beside mlserver 1.7.1 and onnxruntime alone",
     "startup": "Start and memory of the demo",
+    "differences": "Difference report: 500 packages and 200 fields",
     "audit": "Audit trail: written and proven",
 }
 LONGEST = 600

@@ -1,12 +1,13 @@
 """What differs between source and target, item by item: how free it is, how much it matters, and who answers for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 
+from engine.import_policy import Verdict
 from handoff.rules.aspects import Declared, declared
 from handoff.rules.severities import (
     EQUAL,
@@ -17,8 +18,9 @@ from handoff.rules.severities import (
     of_unasked,
     of_versions,
     of_words,
+    version_of,
 )
-from models_registry.rules.import_policies import verdict_on
+from models_registry.rules.import_policies import judge_by
 
 SEALED = "the same bytes on both sides; the worker and the engine hash them again"
 CLASS_OF = {"locked": "locked", "constrained": "constrained", "free": "expected", "undeclared": "undeclared"}
@@ -136,10 +138,16 @@ def broken(items: tuple[Difference, ...]) -> tuple[Difference, ...]:
 
 def inside(version: str, specifier: str) -> bool:
     """Tell whether a version lies in a PEP 440 range; what cannot be read does not."""
+    parsed, wanted = version_of(version), _range(specifier)
+    return parsed is not None and wanted is not None and wanted.contains(parsed, prereleases=True)
+
+
+@lru_cache(maxsize=8192)
+def _range(specifier: str) -> SpecifierSet | None:
     try:
-        return Version(version) in SpecifierSet(specifier, prereleases=True)
-    except (InvalidVersion, InvalidSpecifier):
-        return False
+        return SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return None
 
 
 def _items(
@@ -150,10 +158,7 @@ def _items(
     yield _python(cargo, source, target, held["tools.python"])
     told = of_words("medium", "other hardware: speed and memory may differ", source.hardware, target.hardware)
     yield _item("tools.hardware", "Hardware", source.hardware, target.hardware, held["tools.hardware"], told)
-    for name, specifier in sorted(cargo.packages.items()):
-        yield _package(name, specifier, source, target, held["packages.required"])
-    for name in sorted((set(source.packages) | set(target.packages)) - set(cargo.packages)):
-        yield _other_package(name, source, target, held["packages.others"])
+    yield from _packages(cargo, source, target, held)
     yield from _streams(source, target, bindings, held)
     yield from _fields(cargo, source, target, held["data.fields"])
     yield from _consumers(source, target, bindings, held["outputs.consumers"])
@@ -253,10 +258,20 @@ def _python(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Diffe
     )
 
 
-def _package(name: str, specifier: str, source: Side, target: Side, aspect: Declared) -> Difference:
+def _packages(cargo: Cargo, source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
+    judge = judge_by(target.import_policy)
+    for name, specifier in sorted(cargo.packages.items()):
+        yield _package(name, specifier, source, target, held["packages.required"], judge)
+    for name in sorted((set(source.packages) | set(target.packages)) - set(cargo.packages)):
+        yield _other_package(name, source, target, held["packages.others"], judge)
+
+
+def _package(
+    name: str, specifier: str, source: Side, target: Side, aspect: Declared, judge: Callable[[str, str, str], Verdict]
+) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
     rule = f"the version asks for {name}{specifier}"
-    verdict = verdict_on(target.import_policy, name, there)
+    verdict = judge(name, there, "")
     answer = verdict.answer if there else "missing"
     holds = bool(there) and inside(there, specifier) and answer in {"allow", "warn"}
     severity = of_versions(here, there) if there else Severity("high", "not installed in the target")
@@ -283,11 +298,13 @@ def _package(name: str, specifier: str, source: Side, target: Side, aspect: Decl
     )
 
 
-def _other_package(name: str, source: Side, target: Side, aspect: Declared) -> Difference:
+def _other_package(
+    name: str, source: Side, target: Side, aspect: Declared, judge: Callable[[str, str, str], Verdict]
+) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
     rule, holds = "the version does not ask for it", True
     if aspect.freedom == "constrained":
-        holds = not there or verdict_on(target.import_policy, name, there).answer != "prohibit"
+        holds = not there or judge(name, there, "").answer != "prohibit"
         rule += "; the target's import policy must not prohibit it"
     elif aspect.freedom == "locked":
         rule = ""

@@ -1,6 +1,6 @@
 """What an environment's import policy says to libraries: to installed ones, and to what a version asks for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,17 +60,24 @@ def check(content: Any) -> None:
 
 def verdict_on(policy: Mapping[str, Any], library: str, version: str, licence: str = "") -> Verdict:
     """Return what a policy says to one library in a version. A policy that cannot be read prohibits everything."""
+    return judge_by(policy)(library, version, licence)
+
+
+def judge_by(policy: Mapping[str, Any]) -> Callable[[str, str, str], Verdict]:
+    """Read a policy once, and return what tells its verdict on a library, a version and a licence."""
     try:
-        return _parsed(_key(policy)).check(library, version, licence)
+        return _parsed(_key(policy)).check
     except PolicyError as error:
-        return Verdict(library, version, "prohibit", f"The import policy cannot be read: {error.message}")
+        words = f"The import policy cannot be read: {error.message}"
+        return lambda library, version, licence: Verdict(library, version, "prohibit", words)
 
 
 def verdicts_on(
     policy: Mapping[str, Any], packages: Mapping[str, str], licences: Mapping[str, str] | None = None
 ) -> list[Verdict]:
     """Return the verdicts on installed packages, the worst first."""
-    found = [verdict_on(policy, name, version, (licences or {}).get(name, "")) for name, version in packages.items()]
+    judge = judge_by(policy)
+    found = [judge(name, version, (licences or {}).get(name, "")) for name, version in packages.items()]
     return sorted(found, key=lambda one: (-ANSWERS.index(one.answer), canonicalize_name(one.library)))
 
 

@@ -1,6 +1,8 @@
 """The difference report as a rule: what is compared, how free it is, how much it matters, and who answers."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.errors import Invalid
-from handoff.rules.aspects import FACETS, FREEDOMS, USUAL, Aspect, Case, declared
+from handoff.rules.aspects import ANY, FACETS, FREEDOMS, USUAL, Aspect, Case, declared
 from handoff.rules.differences import Cargo, Consumer, Difference, Side, Stream, broken, report, undeclared
-from handoff.rules.policies import parse
+from handoff.rules.policies import load, parse
 from handoff.rules.reports import CLASSES, Answered, as_content, moved, read, read_filters, state_of
 from handoff.rules.severities import SEVERITIES, of_interpreters, of_transports, of_versions
 
@@ -230,6 +232,24 @@ def test_a_lock_policy_that_is_not_one_is_refused_with_its_place(
     with pytest.raises(Invalid) as refusal:
         parse(with_aspects(**aspects))
     assert words in refusal.value.fields[place]
+
+
+PAPER = (Path(__file__).parents[2] / "docs" / "differences.md").read_text()
+
+
+def test_the_paper_tells_the_usual_and_its_example_can_be_published() -> None:
+    told = re.findall(r"^\| `(\w+\.\w+)` \| (\w+) \| ([\w, ]+) \| (\w+) \|$", PAPER, re.MULTILINE)
+    assert told == [
+        (name, one.freedom, "any" if one.can == ANY else ", ".join(one.can), one.changed_by)
+        for name, one in USUAL.items()
+    ]
+    example = re.search(r"```yaml\n(.*?)```", PAPER, re.DOTALL)
+    assert example
+    content = with_aspects()
+    content["gates"]["review"]["acknowledge"] = "it_operations"
+    rules = parse(content | load(example.group(1)))
+    assert rules.held("production", "high")["tools.hardware"].freedom == "locked"
+    assert rules.held("staging", "high")["tools.hardware"].allowed == ("4 CPU", "8 CPU")
 
 
 # Kept, read again, compared, and put into states
