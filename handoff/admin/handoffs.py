@@ -110,8 +110,11 @@ class HandoffAdmin(Records):
         return f"handoff:{record.pk}"
 
     def links(self, request: HttpRequest, record: Handoff) -> list[tuple[str, str]]:
-        """Return its page, where it is answered and signed."""
-        return [("Open its page, to answer and to sign", reverse("handoff", args=[record.pk]))]
+        """Return its page, where it is answered and signed, and its report."""
+        return [
+            ("Open its page, to answer and to sign", reverse("handoff", args=[record.pk])),
+            ("Open its difference report", reverse("handoff-differences", args=[record.pk])),
+        ]
 
     @admin.display(description="From → to", ordering="target__name")
     def places(self, handoff: Handoff) -> str:

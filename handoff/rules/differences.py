@@ -47,7 +47,11 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One environment, as far as a handoff can notice it. Streams stand under their slots, of which one is `input`."""
+    """One environment, as far as a handoff can notice it.
+
+    Streams stand under their slots, of which one is `input`. `exceptions` are libraries that are let in against the
+    import policy, in the version that is installed, until a day such as 2026-12-31.
+    """
 
     name: str
     kind: str
@@ -60,6 +64,7 @@ class Side:
     import_policy: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, Stream] = field(default_factory=dict)
     consumers: Mapping[str, Consumer] = field(default_factory=dict)
+    exceptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ def _item(
         holds, rule = target in aspect.allowed, f"allowed are {', '.join(aspect.allowed)}"
     elif aspect.freedom == "undeclared" and not rule:
         rule = f"nobody declared whether {name.lower()} matters to this model"
-    severity = EQUAL if equal and holds else severity
+    severity = EQUAL if equal and holds and not waived_until else severity
     if not holds:
         severity = Severity("high", severity.reason if severity.level != "none" else "outside its rule")
     elif not equal:
@@ -270,21 +275,22 @@ def _package(
     name: str, specifier: str, source: Side, target: Side, aspect: Declared, judge: Callable[[str, str, str], Verdict]
 ) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
-    rule = f"the version asks for {name}{specifier}"
+    rule, severity, until = f"the version asks for {name}{specifier}", of_versions(here, there), ""
     verdict = judge(name, there, "")
     answer = verdict.answer if there else "missing"
-    holds = bool(there) and inside(there, specifier) and answer in {"allow", "warn"}
-    severity = of_versions(here, there) if there else Severity("high", "not installed in the target")
     if answer == "missing":
         rule += "; it is not installed in the target"
+        severity = Severity("high", "not installed in the target")
     elif answer == "prohibit":
+        until = target.exceptions.get(name, "")
         rule += f"; the target's import policy prohibits it: {verdict.reason.rstrip('.')}"
         rule += f"; the nearest allowed version is {verdict.nearest}" if verdict.nearest else ""
+        rule += f"; an exception lets it in until {until}" if until else ""
         severity = Severity("high", "prohibited by the target's import policy")
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
+    holds = bool(there) and inside(there, specifier) and (answer in {"allow", "warn"} or bool(until))
     open_ = holds and answer == "warn" and here != there and aspect.freedom == "constrained"
-    classed = "undeclared" if open_ else ""
     return _item(
         f"packages.{name}",
         name,
@@ -294,7 +300,8 @@ def _package(
         severity,
         inside=holds,
         rule=rule,
-        classed=classed,
+        classed="undeclared" if open_ else "",
+        waived_until=until,
     )
 
 

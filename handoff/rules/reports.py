@@ -97,9 +97,9 @@ def state_of(item: Difference, answered: Answered | None, *, now: Difference | N
 
     `now` is the item as it is recomputed, `today` a date such as 2026-11-23.
     """
-    if item.equal and item.holds:
+    if item.equal and item.holds and not item.waived_until:
         return ""
-    if now is not None and now.equal and now.holds:
+    if now is not None and now.equal and now.holds and not now.waived_until:
         return "resolved"
     if item.waived_until and item.waived_until >= today:
         return "waived"

@@ -136,6 +136,21 @@ def test_a_package_outside_its_rule_is_high_and_breaks_it(
     assert (item.key, item.severity, item.reason) == ("packages.numpy", "high", reason)
 
 
+def test_an_exception_lets_a_prohibited_package_in_until_its_day() -> None:
+    target = replace(PLANT, packages={"numpy": "2.1.0"}, import_policy={"default": "prohibit"})
+    waived = replace(target, exceptions={"numpy": "2026-12-01"})
+    items = report(CARGO, LAB, waived, {}, HELD)
+    item = next(one for one in items if one.key == "packages.numpy")
+    assert (item.equal, item.holds, item.waived_until, item.severity) == (True, True, "2026-12-01", "high")
+    assert "until 2026-12-01" in item.rule
+    assert state_of(item, None, now=item, today="2026-12-01") == "waived"
+    assert state_of(item, None, now=item, today="2026-12-02") == "detected"
+    over = moved(items, report(CARGO, LAB, target, {}, HELD))
+    assert list(over) == ["packages.numpy"], "an exception that ran out stops the worker"
+    outside = replace(waived, packages={"numpy": "3.0"})
+    assert broken(report(CARGO, LAB, outside, {}, HELD)), "an exception is from the policy, not from the version"
+
+
 # The lock policy
 
 
@@ -361,6 +376,7 @@ SIDES = st.builds(
     import_policy=POLICIES,
     streams=st.dictionaries(st.sampled_from(["input", "output", "alerts"]), STREAMS),
     consumers=st.dictionaries(WORDS.filter(bool), st.builds(Consumer, owner=WORDS, purpose=WORDS)),
+    exceptions=st.dictionaries(st.sampled_from(["numpy", "scipy"]), st.just("2026-12-31")),
 )
 CARGOES = st.builds(
     Cargo,
@@ -409,7 +425,7 @@ def test_every_item_agrees_with_itself(cargo: Cargo, source: Side, target: Side,
     held = declared(locks, kind=target.kind, tier="high", acknowledge="it_operations")
     for item in report(cargo, source, target, {}, held):
         assert item.equal == (item.source == item.target)
-        assert (item.severity == "none") == (item.equal and item.holds)
+        assert (item.severity == "none") == (item.equal and item.holds and not item.waived_until)
         assert item.severity == "high" or item.holds
         if item.classed == "locked":
             assert item.holds <= item.equal
