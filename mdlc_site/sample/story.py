@@ -176,7 +176,7 @@ class Story:
             api.post(path + "answers/", {"item": todo["key"], "choice": "yes", "evidence": [EVIDENCE[kind]]})
             self.say(who, f"answers with a {kind}: {todo['title']}")
         elif todo["kind"] == "differences":
-            keys = handoff["report"]["undeclared"]
+            keys = [key for key, role in handoff["report"]["asked"].items() if role == todo["role"]]
             api.post(path + "acknowledgements/", {"differences": keys, "comment": "Read, and fine with us."})
             self.say(who, f"acknowledges what nobody had declared: {', '.join(keys)}")
         else:

@@ -267,6 +267,17 @@ def test_the_paper_tells_the_usual_and_its_example_can_be_published() -> None:
     assert rules.held("staging", "high")["tools.hardware"].allowed == ("4 CPU", "8 CPU")
 
 
+def test_the_strict_policy_that_comes_with_the_product_constrains_production() -> None:
+    rules = parse(load((Path(__file__).parents[2] / "handoff" / "policies" / "strict.yaml").read_text()))
+    aspects = {kind: rules.held(kind, "high")["packages.others"] for kind in ("staging", "production")}
+    assert {kind: one.freedom for kind, one in aspects.items()} == {"staging": "free", "production": "constrained"}
+    policy = {"default": "prohibit", "rules": {"numpy": {"answer": "allow"}}}
+    target = replace(PLANT, packages={"numpy": "2.1.3", "polars": "2.0"}, import_policy=policy)
+    items = report(CARGO, LAB, target, {}, rules.held("production", "high"))
+    assert [item.key for item in broken(items)] == ["packages.polars"]
+    assert next(item for item in items if item.key == "tools.hardware").role == "analytic_engineer"
+
+
 # Kept, read again, compared, and put into states
 
 
