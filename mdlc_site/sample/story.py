@@ -84,9 +84,8 @@ class Story:
             )
             if in_full:
                 for item in differences[:6]:
-                    self.say(
-                        "", f"           {item['classed']:<11} {item['name']}: {item['source']} → {item['target']}"
-                    )
+                    told = f"{item['classed']:<11} {item['severity']:<6} {item['name']}"
+                    self.say("", f"           {told}: {item['source']} → {item['target']}")
         self.review(path)
         self.watch_tests(path)
         self.release(path)
