@@ -56,5 +56,6 @@ ACTIONS: dict[str, str] = {
     "deployment.failed": "failed to deploy",
     "deployment.superseded": "superseded a deployment",
     "deployment.rolled_back": "rolled a deployment back",
+    "run.ordered": "ordered the run over streams",
     "owner.moved": "moved the ownership of record",
 }

@@ -9,8 +9,10 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from audit.actors import Actor
 from audit.trail import record
+from handoff import queue
 from handoff.models import Deployment, Handoff, OwnerOfRecord
 from handoff.moves import chain_of, move
+from handoff.rules.bindings import streams_in
 from handoff.states import DeploymentState, State
 
 RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
@@ -45,6 +47,8 @@ def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, 
         },
     )
     _move_owner(deployment, at, actor)
+    if any(streams_in(one.handoff.bindings) for one in (deployment, before) if one is not None):
+        queue.enqueue(deployment.handoff, gate="live", task=queue.RUN_STREAMS, purposes=[f"streams:{deployment.order}"])
 
 
 def live_in(deployment: Deployment) -> Deployment | None:

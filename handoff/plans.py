@@ -84,3 +84,28 @@ class RestorePlan:
     model: str
     unwanted: str
     wanted: DeployPlan | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """An order to run what is live over its streams, and to stop what ran before. Runs are named by deployment."""
+
+    job_id: str
+    fence: int
+    engine_url: str
+    model: str
+    stops: tuple[str, ...] = ()
+    run: str = ""
+    version: str = ""
+    digest: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+    sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What an engine answered to the order of a run: each step, and how the run goes."""
+
+    steps: tuple[dict[str, Any], ...]
+    state: dict[str, Any]
+    error: str = ""

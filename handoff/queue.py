@@ -8,11 +8,13 @@ RUN_TEST = "handoff.run_test"
 DEPLOY = "handoff.deploy"
 CONFIRM = "handoff.confirm"
 ROLL_BACK = "handoff.roll_back"
+RUN_STREAMS = "handoff.run_streams"
 QUEUES = {
     RUN_TEST: Job.Queue.TESTS,
     DEPLOY: Job.Queue.DEPLOYMENTS,
     CONFIRM: Job.Queue.DEPLOYMENTS,
     ROLL_BACK: Job.Queue.DEPLOYMENTS,
+    RUN_STREAMS: Job.Queue.DEPLOYMENTS,
 }
 
 

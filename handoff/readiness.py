@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from handoff.connections import changed_since, misfits
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.rules.aspects import declared
@@ -38,6 +39,7 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     missing = {
         item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)
     }
+    missing |= misfits(handoff.bindings, handoff.target, handoff.version)
     if rules is None:
         missing["policy"] = (
             f"No policy speaks for {handoff.target.kind} environments at {handoff.model.risk_tier} risk; "
@@ -65,7 +67,7 @@ def moved_since(handoff: Handoff) -> dict[str, str]:
     """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words."""
     now = Environment.objects.select_related("organisation", "owner").in_bulk([handoff.source_id, handoff.target_id])
     handoff.source, handoff.target = now[handoff.source_id], now[handoff.target_id]
-    return moved(read(handoff.report), report_of(handoff, rules_of(handoff)))
+    return moved(read(handoff.report), report_of(handoff, rules_of(handoff))) | changed_since(handoff)
 
 
 def looked_again(handoff: Handoff, known: Known | None = None) -> Known:

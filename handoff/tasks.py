@@ -16,13 +16,16 @@ from audit.actors import Worker
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import engine, testing
+from handoff.executors import runs as runner
+from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
-from handoff.services import deployments, handoffs, jobs, promotion_tests, rollbacks
+from handoff.services import deployments, handoffs, jobs, promotion_tests, rollbacks, runs
 from handoff.states import State
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
+WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
 
 
@@ -65,6 +68,33 @@ def roll_back(job_id: str) -> None:
             else:
                 report = engine.deploy(plan, token=settings.ENGINE_TOKEN, say=holder.say)
             rollbacks.finish(job_id, holder.fence, report, actor=holder.actor)
+
+
+@shared_task(name=queue.RUN_STREAMS, ignore_result=True)
+def run_streams(job_id: str) -> None:
+    """Start the run of what is live over its streams, and stop those of what was."""
+    with held(job_id, queue.RUN_STREAMS) as holder:
+        if holder and (plan := runs.begin(job_id, holder.fence)):
+            report = runner.order(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            runs.finish(job_id, holder.fence, plan, report, actor=holder.actor)
+
+
+@shared_task(name=WATCH_RUNS, ignore_result=True)
+def watch_runs() -> None:
+    """Ask engines how the runs of what is live go, and keep it for the pages; order anew what was lost."""
+    for deployment_id in runs.dead():
+        runs.order_again(actor=Worker("watch"), deployment_id=deployment_id)
+    for one in runs.going():
+        url = settings.ENGINE_URLS.get(one.environment.engine, "")
+        try:
+            told = runner.look(url, one.model.slug, str(one.pk), token=settings.ENGINE_TOKEN) if url else {}
+        except ExecutorError as error:
+            log.warning("how the run %s goes is not known: %s", one.pk, error.message)
+            if error.code == "run_unknown" and one.run.get("state") not in (None, "failed", "not started"):
+                runs.order_again(actor=Worker("watch"), deployment_id=one.pk, lost=True)
+            continue
+        if told:
+            runs.keep(one.pk, told)
 
 
 @shared_task(name=EXPIRE, ignore_result=True)

@@ -41,7 +41,8 @@ class Run:
         self._folder, self._blobs = folder, blobs
         self._before: Counts = Counter()
         self._position: Any = None
-        self._told = 0.0
+        self._saved: tuple[Any, Counts] | None = None  # what is not told yet
+        self._telling = threading.Lock()
         self._began = time.time()
         if (folder / "position.json").exists():
             kept = json.loads((folder / "position.json").read_bytes())
@@ -50,14 +51,18 @@ class Run:
 
     def carry_out(self, stop: threading.Event) -> None:
         """Run to the end or until told to stop, and leave in `state.json` what became of it. Raises EngineError."""
-        self._tell("running", self._before, at_once=True)
+        self._tell("running", self._before)
+        ended = threading.Event()
+        teller = threading.Thread(target=self._tell_at_times, args=[ended], name="teller", daemon=True)
+        teller.start()
         try:
             counts = self._pipeline().run(stop)
         except EngineError as error:
-            self._tell("failed", self._before, error=error, at_once=True)
+            _end(teller, ended)
+            self._tell("failed", self._before, error=error)
             raise
-        state = "stopped" if stop.is_set() else "finished"
-        self._tell(state, self._before + counts, at_once=True)
+        _end(teller, ended)
+        self._tell("stopped" if stop.is_set() else "finished", self._before + counts)
 
     def _pipeline(self) -> Pipeline:
         """Open the version, its streams and the letters; whatever is wrong with a stream is known before it starts."""
@@ -88,22 +93,41 @@ class Run:
         return path
 
     def _save(self, position: Any, counts: Counts) -> None:
-        """Keep how far the run came, and from time to time tell it."""
-        counts = self._before + counts
-        if position is not None or time.monotonic() - self._told > TELL_EVERY_S:
-            rows = [[how, which, n] for (how, which), n in counts.items()]
-            durable.write(self._folder / "position.json", json.dumps({"position": position, "counts": rows}).encode())
-        self._tell("running", counts)
+        """Keep how far the run came; where the source itself knows that, the counts are kept from time to time."""
+        with self._telling:
+            self._saved = (position, self._before + counts)
+            if position is not None:
+                self._keep(*self._saved)
 
-    def _tell(self, state: str, counts: Counts, *, error: EngineError | None = None, at_once: bool = False) -> None:
-        if not at_once and time.monotonic() - self._told < TELL_EVERY_S:
-            return
-        self._told = time.monotonic()
+    def _keep(self, position: Any, counts: Counts) -> None:
+        rows = [[how, which, n] for (how, which), n in counts.items()]
+        durable.write(self._folder / "position.json", json.dumps({"position": position, "counts": rows}).encode())
+
+    def _tell_at_times(self, ended: threading.Event) -> None:
+        """Tell what was saved since, from time to time; also when nothing comes any more, so that the last is told."""
+        last = False
+        while not last:
+            last = ended.wait(TELL_EVERY_S)
+            with self._telling:
+                saved, self._saved = self._saved, None
+                if saved is not None:
+                    position, counts = saved
+                    if position is None:
+                        self._keep(None, counts)
+                    self._tell("running", counts)
+
+    def _tell(self, state: str, counts: Counts, *, error: EngineError | None = None) -> None:
         content = {"run": self.order.run, "state": state, "began": self._began, "told": time.time()}
         content |= {"counts": counts_told(counts)}
         if error is not None:
             content["error"] = {"code": error.code, "message": error.message, "field": error.field}
         durable.write(self._folder / "state.json", json.dumps(content).encode())
+
+
+def _end(teller: threading.Thread, ended: threading.Event) -> None:
+    """Let a teller tell the rest, and wait for it."""
+    ended.set()
+    teller.join()
 
 
 def counts_told(counts: Counts) -> dict[str, Any]:

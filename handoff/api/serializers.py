@@ -329,6 +329,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "ordered_by",
             "reason",
             "log",
+            "run",
             "ordered_at",
             "live_at",
             "ended_at",

@@ -21,6 +21,7 @@ MEANS = {
     "format_unsafe": "security",
     "output_breach": "contract_breach",
     "unknown_model": "unknown_model",
+    "run_unknown": "run_unknown",
 }
 
 

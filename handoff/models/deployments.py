@@ -31,6 +31,7 @@ class Deployment(models.Model):
     ordered_by = models.CharField(max_length=200)
     reason = models.TextField(blank=True)
     log = models.JSONField(default=list, help_text="The steps as they happened.")
+    run = models.JSONField(default=dict, help_text="How its run over streams goes, as the engine told last.")
     ordered_at = models.DateTimeField(db_default=Now())
     live_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

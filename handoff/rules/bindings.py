@@ -7,7 +7,11 @@ from handoff.errors import Invalid
 
 # The records can tell slots apart, engines cannot: two of them would take turns at one endpoint, and both be "live".
 SLOT = "main"
-KNOWN = {"slot", "mode", "input", "output", "consumers"}
+KNOWN = {"slot", "mode", "input", "output", "outputs", "consumers"}
+RUNNING = ("batch", "stream")
+MOST_SINKS = 50
+# What the site adds to a stream's name; whoever sends back what they read sends it along.
+PINNED = {"stream", "fields", "transport", "encoding", "digest"}
 
 
 def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,8 +21,11 @@ def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
         known = ", ".join(sorted(KNOWN))
         raise Invalid(f"Bindings know {known}.", fields={f"bindings.{key}": "is not known" for key in odd})
     mode = raw.get("mode", "request_reply")
-    if mode != "request_reply":
-        raise Invalid("The engine serves request and reply.", fields={"bindings.mode": "must be request_reply"})
+    if mode not in ("request_reply", *RUNNING):
+        raise Invalid(
+            "An engine answers requests, or runs over streams in batches or without end.",
+            fields={"bindings.mode": "must be request_reply, batch or stream"},
+        )
     if raw.get("slot", SLOT) != SLOT:
         raise Invalid(
             "An engine serves one version of a model at a time, in its one slot.",
@@ -29,8 +36,49 @@ def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
     consumers = raw.get("consumers", [])
     if not isinstance(consumers, list) or not all(isinstance(c, str) and 0 < len(c) <= 120 for c in consumers):
         raise Invalid("Consumers are a list of names.", fields={"bindings.consumers": "must be a list of names"})
+    if mode in RUNNING:
+        return {"slot": SLOT, "mode": mode, **_running(raw), "consumers": consumers}
+    if "outputs" in raw:
+        raise Invalid(
+            "Request and reply has one output.", fields={"bindings.outputs": "needs the mode batch or stream"}
+        )
     streams = {side: _stream(side, raw.get(side, {})) for side in ("input", "output")}
     return {"slot": SLOT, "mode": mode, **streams, "consumers": consumers}
+
+
+def _running(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the streams of a run, by name: one source, and any number of sinks with the fields that each gets."""
+    if "output" in raw:
+        raise Invalid("A run has outputs.", fields={"bindings.output": "is written as outputs, a list"})
+    outputs = raw.get("outputs", [])
+    if not isinstance(outputs, list) or not 0 < len(outputs) <= MOST_SINKS:
+        words = f"must list 1 to {MOST_SINKS} sinks of the target"
+        raise Invalid("A run needs somewhere to put its outputs.", fields={"bindings.outputs": words})
+    sinks = [_name(f"bindings.outputs[{place}]", one, fields=True) for place, one in enumerate(outputs)]
+    if len({one["stream"] for one in sinks}) != len(sinks):
+        raise Invalid("A sink is named twice.", fields={"bindings.outputs": "names a sink twice"})
+    return {"input": _name("bindings.input", raw.get("input", {})), "outputs": sinks}
+
+
+def _name(place: str, raw: Any, *, fields: bool = False) -> dict[str, Any]:
+    """Return the name of a stream, and the fields that are chosen from it."""
+    slug = raw.get("stream") if isinstance(raw, Mapping) and not set(raw) - PINNED else None
+    if not isinstance(slug, str) or not slug or len(slug) > 50:
+        raise Invalid("A stream is given by its name.", fields={place: 'must be {"stream": "<short name>"}'})
+    if not fields:
+        return {"stream": slug}
+    chosen = raw.get("fields") or []
+    if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen) or len(chosen) > 500:
+        raise Invalid("Fields are a list of names.", fields={f"{place}.fields": "must be a list of names"})
+    return {"stream": slug, "fields": list(chosen)}
+
+
+def streams_in(bindings: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return the streams that bindings name: the place, the direction, and what is said of each."""
+    if bindings.get("mode") not in RUNNING:
+        return []
+    sinks = [(f"bindings.outputs[{place}]", "sink", one) for place, one in enumerate(bindings["outputs"])]
+    return [("bindings.input", "source", bindings["input"]), *sinks]
 
 
 def _stream(side: str, raw: Any) -> dict[str, str]:

@@ -341,8 +341,16 @@ def _told(stream: Stream) -> str:
 
 
 def _bound(bindings: Mapping[str, Any], side: str) -> str:
+    if side == "output" and "outputs" in bindings:
+        return "; ".join(_carried(one) for one in bindings["outputs"])
     stream = bindings.get(side, {})
+    if "stream" in stream:
+        return _carried(stream)
     return f"{stream.get('transport', 'http')}, {stream.get('encoding', 'json')}"
+
+
+def _carried(stream: Mapping[str, Any]) -> str:
+    return ", ".join(stream[key] for key in ("transport", "encoding", "stream") if stream.get(key))
 
 
 def _fields(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Iterator[Difference]:

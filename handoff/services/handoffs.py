@@ -12,6 +12,7 @@ from audit.actors import Actor, Person, ServiceAccount, Worker
 from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
+from handoff.connections import pinned
 from handoff.errors import Hidden, NotReady, OpenAlready, StaleView, WrongState
 from handoff.models import Handoff, PolicyRevision
 from handoff.moves import chain_of, move
@@ -60,7 +61,8 @@ def draft(
     places = {e.slug: e for e in Environment.objects.filter(slug__in=[source, target])}
     _check_places(actor, places, source, target)
     registered.destinations.add(places[target])
-    handoff = _create(registered, candidate, places[source], places[target], actor, note, read_bindings(bindings or {}))
+    planned = pinned(read_bindings(bindings or {}), places[target])
+    handoff = _create(registered, candidate, places[source], places[target], actor, note, planned)
     record(
         "handoff.drafted",
         actor=actor,
@@ -132,7 +134,7 @@ def change(
     if note is not None:
         handoff.note = note
     if bindings is not None:
-        handoff.bindings = read_bindings(bindings)
+        handoff.bindings = pinned(read_bindings(bindings), handoff.target)
     handoff.revision += 1
     handoff.save(update_fields=["note", "bindings", "revision"])
     record(
@@ -155,6 +157,7 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
     require_role(actor, known, Role.DATA_SCIENTIST, "offer a handoff")
     if handoff.state != State.DRAFT:
         raise WrongState(f"A handoff that is {State(handoff.state).label} cannot be offered.")
+    handoff.bindings = pinned(handoff.bindings, handoff.target)  # as the streams are now; this is what is signed
     offered = offer_of(handoff, known)
     if offered.missing or offered.revision is None:
         raise NotReady(
@@ -188,6 +191,7 @@ def _freeze(handoff: Handoff, offered: Offer, revision: PolicyRevision, actor: P
     # One statement with the move, so that no reader sees an offer without its policy.
     handoff.save(
         update_fields=[
+            "bindings",
             "policy_revision",
             "policy",
             "policy_digest",

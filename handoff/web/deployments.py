@@ -105,6 +105,13 @@ def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     return response
 
 
+@page("GET")
+def run(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Render how the run over streams goes."""
+    deployment = queries.fetch(account_of(request), deployment_id)
+    return render(request, "handoff/deployments/_run.html", {"deployment": deployment})
+
+
 def _show(
     request: HttpRequest,
     deployment_id: UUID,

@@ -28,6 +28,7 @@ urlpatterns = [
     path("deployments/", deployments.index, name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),
     path("deployments/<uuid:deployment_id>/progress/", deployments.progress, name="deployment-progress"),
+    path("deployments/<uuid:deployment_id>/run/", deployments.run, name="deployment-run"),
     path("deployments/<uuid:deployment_id>/try/", deployments.try_record, name="deployment-try"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("policies/", policies.index, name="policies"),

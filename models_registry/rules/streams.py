@@ -68,6 +68,11 @@ def fields_of(descriptor: Mapping[str, Any]) -> tuple[str, ...] | None:
     return Schema.parse(descriptor["schema"]).names if descriptor.get("schema") else None
 
 
+def endless(descriptor: Mapping[str, Any]) -> bool:
+    """Tell whether a source never ends by itself: messages, and what is read again from its start."""
+    return descriptor["transport"] in ("valkey", "kafka") or descriptor.get("loop") is True
+
+
 def fit(descriptor: Mapping[str, Any], direction: str, schema: Schema) -> Fit:
     """Return how a stream fits the schema of a model: its input's for a source, its output's for a sink."""
     side = SIDES[direction]
@@ -80,6 +85,14 @@ def fit(descriptor: Mapping[str, Any], direction: str, schema: Schema) -> Fit:
         return Fit("breaking", (), misfits or (Misfit(error.code, "schema", error.message),))
     changes = tuple({"field": one.field, "kind": one.kind, "reason": one.reason} for one in verdict.changes)
     return Fit(verdict.kind, changes, misfits)
+
+
+def misfits_of(descriptor: Mapping[str, Any], direction: str, schema: str) -> tuple[Misfit, ...]:
+    """Return what speaks against running a stream beside a schema that is given as text."""
+    try:
+        return fit(descriptor, direction, Schema.parse(schema)).misfits
+    except SchemaError as error:
+        return (Misfit(error.code, "schema", error.message),)
 
 
 def _places(found: Iterable[StreamError]) -> dict[str, str | list[str]]:

@@ -142,7 +142,7 @@ def a_policy(tests: tuple[str, ...] = TESTS, *, confirm: bool = False) -> Policy
     )
 
 
-def offered(place: Place, version: ModelVersion, policy: PolicyRevision) -> Handoff:
+def offered(place: Place, version: ModelVersion, policy: PolicyRevision, bindings: Any = None) -> Handoff:
     """Return a handoff in review, with nothing signed."""
     now = timezone.now()
     return Handoff.objects.create(
@@ -152,7 +152,7 @@ def offered(place: Place, version: ModelVersion, policy: PolicyRevision) -> Hand
         source=place.source,
         target=place.target,
         state=State.IN_REVIEW,
-        bindings={"slot": "main"},
+        bindings=bindings or {"slot": "main"},
         policy_revision=policy,
         policy=policy.content,
         report=REPORT,

@@ -33,6 +33,7 @@ PAGES = [
     ("/deployments/", "otto", 8),
     ("/deployments/{deployment}/", "otto", 9),
     ("/deployments/{deployment}/progress/", "otto", 4),
+    ("/deployments/{deployment}/run/", "otto", 3),
     ("/policies/", "ada", 5),
     ("/policies/light/1/", "dana", 5),
     ("/policies/publish/?from=light", "ada", 5),

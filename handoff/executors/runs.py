@@ -1,0 +1,57 @@
+"""Order runs over streams at an engine: stop what is not wanted any more, start what is, and ask how it goes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from handoff.executors.errors import ExecutorError
+from handoff.executors.http import Engine
+from handoff.plans import RunPlan, RunReport
+
+Say = Callable[[str], None]
+STOP_SECONDS = 45.0  # an engine lets a run finish what is under way
+
+
+def order(plan: RunPlan, *, token: str, say: Say = lambda text: None) -> RunReport:
+    """Make an engine run what a plan says, and nothing else of the model. Raises ExecutorError that may pass by itself.
+
+    Stopping comes first: two versions never share a consumer group.
+    """
+    engine, steps = Engine(plan.engine_url, token), list[dict[str, Any]]()
+    try:
+        for run in plan.stops:
+            say("stopping the run of the version before")
+            if _stop(engine, plan, run):
+                steps.append(_step("run_stop", f"the run {run[:8]} is stopped"))
+        if not plan.run:
+            return RunReport(tuple(steps), {})
+        say("starting the run")
+        order = {"order": plan.fence, "version": plan.version, "digest": plan.digest, "private": True}
+        streams = {"source": plan.source, "sinks": plan.sinks}
+        state = engine.order(plan.model, f"runs/{plan.run}/start", {**order, **streams})
+    except ExecutorError as error:
+        if not error.permanent:
+            raise
+        return RunReport((*steps, _step("run_start", error.message, ok=False)), {}, error.message)
+    steps.append(_step("run_start", f"version {plan.version} runs over its streams as {plan.run[:8]}"))
+    return RunReport(tuple(steps), state)
+
+
+def look(url: str, model: str, run: str, *, token: str) -> dict[str, Any]:
+    """Return how a run goes: its state, its counts, and its error where it has one. Raises ExecutorError."""
+    return Engine(url, token).post(f"/v2/repository/models/{model}/runs/{run}", {"parameters": {}})
+
+
+def _stop(engine: Engine, plan: RunPlan, run: str) -> bool:
+    """Stop a run; tell whether the engine knew it."""
+    try:
+        engine.order(plan.model, f"runs/{run}/stop", {"order": plan.fence}, seconds=STOP_SECONDS)
+    except ExecutorError as error:
+        if error.code not in ("run_unknown", "stale_order"):
+            raise
+        return False
+    return True
+
+
+def _step(name: str, text: str, *, ok: bool = True) -> dict[str, Any]:
+    return {"at": datetime.now(UTC).isoformat(), "step": name, "ok": ok, "text": text, "seconds": 0.0}

@@ -1,0 +1,134 @@
+"""Runs over streams: let a worker start the run of what is live and stop the others, and keep how it goes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.acts import act
+from audit.trail import record
+from handoff import queue
+from handoff.connections import changed_since, connected
+from handoff.deploy_plans import engine_url
+from handoff.errors import Unavailable
+from handoff.leases import end, hold
+from handoff.models import Deployment, Handoff, Job
+from handoff.moves import chain_of
+from handoff.plans import RunPlan, RunReport
+from handoff.rules.bindings import RUNNING
+from handoff.states import DeploymentState, JobState
+
+MOST_STOPS = 20
+PAUSE = timedelta(minutes=1)
+RELATED = ("handoff__target", "model", "version", "environment")
+
+
+@act
+def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
+    """Return the order that makes an engine run what is live now, and nothing else of that model.
+
+    None, with the job ended, when the engine has no address. Raises LeaseLost.
+    """
+    handoff, job = hold(job_id, fence)
+    ordered = Deployment.objects.select_related(*RELATED).filter(handoff=handoff).order_by("-order")[0]
+    try:
+        url = engine_url(ordered.environment)
+    except Unavailable as error:
+        end(job, JobState.REFUSED, error=f"{error.message} {error.todo}")
+        return None
+    here = Deployment.objects.select_related(*RELATED).filter(
+        model=ordered.model_id, environment=ordered.environment_id, slot=ordered.slot
+    )
+    live = here.filter(state=DeploymentState.LIVE).first()
+    ended = here.exclude(state=DeploymentState.LIVE).filter(handoff__bindings__mode__in=RUNNING)
+    stops = tuple(str(pk) for pk in ended.order_by("-order").values_list("pk", flat=True)[:MOST_STOPS])
+    plan = RunPlan(str(job_id), fence, url, ordered.model.slug, stops)
+    streams = connected(live.handoff) if live is not None and not changed_since(live.handoff) else None
+    if live is None or streams is None:
+        return plan
+    return replace(
+        plan,
+        run=str(live.pk),
+        version=str(live.version.number),
+        digest=live.digest,
+        source=dict(streams.source),
+        sinks={name: dict(sink) for name, sink in streams.sinks.items()},
+    )
+
+
+@act
+def finish(job_id: UUID | str, fence: int, plan: RunPlan, report: RunReport, *, actor: Actor) -> None:
+    """Keep what became of the order of a run. Raises LeaseLost for a late holder."""
+    handoff, job = hold(job_id, fence)
+    end(job, JobState.DONE, error=report.error)
+    stopped = {"state": "stopped", "told_at": timezone.now().isoformat()}
+    for gone in Deployment.objects.select_for_update().filter(pk__in=plan.stops).exclude(run={}):
+        gone.run = {**gone.run, **stopped}
+        gone.save(update_fields=["run"])
+    wanted = Deployment.objects.select_for_update(of=("self",)).filter(handoff=handoff).order_by("-order")[0]
+    if plan.run:
+        wanted = Deployment.objects.select_for_update(of=("self",)).select_related("handoff").get(pk=plan.run)
+    changed = changed_since(wanted.handoff) if not plan.run and wanted.state == DeploymentState.LIVE else {}
+    if changed:
+        wanted.run = {"state": "not started", "error": {"message": "; ".join(changed.values())}}
+    elif plan.run:
+        wanted.run = _kept(report.state) if report.state else {"state": "failed", "error": {"message": report.error}}
+    wanted.log = [*wanted.log, *report.steps]
+    wanted.save(update_fields=["run", "log"])
+    record(
+        "run.ordered",
+        actor=actor,
+        on=wanted,
+        chain=chain_of(handoff),
+        data={"run": plan.run, "stopped": list(plan.stops), "state": wanted.run.get("state", ""), "order": fence},
+        reason=report.error or "; ".join(changed.values()),
+    )
+
+
+@act
+def order_again(*, actor: Actor, deployment_id: UUID, lost: bool = False) -> Job | None:
+    """Queue the order of a run anew after it died, or after the engine lost the run. None if nobody needs it."""
+    found = Deployment.objects.select_related("handoff").get(pk=deployment_id)
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=found.handoff_id)
+    ordered = handoff.jobs.filter(task=queue.RUN_STREAMS)
+    latest = ordered.order_by("-queued_at").first()
+    states = (JobState.DEAD, JobState.DONE) if lost else (JobState.DEAD,)
+    live = Deployment.objects.filter(pk=deployment_id, state=DeploymentState.LIVE).exists()
+    if not live or latest is None or latest.state not in states:
+        return None
+    purpose = f"streams:{found.order}:{ordered.count() + 1}"
+    job = queue.enqueue(handoff, gate="live", task=queue.RUN_STREAMS, purposes=[purpose])[0]
+    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": purpose})
+    return job
+
+
+def dead() -> list[UUID]:
+    """Return the live deployments whose run could not be ordered a minute ago or longer."""
+    latest = Job.objects.filter(handoff=OuterRef("handoff"), task=queue.RUN_STREAMS).order_by("-queued_at")
+    found = Deployment.objects.filter(state=DeploymentState.LIVE).annotate(
+        job_state=Subquery(latest.values("state")[:1]), job_ended=Subquery(latest.values("ended_at")[:1])
+    )
+    late = found.filter(job_state=JobState.DEAD, job_ended__lt=timezone.now() - PAUSE)
+    return list(late.values_list("pk", flat=True))
+
+
+def going() -> QuerySet[Deployment]:
+    """Return the live deployments that run over streams."""
+    return Deployment.objects.select_related("model", "environment").filter(
+        state=DeploymentState.LIVE, handoff__bindings__mode__in=RUNNING
+    )
+
+
+def keep(deployment_id: UUID, told: Mapping[str, Any]) -> None:
+    """Keep what an engine told of a run that is live; no act, and nothing for the trail."""
+    Deployment.objects.filter(pk=deployment_id, state=DeploymentState.LIVE).update(run=_kept(told))
+
+
+def _kept(told: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: told[key] for key in ("state", "counts", "error") if key in told}
+    return {**kept, "told_at": timezone.now().isoformat()}
