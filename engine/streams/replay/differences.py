@@ -57,16 +57,19 @@ def compare_field(
     here, there = _taken(creation.values, rows[0]), _taken(production.values, rows[1])
     codes, worst = _plain(field, here, there, tolerance)
     if creation.odd or production.odd:
-        for at in np.flatnonzero(_holds(creation, rows[0]) | _holds(production, rows[1])).tolist():
-            codes[at] = _kind(creation.value(rows[0][at]), production.value(rows[1][at]))
+        at = np.flatnonzero(_holds(creation, rows[0]) | _holds(production, rows[1]))
+        pairs = zip(creation.listed(rows[0][at]), production.listed(rows[1][at]), strict=True)
+        codes[at] = [_kind(mine, other) for mine, other in pairs]
     differing = np.flatnonzero(codes)
     counted = np.bincount(codes[differing], minlength=len(DIFFERENCES)).tolist()
     kinds = {name: count for name, count in zip(DIFFERENCES, counted, strict=True) if count}
-    examples = []
-    for at in differing[:MOST_TOLD].tolist():
-        mine, other = creation.value(rows[0][at]), production.value(rows[1][at])
-        examples.append(Example(at, mine, other, DIFFERENCES[codes[at]], cause(mine, other)))
-    return FieldReport(field.name, len(differing), kinds, worst, tuple(examples))
+    first = differing[:MOST_TOLD]
+    pairs = zip(creation.listed(rows[0][first]), production.listed(rows[1][first]), strict=True)
+    examples = tuple(
+        Example(at, mine, other, DIFFERENCES[codes[at]], cause(mine, other))
+        for at, (mine, other) in zip(first.tolist(), pairs, strict=True)
+    )
+    return FieldReport(field.name, len(differing), kinds, worst, examples)
 
 
 def _plain(field: Field, here: pa.Array, there: pa.Array, tolerance: Tolerance) -> tuple[np.ndarray, float]:

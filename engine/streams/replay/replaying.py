@@ -92,10 +92,10 @@ def _compared(
 
 def _names(side: Side, rows: np.ndarray, keys: Sequence[str]) -> tuple[object, ...]:
     """Return what tells the first of some rows from others: their keys, or their places."""
-    first = rows[:MOST_TOLD].tolist()
+    first = rows[:MOST_TOLD]
     if not keys:
         return tuple(side.places[first].tolist())
-    return tuple(tuple(side.columns[key].value(row) for key in keys) for row in first)
+    return tuple(zip(*(side.columns[key].listed(first) for key in keys), strict=True))
 
 
 def _predictions(

@@ -51,9 +51,11 @@ class Column:
     values: pa.Array
     odd: dict[int, Any]
 
-    def value(self, row: int) -> Any:
-        """Return a record's value as it came."""
-        return self.odd[row] if row in self.odd else self.values[row].as_py()
+    def listed(self, rows: np.ndarray) -> list[Any]:
+        """Return the values of some rows as they came."""
+        values = self.values.take(pa.array(rows)).to_pylist()
+        odd = self.odd
+        return [odd.get(row, value) for row, value in zip(rows.tolist(), values, strict=True)] if odd else values
 
 
 @dataclass(frozen=True, slots=True)
