@@ -29,6 +29,9 @@ PARTS = {
     "startup": "Start and memory of the demo",
     "differences": "Difference report: 500 packages and 200 fields",
     "audit": "Audit trail: written and proven",
+    "schemas": "Check of whole tables: beside polars, pandera and jsonschema-rs",
+    "streams": "Scoring over Valkey Streams: beside the transport alone",
+    "replay": "Contract replay of a file and a stream",
 }
 LONGEST = 600
 

@@ -98,7 +98,11 @@ class Columns:
 
     def from_records(self, records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         """Return N records that meet the schema as columns. Raises RecordError `shape` for lists of odd lengths."""
-        return {name: _column(one, [record.get(name) for record in records]) for name, one in self._fields.items()}
+        return self.from_lists({name: [record.get(name) for record in records] for name in self._fields})
+
+    def from_lists(self, lists: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+        """Return N values of each field that meet the schema as columns. Raises RecordError `shape`, as above."""
+        return {name: _column(one, lists[name]) for name, one in self._fields.items()}
 
     def to_records(self, columns: dict[str, np.ndarray], count: int) -> list[dict[str, Any]]:
         """Return columns as records of plain values; a column of another length is left out, so that it is missed."""

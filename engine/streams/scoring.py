@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.columns import Columns
-from engine.errors import EngineError
+from engine.errors import EngineError, RecordError
 from engine.schemas import Schema, Violation
+from engine.streams.bulk import BulkCheck, Given
 from engine.streams.rows import Reject, Rows
 from engine.streams.transports import Batch
 
@@ -26,15 +27,31 @@ class BatchScorer:
         """Take an opened model, what may come in and what may go out."""
         self._opened = opened
         self._inputs, self._outputs = Columns(inputs), Columns(outputs)
+        self._bulk = BulkCheck(self._inputs)
 
     def score(self, batch: Batch) -> tuple[Rows, list[Reject]]:
         """Return the outputs of the records that were scored, in their order, and the rejects of all others."""
-        keys, columns, rejects = self._checked(batch)
-        rows, failed = self._predicted(keys, columns)
+        rows = self._at_once(batch)
+        if rows is not None:
+            return rows, list(batch.rejects)
+        keys, good, rejects = self._checked(batch)
+        rows, failed = self._scored(keys, good)
         return rows, [*batch.rejects, *rejects, *failed]
 
-    def _checked(self, batch: Batch) -> tuple[list[str], dict[str, np.ndarray], list[Reject]]:
-        """Return keys and columns of the records that meet the input schema, and the rejects."""
+    def _at_once(self, batch: Batch) -> Rows | None:
+        """Return the outputs if nothing is wrong with any record; None if each has to be looked at."""
+        try:
+            given = self._bulk.records(batch.records or []) if batch.table is None else self._bulk.table(batch.table)
+            found = None if given is None else self._predict(given)
+        except Exception:  # whatever it is: the second look tells which record is to blame
+            return None
+        count = len(batch.keys)
+        if found is None or not self._outputs.accept(found, {}, count):
+            return None
+        return Rows(self._outputs.schema, batch.keys, records=self._outputs.to_records(found, count))
+
+    def _checked(self, batch: Batch) -> tuple[list[str], list[dict[str, Any]], list[Reject]]:
+        """Return keys and records that meet the input schema, and the rejects."""
         records = batch.records if batch.records is not None else batch.table.to_pylist() if batch.table else []
         check = self._inputs.schema.check
         keys, good, rejects = [], [], []
@@ -45,7 +62,18 @@ class BatchScorer:
             else:
                 keys.append(key)
                 good.append(record)
-        return keys, self._inputs.from_records(good), rejects
+        return keys, good, rejects
+
+    def _scored(self, keys: list[str], records: list[dict[str, Any]]) -> tuple[Rows, list[Reject]]:
+        """Return rows of predictions for records that meet the schema; lists of odd lengths go apart."""
+        try:
+            columns = self._inputs.from_records(records)
+        except RecordError:
+            parts = [self._scored([key], [record]) for key, record in zip(keys, records, strict=True)]
+            kept = [key for rows, _ in parts for key in rows.keys]
+            found = [record for rows, _ in parts for record in rows.records]
+            return Rows(self._outputs.schema, kept, records=found), [one for _, rejects in parts for one in rejects]
+        return self._predicted(keys, columns)
 
     def _predicted(self, keys: list[str], columns: dict[str, np.ndarray]) -> tuple[Rows, list[Reject]]:
         """Return rows of predictions that meet the output schema; when the model fails on all, try each alone."""
@@ -66,12 +94,11 @@ class BatchScorer:
             return Rows(self._outputs.schema, keys, records=records), []
         return self._sorted_out(keys, records)
 
-    def _predict(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _predict(self, given: Given) -> dict[str, np.ndarray]:
         with np.errstate(over="raise"):  # a double beyond the model's own numbers would become infinity in silence
-            if self._inputs.packable:
-                matrix = np.column_stack([columns[name] for name in self._inputs.names]).astype("f8", copy=False)
-                return self._opened.predict_packed(matrix)
-            return self._opened.predict(columns)
+            if isinstance(given, dict) and self._inputs.packable:
+                given = np.column_stack([given[name] for name in self._inputs.names]).astype("f8", copy=False)
+            return self._opened.predict(given) if isinstance(given, dict) else self._opened.predict_packed(given)
 
     def _singly(self, keys: list[str], columns: dict[str, np.ndarray]) -> tuple[Rows, list[Reject]]:
         records: list[dict[str, Any]] = []

@@ -307,3 +307,40 @@ def test_a_wrong_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in refusal.value.message
     monkeypatch.setenv("MDLC_SECRET_VALKEY", "right")
     open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE).write(rows(RECORDS))
+
+
+def test_a_valkey_that_refuses_scripts_gets_the_same_entries() -> None:
+    name, user = unique("stream"), unique("user")
+    client = redis.Redis.from_url(valkey_url())
+    client.acl_setuser(user, enabled=True, nopass=True, keys=["*"], commands=["+@all", "-@scripting"])
+    url = valkey_url().replace("unix://", f"unix://{user}@")
+    place = {"transport": "valkey", "encoding": "json", "location": {"url": url, "stream": name, "longest": 1000}}
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS[:2]))
+    sink.write(rows(RECORDS[2:], start=2))
+    sink.close()
+    assert {one["username"] for one in client.acl_log() if one["object"] == "eval"} >= {user}
+    own = {"transport": "valkey", "encoding": "json", "location": {"url": valkey_url(), "stream": name}}
+    sink = open_sink(stream(own, "out"), READINGS, reach=EVERYWHERE)
+    sink.write(rows(RECORDS, start=3))
+    sink.write(rows([]))
+    entries = [fields for _, fields in client.xrange(name)]
+    assert [one[b"record_key"] for one in entries] == [f"r/{at}".encode() for at in range(6)]
+    assert [json.loads(one[b"record"]) for one in entries] == RECORDS * 2
+    client.acl_deluser(user)
+    client.close()
+
+
+def test_a_valkey_sink_keeps_about_as_many_entries_as_it_is_told() -> None:
+    name = unique("stream")
+    place = {
+        "transport": "valkey",
+        "encoding": "json",
+        "location": {"url": valkey_url(), "stream": name, "longest": 50},
+    }
+    sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+    for start in range(0, 900, 300):
+        sink.write(rows(RECORDS * 100, start=start))
+    client = redis.Redis.from_url(valkey_url())
+    assert 50 <= client.xlen(name) < 300
+    client.close()

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from engine.fields import FLOATS, Field
 from engine.schemas import Schema
+from engine.streams.arrays import KINDS, kind_of, to_column
 from engine.streams.cells import read_column
 from engine.streams.rows import Reject
 
-# As wide as what may come: whether a number fits into Avro's int or float is for the check to say.
-KINDS = {
-    "boolean": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": pa.float64(), "double": pa.float64(),
-    "string": pa.string(), "enum": pa.string(),
-}  # fmt: skip
-TYPES: dict[str, frozenset[type]] = {
-    "boolean": frozenset({bool}), "int": frozenset({int}), "long": frozenset({int}),
-    "float": frozenset({int, float}), "double": frozenset({int, float}),
-    "string": frozenset({str}), "enum": frozenset({str}),
-}  # fmt: skip
 MOST_TOLD = 5
 
 
@@ -82,7 +72,7 @@ class Gathering:
     def __init__(self, schema: Schema) -> None:
         """Begin with nothing."""
         self._fields = schema.fields
-        self._arrays: dict[str, list[pa.Array]] = {one.name: [pa.array([], _kind(one))] for one in schema.fields}
+        self._arrays: dict[str, list[pa.Array]] = {one.name: [pa.array([], kind_of(one))] for one in schema.fields}
         self._odd: dict[str, dict[int, Any]] = {one.name: {} for one in schema.fields}
         self._places: list[np.ndarray] = [np.empty(0, "i8")]
         self._unknown: dict[int, str] = {}
@@ -113,7 +103,7 @@ class Gathering:
     def add_table(self, table: pa.Table, places: np.ndarray) -> None:
         """Take in a table with a column for each field."""
         for one in self._fields:
-            values = table.column(one.name).combine_chunks().cast(_kind(one))
+            values = table.column(one.name).combine_chunks().cast(kind_of(one))
             self._put(one.name, values, {})
         self._end(places)
 
@@ -125,7 +115,7 @@ class Gathering:
         types = {one.name: one for one in schema.fields}
         for one in self._fields:
             if one.name not in batch.schema.names:
-                self._put(one.name, pa.nulls(len(batch), _kind(one)), dict.fromkeys(range(len(batch)), MISSING))
+                self._put(one.name, pa.nulls(len(batch), kind_of(one)), dict.fromkeys(range(len(batch)), MISSING))
                 continue
             cells = batch.column(one.name)
             values, wrong = read_column(cells, types[one.name], KINDS[one.kind])
@@ -153,50 +143,5 @@ class Gathering:
         self._count += len(places)
 
 
-def to_column(values: list[Any], field: Field) -> tuple[pa.Array, dict[int, Any]]:
-    """Return values of a field as an array, and by row those that are not of its type."""
-    is_odd = _odd_list(field) if field.items else _odd_value(field)
-    kinds = set(map(type, values))
-    odd = {}
-    if field.items or not kinds <= TYPES[field.kind] | {type(None)}:
-        odd = {row: value for row, value in enumerate(values) if is_odd(value)}
-        if odd:
-            values = [None if row in odd else value for row, value in enumerate(values)]
-    try:
-        return pa.array(values, _kind(field)), odd
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # too large, or no text that can be written
-        return _singly(values, field, odd)
-
-
 def _unreadable(cell: pa.Scalar) -> Unreadable:
     return Unreadable(cell.as_py().decode(errors="backslashreplace"))
-
-
-def _singly(values: list[Any], field: Field, odd: dict[int, Any]) -> tuple[pa.Array, dict[int, Any]]:
-    kind, kept = _kind(field), []
-    for row, value in enumerate(values):
-        try:  # a whole number beyond 2^53 is a double too, if not exactly
-            plain = float(value) if field.type in FLOATS and value is not None else value
-            pa.scalar(plain, kind)
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-            odd[row], plain = value, None
-        kept.append(plain)
-    return pa.array(kept, kind), odd
-
-
-def _odd_value(field: Field) -> Callable[[Any], bool]:
-    fitting = TYPES[field.kind] | {type(None)}
-    return lambda value: type(value) not in fitting
-
-
-def _odd_list(field: Field) -> Callable[[Any], bool]:
-    fitting = TYPES[field.kind]
-
-    def is_odd(value: Any) -> bool:
-        return value is not None and (type(value) is not list or not fitting.issuperset(map(type, value)))
-
-    return is_odd
-
-
-def _kind(field: Field) -> pa.DataType:
-    return pa.list_(KINDS[field.kind]) if field.items else KINDS[field.kind]
