@@ -297,6 +297,20 @@ def test_a_report_of_the_first_release_is_still_read() -> None:
     assert (item.facet, item.classed, item.severity, item.asks) == ("tools", "undeclared", "low", True)
 
 
+def test_an_offer_of_the_first_release_that_is_under_way_goes_on() -> None:
+    kept = ("key", "name", "source", "target", "equal", "holds", "rule")
+    new = {"requirements.golden", "data.field.age", "data.field.dose"}
+    old = [
+        {name: getattr(item, name) for name in kept} | {"about": item.facet, "kind": item.classed}
+        for item in FROZEN
+        if item.key not in new
+    ]
+    assert moved(read({"items": old}), FROZEN) == {}
+    assert moved(read({"items": old}), report(CARGO, LAB, replace(PLANT, python="3.9.1"), {}, HELD)).keys() == {
+        "tools.python"
+    }
+
+
 FROZEN = report(CARGO, LAB, PLANT, {}, HELD)
 MOVES: list[tuple[str, Side, Cargo, list[str]]] = [
     ("nothing", PLANT, CARGO, []),
