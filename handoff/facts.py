@@ -65,6 +65,8 @@ SELECT h.id, json_build_object(
       LEFT JOIN audit_account n ON n.id = v.nominated_by_id WHERE v.id = h.version_id),
   'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
       FROM audit_account u WHERE u.id IN (h.drafted_by_id, h.offered_by_id)),
+  'finding', (SELECT f.items FROM handoff_finding f
+      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.suspends),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -139,6 +141,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         parts=_parts(handoff, raw),
         differences=tuple((handoff.report or {}).get("undeclared", ())),
         answering=(handoff.report or {}).get("asked", {}),
+        moved=dict(raw["finding"]),
         answers={a[0]: AnswerFact(a[1], a[3], tuple(e[0] for e in a[4] or ())) for a in raw["answers"]},
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
         signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),

@@ -20,13 +20,14 @@ from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
-from handoff.services import deployments, handoffs, jobs, promotion_tests, rollbacks, runs
+from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, rollbacks, runs
 from handoff.states import State
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
 WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
+LOOK_FOR_DRIFT = "handoff.look_for_drift"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -112,6 +113,13 @@ def restore_again() -> None:
     """Try again to put engines right that could not be reached after an order had failed."""
     for handoff_id in rollbacks.restores_due():
         rollbacks.restore_again(actor=Worker("restorer"), handoff_id=handoff_id)
+
+
+@shared_task(name=LOOK_FOR_DRIFT, ignore_result=True)
+def look_for_drift() -> None:
+    """Compare what was approved with its target as it is now, handoff by handoff."""
+    for handoff_id in list(findings.watched().values_list("pk", flat=True)):
+        findings.look(actor=Worker("drift"), handoff_id=handoff_id)
 
 
 class Holder:

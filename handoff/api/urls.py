@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.api import checklists, deployments, differences, handoffs, policies, signoffs
+from handoff.api import checklists, deployments, differences, findings, handoffs, policies, signoffs
 
 urlpatterns = [
     path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
@@ -31,6 +31,12 @@ urlpatterns = [
         name="signoff-withdraw",
     ),
     path("handoffs/<uuid:handoff_id>/deploy-again/", deployments.DeployAgain.as_view(), name="handoff-deploy-again"),
+    path("handoffs/<uuid:handoff_id>/findings/", findings.Findings.as_view(), name="handoff-findings"),
+    path(
+        "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/",
+        findings.AcceptFinding.as_view(),
+        name="finding-accept",
+    ),
     path("deployments/", deployments.Deployments.as_view(), name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),

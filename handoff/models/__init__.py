@@ -3,6 +3,7 @@
 from handoff.models.answers import Acknowledgement, Answer, Evidence
 from handoff.models.decisions import Decision
 from handoff.models.deployments import Deployment, OwnerOfRecord
+from handoff.models.findings import Finding
 from handoff.models.handoffs import Handoff, Return
 from handoff.models.jobs import Job
 from handoff.models.policies import Policy, PolicyRevision
@@ -15,6 +16,7 @@ __all__ = [
     "Decision",
     "Deployment",
     "Evidence",
+    "Finding",
     "Handoff",
     "Job",
     "OwnerOfRecord",

@@ -59,6 +59,8 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     if handoff.state == State.DRAFT:
         wanted = Role.DATA_SCIENTIST in mine
         return [Task("offer", "offer", "Complete and offer the draft", handoff)] if wanted else []
+    if handoff.state == State.LIVE and known.facts.moved and Role.IT_OPERATIONS in mine:
+        return [Task("clear", "findings", "Put right what drifted, or accept it", handoff)]
     gate = GATE_OF.get(State(handoff.state), "")
     if not gate or handoff.policy is None:
         return []

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import known_of_many
-from handoff.models import Handoff
+from handoff.models import Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import State
@@ -32,9 +32,10 @@ def inbox_of(user: Account) -> list[Entry]:
     later = Handoff.objects.filter(
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)
+    drifted = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None, suspends=True)
     rows = list(
         handoffs_visible_to(user)
-        .filter(state__in=(*WAITING, State.RETURNED))
+        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(drifted), state=State.LIVE))
         .exclude(Exists(later), state=State.RETURNED)
         .select_related(*RELATED)[:500]
     )

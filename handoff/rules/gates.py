@@ -49,8 +49,8 @@ class TestFact:
 class Facts:
     """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
 
-    `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what a worker
-    found in its way that was not there when the report was signed.
+    `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what
+    came in the way since the report was signed: what a finding says, or what a worker sees for itself.
     """
 
     version: str
@@ -182,7 +182,7 @@ def _answer(item: ChecklistItem, facts: Facts) -> Requirement:
 
 
 def _moved(facts: Facts) -> list[Requirement]:
-    """Ask that nothing came in the way since the difference report was signed. Only workers and retries look."""
+    """Ask that nothing came in the way since the report was signed; until it is put right the approval is suspended."""
     if not facts.moved:
         return []
     why = "; ".join(facts.moved.values())

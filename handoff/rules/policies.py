@@ -13,6 +13,8 @@ from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, Declared, decla
 from models_registry.rules.strict_yaml import StrictLoader
 
 GATES = ("review", "release", "confirm")
+KEYS = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "aspects", "drift"}
+DRIFTS = ("suspend", "report")
 EVIDENCE = ("file", "link", "figure")
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
@@ -76,6 +78,7 @@ class PolicyRules:
     gates: Mapping[str, Gate]
     expires_after_days: int = 30
     aspects: Mapping[str, Aspect] = field(default_factory=dict)
+    drift: str = "suspend"
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""
@@ -138,8 +141,7 @@ class _Reader:
         self.keys: set[str] = set()
 
     def policy(self, content: Mapping[str, Any]) -> PolicyRules:
-        known = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "aspects"}
-        self.unknown("", content, known)
+        self.unknown("", content, KEYS)
         applies = self.mapping("applies_to", content.get("applies_to", {}))
         self.unknown("applies_to", applies, {"risk_tiers", "target_kinds"})
         gates = self.mapping("gates", content.get("gates", {}))
@@ -163,6 +165,7 @@ class _Reader:
             gates=read,
             expires_after_days=days,
             aspects=aspects,
+            drift=self.one_of("drift", content.get("drift", DRIFTS[0]), DRIFTS),
         )
 
     def aspects(self, raw: Any, acknowledge: str) -> dict[str, Aspect]:

@@ -104,6 +104,8 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "may_withdraw": Role.DATA_SCIENTIST in roles
         and handoff.state in OPEN
         and handoff.state not in (State.DEPLOYING, State.CONFIRMING),
+        "findings": [] if handoff.state == State.DRAFT else list(handoff.findings.select_related("closed_by")),
+        "may_accept": Role.IT_OPERATIONS in roles and handoff.state == State.LIVE,
         "may_change": Role.DATA_SCIENTIST in roles and handoff.state == State.DRAFT,
         "may_deploy_again": Role.IT_OPERATIONS in roles and _deployed_in_vain(handoff, view.jobs),
         "events": events[:NEWEST_EVENTS],
@@ -122,6 +124,7 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
             "change": context["may_change"],
             "offer": context["handoff"].state == State.DRAFT,
             "withdraw": context["may_withdraw"],
+            "accept": context["may_accept"] and any(one.closed_at is None for one in context["findings"]),
             "withdraw_signoff": any(row.form and row.mine for row in context["signoffs"]),
         }.get(form.name)
     )

@@ -18,6 +18,7 @@ VERBS = {
     "acknowledge": "Acknowledge",
     "sign": "Read and sign",
     "fix": "Read why",
+    "clear": "Read what drifted",
 }
 ICONS = {
     "offer": "send",
@@ -25,6 +26,7 @@ ICONS = {
     "acknowledge": "git-compare",
     "sign": "pen-line",
     "fix": "undo-2",
+    "clear": "octagon-x",
 }
 
 
@@ -77,4 +79,5 @@ def _href(task: Task) -> str:
     if task.kind == "sign":
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
+    places["clear"] = "findings"
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

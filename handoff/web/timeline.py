@@ -32,6 +32,9 @@ ICONS = {
     "deployment.failed": "octagon-x",
     "deployment.rolled_back": "undo-2",
     "owner.moved": "user-check",
+    "handoff.suspended": "octagon-x",
+    "finding.raised": "octagon-x",
+    "finding.closed": "list-checks",
 }
 QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.web import checklists, deployments, differences, drafts, handoffs, inbox, policies, signoffs
+from handoff.web import checklists, deployments, differences, drafts, findings, handoffs, inbox, policies, signoffs
 
 urlpatterns = [
     path("", inbox.inbox, name="inbox"),
@@ -24,6 +24,9 @@ urlpatterns = [
         "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
         signoffs.withdraw,
         name="handoff-signoff-withdraw",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/", findings.accept, name="handoff-finding-accept"
     ),
     path("deployments/", deployments.index, name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),

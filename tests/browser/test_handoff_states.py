@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from handoff.models import Handoff
+from handoff import tasks
+from handoff.models import Finding, Handoff
 from handoff.queries.signing import sheet_for
 from handoff.services import handoffs, reauthentications, signoffs
-from models_registry.models import ModelVersion
+from models_registry.models import Environment, ModelVersion
 from tests.browser.handoff_site import Open, site, visit
 from tests.browser.looks import check
 from tests.handoff import artifacts, building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by, sign
+from tests.queries import counting
 
 pytestmark = pytest.mark.browser
 WHY = "The model card says nothing on patients under 30."
@@ -56,6 +58,23 @@ def test_stopped_and_working_handoffs(visit: Open, site: Place) -> None:
         if handoff != testing:  # nobody can clear what has ended
             expect(page.get_by_text("Who can clear it")).to_have_count(0)
         check(page)
+
+
+def test_a_drift_is_seen_and_accepted(visit: Open, site: Place) -> None:
+    handoff = building.tested(counting.signed(site, building.a_version(site)))
+    counting.approve(handoff, site.otto, "release")
+    counting.deployed(handoff)
+    Environment.objects.filter(pk=handoff.target_id).update(python="3.9.1")
+    tasks.look_for_drift()
+    page = visit("otto", "/")
+    page.get_by_role("link", name="Read what drifted").click()
+    expect(page.get_by_role("heading", name="Approval suspended")).to_be_visible()
+    check(page)
+    page.get_by_label("Why may it go on as it is?").fill("It was tried on staging.")
+    page.get_by_role("button", name="Accept the drift").click()
+    expect(page.get_by_text("Accepted just now by Otto")).to_be_visible()
+    check(page)
+    assert Finding.objects.get().closing == "accepted"
 
 
 def test_who_may_not_sign_reads_why(visit: Open, site: Place) -> None:

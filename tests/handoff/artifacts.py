@@ -48,7 +48,9 @@ def scored(model: bytes, rows: Any) -> list[dict[str, Any]]:
     ]
 
 
-def elements(quality: str = "good", *, wrong_golden: bool = False, **thresholds: Any) -> dict[str, bytes]:
+def elements(
+    quality: str = "good", *, wrong_golden: bool = False, packages: dict[str, str] | None = None, **thresholds: Any
+) -> dict[str, bytes]:
     """Return everything a version is made of, by element name."""
     _, x, _, y = _data()
     rows = [{name: float(v) for name, v in zip(NAMES, line, strict=True)} for line in x]
@@ -69,7 +71,7 @@ def elements(quality: str = "good", *, wrong_golden: bool = False, **thresholds:
         "model": model,
         "input_schema": _json(_input_schema()),
         "output_schema": _json(_output_schema()),
-        "runtime": _json({"python": ">=3.11,<3.15", "packages": {}}),
+        "runtime": _json({"python": ">=3.11,<3.15", "packages": packages or {}}),
         "golden": _lines(golden),
         "validation": _lines(validation),
         "thresholds": _json(limits),

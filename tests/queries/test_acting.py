@@ -13,7 +13,7 @@ from audit.actors import Worker
 from handoff import queue
 from handoff.models import Handoff
 from handoff.plans import DeployReport
-from handoff.services import deployments, jobs
+from handoff.services import deployments, findings, jobs
 from models_registry.models import Environment, EnvironmentUserGrant, RegisteredModel
 from models_registry.services import versions
 from tests.handoff import artifacts, building, walking
@@ -135,6 +135,15 @@ class Story:
         reason = {"reason": "It answers strangely."}
         self.act("roll back", "otto", f"deployments/{second}/roll-back/", reason, status=202)
 
+    def of_findings(self) -> None:
+        """Let a live version go on although its target drifted."""
+        live = self.site.handoffs["live"]
+        Environment.objects.filter(pk=live.target_id).update(python="3.9.1")
+        finding = findings.look(actor=Worker("drift"), handoff_id=live.pk)
+        assert finding is not None
+        path = f"handoffs/{live.pk}/findings/{finding.pk}/accept/"
+        self.act("accept a finding", "otto", path, {"comment": "Tried on staging."}, status=200)
+
     def of_tokens(self) -> None:
         """Sign in, and out."""
         self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
@@ -180,6 +189,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "acknowledge": 10,
         "withdraw a handoff": 13,
     },
+    Story.of_findings: {"accept a finding": 11},
     Story.of_signatures: {
         "confirm who one is": 12,
         "sign": 8,

@@ -12,9 +12,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern, URLResolver
+from django.utils import timezone
 
 from audit.models import AuditEvent
-from handoff.models import Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff
+from handoff.models import Acknowledgement, Answer, Deployment, Finding, Handoff, Job, PolicyRevision, SignOff
 from models_registry.models import (
     Blob,
     Consumer,
@@ -99,6 +100,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-signoff-withdraw", "post"): (REASON, "dana", "signed"),
     ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("api:finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
+    ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("policy-publish", "get"): ({}, "dana", ""),
     ("policy-publish", "post"): ({"source": "policy: x"}, "dana", ""),
     ("version-new", "post"): ({"notes": "mine"}, "vera", ""),
@@ -179,13 +182,23 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
     }  # fmt: skip
-    nowhere = {"consumer_id": uuid4(), "handoff_id": uuid4(), "deployment_id": uuid4(), "signoff_id": uuid4()}
+    there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
+    keys = ("consumer_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
+    nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
     if "policy" in name and "number" in filled:
         filled["number"] = 1
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
     return str(reverse(name, kwargs=filled))
+
+
+def finding_of(handoff: Handoff) -> str:
+    """Return the open finding of a handoff, which is raised if there is none."""
+    found = handoff.findings.filter(closed_at=None).first() or Finding.objects.create(
+        handoff=handoff, items={"tools.python": "Python moved."}, severity="low", suspends=True, due_at=timezone.now()
+    )
+    return str(found.pk)
 
 
 def send(site: Site, who: str, name: str, method: str, where: str, body: Any) -> Any:
