@@ -30,6 +30,7 @@ ACTIONS: dict[str, str] = {
     "consumer.added": "added a consumer",
     "consumer.changed": "changed a consumer",
     "consumer.retired": "retired a consumer",
+    "profile.reported": "reported what the environment is made of",
     "policy.published": "published a policy revision",
     "handoff.drafted": "drafted the handoff",
     "handoff.bindings_changed": "changed the planned bindings",

@@ -98,7 +98,8 @@ def _tell(answer: dict[str, Any]) -> int:
     print(f"Recorded as profile {answer.get('number', '?')}; {len(verdicts)} libraries need a look.")
     for one in verdicts:
         nearest = f" Nearest allowed: {one['nearest']}." if one.get("nearest") else ""
-        print(f"{one['answer']:9} {one['library']} {one['version']}: {one['reason']}{nearest}")
+        where = f" in {one['environment']}" if one.get("environment") else ""
+        print(f"{one['answer']:9} {one['library']} {one['version']}{where}: {one['reason']}{nearest}")
     return int(any(one["answer"] == "prohibit" for one in verdicts))
 
 

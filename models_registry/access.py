@@ -26,6 +26,7 @@ from models_registry.roles import DUTIES, Role
 T = TypeVar("T", bound=Model)
 
 PREFIX = "hold_"
+REPORTERS = {Role.IT_OPERATIONS, Role.ANALYTIC_ENGINEER, Role.ADMINISTRATOR}
 ALL_ROLES = [f"{PREFIX}{role}" for role in Role]
 
 
@@ -126,6 +127,32 @@ def find_environment(actor: Actor, slug: str) -> Environment:
     if found is None:
         raise Hidden("There is no such environment.")
     return found
+
+
+def builds_models(user: Account) -> bool:
+    """Tell whether an account is a data scientist of some model."""
+    codename = f"{PREFIX}{Role.DATA_SCIENTIST}"
+    own = RegisteredModelUserGrant.objects.filter(user=user, permission__codename=codename).values("pk")
+    shared = RegisteredModelGroupGrant.objects.filter(group__user=user, permission__codename=codename).values("pk")
+    return own.union(shared).exists()
+
+
+def may_report(user: Account, environment: Environment) -> bool:
+    """Tell whether an account may say what an environment is made of: those who run it, and who build in it."""
+    if environment.owner_id == user.pk or REPORTERS & roles_on(user, environment=environment):
+        return True
+    return environment.kind == Environment.Kind.CREATION and builds_models(user)
+
+
+def require_reporter(actor: Actor, environment: Environment) -> None:
+    """Let whoever may report an environment's profile pass. Raises Forbidden that names who may."""
+    if actor.user is None or not may_report(actor.user, environment):
+        raise Forbidden(
+            f"You may not say what {environment.name} is made of.",
+            code="role_not_held",
+            todo="Its owner, its IT operations, analytic engineers and administrators report its profile; for a "
+            "creation environment data scientists, too.",
+        )
 
 
 def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:

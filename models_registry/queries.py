@@ -22,6 +22,7 @@ from models_registry.models import (
     Element,
     Environment,
     EnvironmentGroupGrant,
+    EnvironmentProfile,
     EnvironmentUserGrant,
     ModelVersion,
     RegisteredModel,
@@ -30,6 +31,8 @@ from models_registry.models import (
     Stream,
 )
 from models_registry.roles import Role
+from models_registry.rules.import_policies import verdicts_on
+from models_registry.rules.profiles import Change, moved
 from models_registry.rules.streams import Fit, fit
 from models_registry.states import SCHEMAS, VersionState
 
@@ -72,6 +75,69 @@ def environment(reader: Reader, slug: str) -> Environment:
     """Return one environment with its organisation and owner. Raises Hidden."""
     found = find_environment(reader, slug)
     return Environment.objects.select_related("organisation", "owner").get(pk=found.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVerdict:
+    """What the import policy of one environment says to one library."""
+
+    environment: str
+    library: str
+    version: str
+    answer: str
+    reason: str
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """A profile with what moved since the one before it; `first` where there is none before."""
+
+    profile: EnvironmentProfile
+    changes: list[Change]
+    first: bool
+
+
+def profiles_listed(reader: Reader, slug: str) -> QuerySet[EnvironmentProfile]:
+    """Return the profiles of an environment, the newest first. Raises Hidden."""
+    place = find_environment(reader, slug)
+    found = EnvironmentProfile.objects.filter(environment=place).select_related("reported_by", "environment")
+    return found.order_by("-number", "-pk")
+
+
+def profile(reader: Reader, slug: str, number: int) -> ProfileView:
+    """Return one profile with what moved since the one before. Raises Hidden."""
+    found = list(profiles_listed(reader, slug).filter(number__lte=number)[:2])
+    if not found or found[0].number != number:
+        raise Hidden(f"There is no profile {number}.")
+    return _with_before(found)
+
+
+def newest_profile(place: Environment) -> ProfileView | None:
+    """Return an environment's newest profile with what moved since the one before, by one query."""
+    found = place.profiles.select_related("reported_by").order_by("-number")[:2]
+    return _with_before(list(found)) if found else None
+
+
+def _with_before(found: list[EnvironmentProfile]) -> ProfileView:
+    first = len(found) == 1
+    return ProfileView(found[0], [] if first else moved(found[1].content, found[0].content), first)
+
+
+def verdicts_on_profile(reader: Reader, profile: EnvironmentProfile) -> list[PolicyVerdict]:
+    """Return what import policies say to a profile's packages other than yes, the worst first.
+
+    Those of the environment itself are asked, and of every production environment that the reader may see.
+    """
+    own = Q(pk=profile.environment_id)
+    places = environments_visible_to(reader.user).filter(own | Q(kind=Environment.Kind.PRODUCTION)).order_by("slug")
+    found = [
+        PolicyVerdict(place.slug, one.library, one.version, one.answer, one.reason, one.nearest)
+        for place in places
+        for one in verdicts_on(place.import_policy, profile.content["packages"], profile.content["licences"])
+        if one.answer != "allow"
+    ]
+    return sorted(found, key=lambda one: (one.answer != "prohibit", one.library, one.environment))
 
 
 def versions_listed(reader: Reader, slug: str) -> QuerySet[ModelVersion]:

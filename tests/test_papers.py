@@ -291,6 +291,7 @@ APPEND_ONLY = (
     "handoff_decision",
     "handoff_promotiontest",
     "handoff_return",
+    "models_registry_environmentprofile",
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from models_registry.models import Element, Environment, ModelVersion, Organisation, RegisteredModel
+from models_registry.models import Element, Environment, EnvironmentProfile, ModelVersion, Organisation, RegisteredModel
 from models_registry.roles import Role
 
 
@@ -66,6 +66,42 @@ class EnvironmentOut(serializers.ModelSerializer[Environment]):
             "revision",
             "created_at",
         )
+
+
+class ProfileOut(serializers.ModelSerializer[EnvironmentProfile]):
+    environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    reported_by = serializers.CharField(source="reported_by.username")
+
+    class Meta:
+        model = EnvironmentProfile
+        fields = ("environment", "number", "captured_at", "received_at", "reported_by", "digest")
+
+
+class ProfileChangeOut(serializers.Serializer[Any]):
+    about = serializers.CharField(help_text="interpreter, platform, hardware, packages, files or secrets")
+    name = serializers.CharField()
+    how = serializers.CharField(help_text="added, removed or changed")
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class PolicyVerdictOut(serializers.Serializer[Any]):
+    environment = serializers.CharField()
+    library = serializers.CharField()
+    version = serializers.CharField()
+    answer = serializers.CharField(help_text="warn or prohibit")
+    reason = serializers.CharField()
+    nearest = serializers.CharField(help_text="The nearest version that is allowed, where one is known.")
+
+
+class ProfileDetailOut(ProfileOut):
+    """A profile with what moved since the one before, and what import policies say to it other than yes."""
+
+    changes = ProfileChangeOut(many=True, help_text="Since the profile before; empty for the first.")
+    verdicts = PolicyVerdictOut(many=True)
+
+    class Meta(ProfileOut.Meta):
+        fields = (*ProfileOut.Meta.fields, "content", "changes", "verdicts")  # type: ignore[assignment]
 
 
 class ModelIn(serializers.Serializer[Any]):

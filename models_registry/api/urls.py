@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from models_registry.api import consumers, environments, registered_models, roles, schemas, streams, versions
+from models_registry.api import (
+    consumers,
+    environments,
+    profiles,
+    registered_models,
+    roles,
+    schemas,
+    streams,
+    versions,
+)
 
 MODEL = "models/<slug:model>/"
 STREAM = "environments/<slug:environment>/streams/<slug:stream>/"
@@ -20,6 +29,12 @@ urlpatterns = [
     path(STREAM + "consumers/", consumers.Consumers.as_view(), name="consumers"),
     path(STREAM + "consumers/<uuid:consumer_id>/", consumers.OneConsumer.as_view(), name="consumer"),
     path(STREAM + "consumers/<uuid:consumer_id>/retire/", consumers.Retire.as_view(), name="consumer-retire"),
+    path("environments/<slug:environment>/profiles/", profiles.Profiles.as_view(), name="environment-profiles"),
+    path(
+        "environments/<slug:environment>/profiles/<int:number>/",
+        profiles.OneProfile.as_view(),
+        name="environment-profile",
+    ),
     path("models/", registered_models.Models.as_view(), name="models"),
     path(MODEL, registered_models.OneModel.as_view(), name="model"),
     path(MODEL + "roles/", roles.ModelRoles.as_view(), name="model-roles"),

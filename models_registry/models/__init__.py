@@ -7,6 +7,7 @@ from models_registry.models.environments import (
     EnvironmentUserGrant,
     Organisation,
 )
+from models_registry.models.profiles import EnvironmentProfile
 from models_registry.models.registered_models import (
     RegisteredModel,
     RegisteredModelGroupGrant,
@@ -21,6 +22,7 @@ __all__ = [
     "Element",
     "Environment",
     "EnvironmentGroupGrant",
+    "EnvironmentProfile",
     "EnvironmentUserGrant",
     "ModelVersion",
     "Organisation",

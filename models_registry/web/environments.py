@@ -1,5 +1,6 @@
 """Environments in the browser."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -30,10 +31,13 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     actor = actor_at(request, "web")
     found = queries.environment(actor, slug)
     policy = found.import_policy or {}
+    newest = queries.newest_profile(found)
     context = {
         "environment": found,
         "streams": queries.streams_of(found),
         "may_keep_streams": keeps_streams(actor.user, found),
+        "newest": newest,
+        "site_url": settings.SITE_URL,
         "holdings": queries.holdings(found),
         "packages": sorted(found.packages.items()),
         "rules": rows_of(policy),

@@ -5,7 +5,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from models_registry.services import versions
+from models_registry.services import profiles, versions
 from tests.browser.handoff_site import Open, site, visit
 from tests.browser.looks import check
 from tests.handoff import building, walking
@@ -28,6 +28,11 @@ def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
     building.a_version(site)
     versions.draft(actor=by(site.dana), model=site.model.slug, notes="A second try")
     walking.offered(site, site.model.versions.get(number=1))
+    rules = {"numpy": [{"answer": "allow", "versions": ">=2,<3", "reason": "Fast."}], "dill": {"answer": "prohibit"}}
+    policy = {"default": "warn", "rules": rules, "licences": ["MIT"], "install": {"numpy": "2.4.6"}}
+    type(site.target).objects.filter(pk=site.target.pk).update(import_policy=policy)
+    for packages in ({"numpy": "2.4.6", "scipy": "1.17.0"}, {"numpy": "2.5.0", "onnxruntime": "1.32.0"}):
+        profiles.report(actor=by(site.otto), environment="production", content=building.a_profile(packages=packages))
     model = "/models/tumours/"
     dana = ["/models/", "/models/new/", model, f"{model}versions/1/", f"{model}versions/2/", f"{model}versions/new/"]
     dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/"]

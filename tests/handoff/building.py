@@ -95,6 +95,22 @@ def _grant(table: Any, who: Account, role: str, on: Any) -> None:
     table.objects.get_or_create(user=who, permission=permission, content_object=on)
 
 
+def a_profile(**more: Any) -> dict[str, Any]:
+    """Return what a capture prints of a small environment."""
+    return {
+        "profile": 1,
+        "captured_at": "2026-11-20T09:00:00+00:00",
+        "interpreter": {"implementation": "CPython", "version": "3.11.7"},
+        "platform": {"system": "Linux", "release": "6.1", "machine": "x86_64"},
+        "hardware": {"cpus": 4, "memory_mb": 16000},
+        "packages": {"onnxruntime": "1.32.0", "numpy": "2.4.6"},
+        "licences": {"numpy": "BSD-3-Clause"},
+        "files": [{"name": "train.csv", "size": 10, "sha256": "a" * 64}],
+        "secrets": {"DATABASE_PASSWORD": True},
+        **more,
+    }
+
+
 def a_version(place: Place, number: int = 1, quality: str = "good", **more: Any) -> ModelVersion:
     """Return a nominated version, its bytes in the store."""
     version = ModelVersion.objects.create(

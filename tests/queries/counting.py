@@ -29,7 +29,7 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelUserGrant,
 )
-from models_registry.services import consumers, streams
+from models_registry.services import consumers, profiles, streams
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import by
@@ -87,6 +87,8 @@ def a_site() -> Site:
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
+    for _ in range(2):
+        profiles.report(actor=by(place.otto), environment="production", content=building.a_profile())
     return site
 
 

@@ -70,6 +70,7 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("consumer-new", "post"): (CONSUMER | {"fields": ""}, "otto", ""),
     ("consumer-change", "post"): (CONSUMER | {"fields": "", "purpose": "other"}, "otto", ""),
     ("consumer-retire", "post"): (REASON, "otto", ""),
+    ("api:environment-profiles", "post"): ({"profile": 1}, "iris", ""),
     ("api:environment-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
     ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
@@ -216,6 +217,8 @@ def send(site: Site, who: str, name: str, method: str, where: str, body: Any) ->
 
 def revision_of(site: Site, name: str) -> str:
     """Return the tag of the revision that is current, so that nothing is refused for want of it."""
+    if name == "api:environment":
+        return f'"{Environment.objects.get(slug="production").revision}"'
     versions = ModelVersion.objects.get(number=20).revision
     handoffs = Handoff.objects.get(pk=site.handoffs["draft"].pk).revision
     return f'"{handoffs if "handoff" in name else 1 if name in FIRST else versions}"'
@@ -304,7 +307,7 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
     for name in sorted(ROUTES):
         if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):
             continue
-        number = {"api:version-manifest": 1, "api:element": 1}.get(name)
+        number = {"api:version-manifest": 1, "api:element": 1, "api:environment-profile": 1}.get(name)
         where = address(site, name, number=number)
         more = {
             "api:owner-of-record": "?model=tumours&environment=production",

@@ -1,0 +1,75 @@
+"""Take what an environment was found to be made of: record it, and set the environment to it."""
+
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from audit.actors import Person, ServiceAccount
+from audit.acts import act
+from audit.trail import record
+from models_registry.access import find_environment, require_reporter
+from models_registry.models import Environment, EnvironmentProfile
+from models_registry.rules.profiles import Change, Profile, digest_of, moved, read
+from models_registry.services.environments import chain_of
+
+
+@act
+def report(*, actor: Person | ServiceAccount, environment: str, content: Any) -> EnvironmentProfile:
+    """Record a profile of an environment under the next number, and set its interpreter, packages and hardware to it.
+
+    Raises Hidden, Forbidden for whoever may not speak for the environment, or ProfileInvalid, ProfileTooLarge and
+    ProfileFromTheFuture. Open handoffs keep the difference report they were offered with; the worker looks again.
+    """
+    found = find_environment(actor, environment)
+    place = Environment.objects.select_for_update().get(pk=found.pk)
+    require_reporter(actor, place)
+    profile = read(content, now=timezone.now())
+    before = place.profiles.order_by("-number").first()
+    changes = moved(before.content if before else {}, profile.content)
+    number = (place.profiles.aggregate(last=Max("number"))["last"] or 0) + 1
+    made = EnvironmentProfile.objects.create(
+        environment=place,
+        number=number,
+        captured_at=profile.captured_at,
+        reported_by=actor.user,
+        content=profile.content,
+        digest=digest_of(profile.content),
+    )
+    moves = _set(place, profile)
+    record(
+        "profile.reported",
+        actor=actor,
+        on=place,
+        chain=chain_of(place),
+        data={"number": number, "digest": made.digest, **_told(changes if before else []), "set": moves},
+    )
+    return EnvironmentProfile.objects.select_related("environment", "reported_by").get(pk=made.pk)
+
+
+def _set(place: Environment, profile: Profile) -> dict[str, Any]:
+    """Set an environment to what was found there; return what that changed, before and after."""
+    found = {"python": profile.python, "packages": dict(profile.packages), "hardware": profile.hardware}
+    changes = {field: value for field, value in found.items() if getattr(place, field) != value}
+    if not changes:
+        return {}
+    before = {field: getattr(place, field) for field in changes}
+    for field, value in changes.items():
+        setattr(place, field, value)
+    place.revision += 1
+    place.save(update_fields=[*changes, "revision"])
+    return {field: _pair(before[field], changes[field]) for field in changes}
+
+
+def _pair(before: Any, after: Any) -> Any:
+    """Return what the trail says of one field: of packages only those that moved."""
+    if not isinstance(after, dict):
+        return [before, after]
+    names = sorted({*before, *after})
+    return {name: [before.get(name, ""), after.get(name, "")] for name in names if before.get(name) != after.get(name)}
+
+
+def _told(changes: list[Change]) -> dict[str, Any]:
+    """Return what moved since the profile before, apart from packages, which the environment's own change tells."""
+    moves = [f"{one.about} {one.name} {one.how}" for one in changes if one.about != "packages"]
+    return {"moved": moves} if moves else {}
