@@ -10,7 +10,7 @@ import rfc8785
 from engine.compatibility import fits
 from engine.errors import SchemaError, StreamError
 from engine.schemas import Schema
-from engine.streams.descriptors import problems
+from engine.streams.descriptors import KEYS, problems
 from models_registry.errors import Invalid
 
 SIDES: dict[str, Literal["in", "out"]] = {"source": "in", "sink": "out"}
@@ -59,6 +59,11 @@ def digest_of(descriptor: Mapping[str, Any]) -> str:
     if rb"\u0000" in canonical:
         raise _not_plain("it holds a null character")
     return sha256(canonical).hexdigest()
+
+
+def in_order(descriptor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a descriptor in the order in which a person writes one; the database keeps none."""
+    return {key: descriptor[key] for key in KEYS if key in descriptor}
 
 
 def fields_of(descriptor: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from models_registry import queries
 from models_registry.models import Consumer, Stream
+from models_registry.rules.streams import in_order
 from models_registry.rules.strict_yaml import plain_from, text_of
 
 EXAMPLE = """\
@@ -79,7 +80,7 @@ class StreamForm(forms.Form):
             kwargs["initial"] = {
                 "purpose": stream.purpose,
                 "owner": stream.owner.username,
-                "descriptor": stream.descriptor,
+                "descriptor": in_order(stream.descriptor),
                 "seen": stream.revision,
             }
         super().__init__(*args, **kwargs)

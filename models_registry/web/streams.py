@@ -16,6 +16,7 @@ from models_registry import queries
 from models_registry.access import find_environment, roles_on
 from models_registry.models import Environment, Stream
 from models_registry.roles import Role
+from models_registry.rules.streams import in_order
 from models_registry.rules.strict_yaml import text_of
 from models_registry.services import streams
 from models_registry.web.forms import tell
@@ -109,7 +110,7 @@ def _page(request: HttpRequest, environment: str, slug: str, problem: Refused | 
     context = {
         "environment": found.environment,
         "stream": found,
-        "text": text_of(found.descriptor),
+        "text": text_of(in_order(found.descriptor)),
         "may_keep": there and bool(roles & set(streams.KEEPERS)),
         "may_connect": there and found.direction == "sink" and Role.INTEGRATION_OWNER in roles,
         "story": [_told(event) for event in queries.story_of(found)],

@@ -198,7 +198,7 @@ def test_the_list_tells_transport_place_owner_and_what_it_feeds(place: Place) ->
     declared(place)
     declared(place, "scores", TABLE, direction="sink")
     page = client_of(place.dana).get("/environments/production/").content.decode()
-    for words in ("valkey, json", "redis://broker.example:6379/0 patients", "Otto", "nothing yet"):
+    for words in ("source: valkey,", "redis://broker.example:6379/0 patients", "Otto", "nothing yet"):
         assert words in page
     assert "Declare" not in page
     client = APIClient()
