@@ -1,5 +1,23 @@
-"""The registry in the admin: organisations, environments and roles are configuration; versions are records."""
+"""The registry in the admin: organisations, environments, streams and roles are configuration; all else is a record."""
 
-from models_registry.admin import consumers, environments, organisations, registered_models, roles, streams, versions
+from models_registry.admin import (
+    consumers,
+    environments,
+    organisations,
+    profiles,
+    registered_models,
+    roles,
+    streams,
+    versions,
+)
 
-__all__ = ["consumers", "environments", "organisations", "registered_models", "roles", "streams", "versions"]
+__all__ = [
+    "consumers",
+    "environments",
+    "organisations",
+    "profiles",
+    "registered_models",
+    "roles",
+    "streams",
+    "versions",
+]

@@ -32,4 +32,4 @@ class EnvironmentProfile(models.Model):
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:
-        return f"profile {self.number} of {self.environment_id}"
+        return f"Profile {self.number}"

@@ -14,6 +14,7 @@ from handoff.models import (
     Decision,
     Deployment,
     Evidence,
+    Finding,
     Handoff,
     Job,
     OwnerOfRecord,
@@ -25,14 +26,17 @@ from handoff.models import (
     SignOff,
 )
 from models_registry.models import (
+    Consumer,
     Element,
     Environment,
     EnvironmentGroupGrant,
+    EnvironmentProfile,
     EnvironmentUserGrant,
     ModelVersion,
     Organisation,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
+    Stream,
 )
 from models_registry.store import keep_bytes
 from tests.handoff import building
@@ -58,10 +62,33 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     for table, thing in ((RegisteredModelGroupGrant, place.model), (EnvironmentGroupGrant, place.target)):
         hold = Permission.objects.get(codename="hold_administrator", content_type__model=thing._meta.model_name)
         table._default_manager.create(group=group, permission=hold, content_object=thing)
+    _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)
     _review(handoff, somebody)
     _work(handoff, number, somebody, organisation)
     return handoff
+
+
+def _runs_there(target: Environment, somebody: Account) -> None:
+    """Write a profile of an environment, and a sink that feeds a consumer."""
+    EnvironmentProfile.objects.create(
+        environment=target,
+        number=1,
+        captured_at=timezone.now(),
+        reported_by=somebody,
+        content=building.a_profile(),
+        digest="0" * 64,
+    )
+    sink = Stream.objects.create(
+        environment=target,
+        slug="scores",
+        direction="sink",
+        descriptor={"transport": "discard"},
+        digest="0" * 64,
+        owner=somebody,
+    )
+    told = {"purpose": "Who is seen first.", "effect": "Patients wait.", "owner": somebody}
+    Consumer.objects.create(stream=sink, name="Ward board", kind="dashboard", criticality="high", **told)
 
 
 def _handoff(place: Place, number: int, somebody: Account) -> Handoff:
@@ -112,6 +139,9 @@ def _review(handoff: Handoff, somebody: Account) -> None:
         statement_digest=sha256(str(handoff.pk).encode()).hexdigest(),
         reauthentication=proof,
         signed_at=now,
+    )
+    Finding.objects.create(
+        handoff=handoff, items={"tools.python": "Moved."}, severity="high", suspends=True, due_at=now
     )
     Decision.objects.create(handoff=handoff, gate="review", taken_by="Vera", opened=True, facts={}, result={})
 

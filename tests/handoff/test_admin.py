@@ -34,7 +34,7 @@ OURS = sorted(
     (model for model in admin.site._registry if model._meta.app_label in {"audit", "models_registry", "handoff"}),
     key=lambda model: model._meta.label,
 )
-ADDABLE = {"Organisation", "Environment", "PolicyRevision", "Account"} | {
+ADDABLE = {"Organisation", "Environment", "Stream", "Consumer", "PolicyRevision", "Account"} | {
     f"{thing}{holder}Grant" for thing in ("Environment", "RegisteredModel") for holder in ("User", "Group")
 }
 

@@ -15,7 +15,7 @@ from handoff.models import Deployment, Handoff, Job, SignOff
 from handoff.plans import DeployReport
 from handoff.services import deployments, jobs
 from handoff.states import DeploymentState, JobState, State
-from models_registry.models import EnvironmentGroupGrant, ModelVersion, RegisteredModelUserGrant
+from models_registry.models import Environment, EnvironmentGroupGrant, ModelVersion, RegisteredModelUserGrant
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import client_of
@@ -82,12 +82,17 @@ def worked(handoff: Handoff, report: DeployReport) -> Handoff:
     return handoff
 
 
-def live(site: Place, number: int, quality: str = "good") -> Deployment:
-    """Return a live deployment."""
+def released(site: Place, number: int = 1, quality: str = "good") -> Handoff:
+    """Return a handoff with an order that no worker has taken yet, between environments that differ in nothing."""
+    Environment.objects.filter(pk=site.target.pk).update(hardware="")
     version = building.a_version(site, number, quality)
     handoff = building.offered(site, version, building.a_policy(("integrity",)))
-    handoff = building.open_release(site, building.tested(building.open_review(site, handoff)))
-    return worked(handoff, DeployReport(True, "It serves.", ())).deployments.get()
+    return building.open_release(site, building.tested(building.open_review(site, handoff)))
+
+
+def live(site: Place, number: int, quality: str = "good") -> Deployment:
+    """Return a live deployment."""
+    return worked(released(site, number, quality), DeployReport(True, "It serves.", ())).deployments.get()
 
 
 def test_a_draft_is_offered(site: Place) -> None:
@@ -167,9 +172,7 @@ def test_a_role_elsewhere_does_not_reach_here(site: Place) -> None:
 
 @pytest.mark.parametrize("through", ["the handoff", "its job"])
 def test_a_deployment_is_ordered_again(through: str, site: Place) -> None:
-    handoff = building.offered(site, building.a_version(site), building.a_policy(("integrity",)))
-    handoff = building.open_release(site, building.tested(building.open_review(site, handoff)))
-    handoff = unreachable(handoff)
+    handoff = unreachable(released(site))
     record: Any = handoff if through == "the handoff" else handoff.jobs.get(task=queue.DEPLOY)
     otto = client_of(site.otto)
     assert "deploy_again" in offered_on(otto, record)

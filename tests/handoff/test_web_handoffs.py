@@ -53,27 +53,6 @@ def test_a_list_costs_the_same_however_long_it_is(
     assert queries_of(client, reverse(name)) == one <= most
 
 
-@pytest.mark.parametrize(
-    ("make", "exactly"),
-    [
-        (walking.drafted, 15),
-        (walking.offered, 13),
-        (walking.answered, 14),
-        (walking.under_test, 14),
-        (walking.ready, 14),
-    ],
-)
-def test_the_page_of_one_costs_so_many_queries(site: Place, make: Callable[..., Handoff], exactly: int) -> None:
-    handoff = make(site)
-    assert queries_of(client_of(site.dana), reverse("handoff", args=[handoff.pk])) == exactly
-
-
-def test_a_preview_costs_so_many_queries(site: Place) -> None:
-    building.a_version(site)
-    path = reverse("handoff-new") + "?model=tumours&version=1"
-    assert queries_of(client_of(site.dana), path) == 21
-
-
 def test_strangers_find_nothing_and_the_signed_out_are_sent_to_sign_in(site: Place) -> None:
     page = reverse("handoff", args=[walking.offered(site).pk])
     assert client_of(site.mallory).get(page).status_code == 404
