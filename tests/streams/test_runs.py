@@ -72,6 +72,7 @@ def ordered(tmp_path: Path, digest: str, source: dict[str, Any], reach: Reach = 
     folder = tmp_path / "run"
     folder.mkdir()
     with sqlite3.connect(tmp_path / "scores.db") as connection:
+        connection.execute("pragma journal_mode = wal")  # whoever counts the rows does not hold up who writes them
         connection.execute("create table scores (record_key text primary key, label bigint)")
     location = {"url": f"sqlite://{tmp_path}/scores.db", "table": "scores"}
     sinks = {"scores": {"transport": "sql", "location": location, "fields": ["label"]}}
@@ -80,7 +81,7 @@ def ordered(tmp_path: Path, digest: str, source: dict[str, Any], reach: Reach = 
 
 
 def keys(tmp_path: Path) -> list[str]:
-    with sqlite3.connect(tmp_path / "scores.db") as connection:
+    with sqlite3.connect(tmp_path / "scores.db", timeout=30) as connection:
         return [key for (key,) in connection.execute("select record_key from scores")]
 
 
