@@ -73,6 +73,8 @@ class Site:
 def a_site() -> Site:
     """Walk handoffs of one model up to every state whose page differs, the first of them live."""
     place = walking.a_site()
+    for _ in range(2):
+        profiles.report(actor=by(place.otto), environment="production", content=building.a_profile())
     versions = iter([building.a_version(place, number, latency_p99_ms=100 + number) for number in range(1, 8)])
     first = building.tested(signed(place, next(versions)))
     approve(first, place.otto, "release")
@@ -87,8 +89,6 @@ def a_site() -> Site:
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
-    for _ in range(2):
-        profiles.report(actor=by(place.otto), environment="production", content=building.a_profile())
     return site
 
 

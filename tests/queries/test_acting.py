@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from audit.actors import Worker
 from handoff import queue
-from handoff.models import Handoff
+from handoff.models import Handoff, Job
 from handoff.plans import DeployReport
 from handoff.services import deployments, findings, jobs
 from models_registry.models import Environment, EnvironmentUserGrant, RegisteredModel
@@ -127,7 +127,7 @@ class Story:
         job = handoff.jobs.get(task=queue.DEPLOY)
         claimed = jobs.claim(job.pk, "worker", task=queue.DEPLOY)
         assert claimed is not None
-        deployments.begin(claimed.pk, claimed.fence)
+        assert deployments.begin(claimed.pk, claimed.fence), Job.objects.get(pk=claimed.pk).error
         down = DeployReport(False, "The engine cannot be reached.", (), "unreachable")
         deployments.finish(claimed.pk, claimed.fence, down, actor=Worker("worker"))
         self.act("deploy again", "otto", f"{path}deploy-again/", status=202)
@@ -155,7 +155,7 @@ def deployed_again(handoff: Handoff) -> str:
     job = handoff.jobs.filter(task=queue.DEPLOY, state="queued").get()
     claimed = jobs.claim(job.pk, "worker", task=queue.DEPLOY)
     assert claimed is not None
-    deployments.begin(claimed.pk, claimed.fence)
+    assert deployments.begin(claimed.pk, claimed.fence), Job.objects.get(pk=claimed.pk).error
     done = DeployReport(True, "it is live", ())
     return str(deployments.finish(claimed.pk, claimed.fence, done, actor=Worker("worker")).pk)
 
