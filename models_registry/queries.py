@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from audit.actors import Person, ServiceAccount
@@ -31,7 +32,7 @@ from models_registry.models import (
     Stream,
 )
 from models_registry.roles import Role
-from models_registry.rules.import_policies import verdicts_on
+from models_registry.rules.import_policies import AskedVerdict, verdicts_on, verdicts_on_ranges
 from models_registry.rules.profiles import Change, moved
 from models_registry.rules.streams import Fit, fit
 from models_registry.states import SCHEMAS, VersionState
@@ -138,6 +139,20 @@ def verdicts_on_profile(reader: Reader, profile: EnvironmentProfile) -> list[Pol
         if one.answer != "allow"
     ]
     return sorted(found, key=lambda one: (one.answer != "prohibit", one.library, one.environment))
+
+
+def verdicts_on_version(reader: Reader, version: ModelVersion) -> list[tuple[Environment, list[AskedVerdict]]]:
+    """Return what each production environment that the reader may see says to the packages a version asks for.
+
+    Beside what is installed there, as the page of the difference report judges it. A version without a runtime asks
+    for nothing yet, and finds no answer.
+    """
+    runtime = next((one for one in version.elements.all() if one.name == "runtime"), None)
+    if runtime is None or runtime.text is None:
+        return []
+    wanted = orjson.loads(runtime.text)["packages"]
+    places = environments_visible_to(reader.user).filter(kind=Environment.Kind.PRODUCTION).order_by("slug")
+    return [(place, verdicts_on_ranges(place.import_policy, wanted, place.packages)) for place in places]
 
 
 def versions_listed(reader: Reader, slug: str) -> QuerySet[ModelVersion]:

@@ -94,6 +94,22 @@ class PolicyVerdictOut(serializers.Serializer[Any]):
     nearest = serializers.CharField(help_text="The nearest version that is allowed, where one is known.")
 
 
+class AskedVerdictOut(serializers.Serializer[Any]):
+    library = serializers.CharField()
+    wanted = serializers.CharField(help_text="The range that the version asks for.")
+    installed = serializers.CharField(help_text="What is installed there, or nothing.")
+    answer = serializers.CharField(help_text="allow, warn or prohibit")
+    reason = serializers.CharField()
+    nearest = serializers.CharField(help_text="The version that could be used there, where one is known.")
+
+
+class VersionVerdictsOut(serializers.Serializer[Any]):
+    """What the import policy of one production environment says to all that a version asks for, the worst first."""
+
+    environment = serializers.CharField()
+    verdicts = AskedVerdictOut(many=True)
+
+
 class ProfileDetailOut(ProfileOut):
     """A profile with what moved since the one before, and what import policies say to it other than yes."""
 

@@ -43,6 +43,7 @@ urlpatterns = [
     path(VERSION + "elements/<slug:element>/", versions.OneElement.as_view(), name="element"),
     path(VERSION + "schemas/<slug:language>/", schemas.SchemasIn.as_view(), name="version-schemas"),
     path(VERSION + "compatibility/", schemas.Compatibility.as_view(), name="version-compatibility"),
+    path(VERSION + "verdicts/", versions.Verdicts.as_view(), name="version-verdicts"),
     path(VERSION + "infer-schemas/", versions.InferSchemas.as_view(), name="version-infer-schemas"),
     path(VERSION + "nominate/", versions.Nominate.as_view(), name="version-nominate"),
     path(VERSION + "discard/", versions.Discard.as_view(), name="version-discard"),

@@ -21,6 +21,7 @@ from models_registry.api.serializers import (
     VersionFilledOut,
     VersionIn,
     VersionOut,
+    VersionVerdictsOut,
 )
 from models_registry.errors import Hidden, Invalid
 from models_registry.models import ModelVersion
@@ -117,6 +118,23 @@ class OneElement(APIView):
         require_match(request, seen)
         versions.remove_element(actor=actor, model=model, number=number, name=element, revision=seen)
         return Response(status=204)
+
+
+class Verdicts(APIView):
+    """What production environments say to the packages that a version asks for."""
+
+    @extend_schema(
+        responses=VersionVerdictsOut(many=True),
+        operation_id="version_verdicts",
+        description="Each production environment that you may see, by its import policy and what is installed there. "
+        "A draft is answered as soon as it has its runtime.",
+    )
+    def get(self, request: Request, model: str, number: int) -> Response:
+        known_parameters(request, ())
+        actor = actor_at(request, "api")
+        found = queries.verdicts_on_version(actor, queries.version(actor, model, number))
+        rows = [{"environment": place.slug, "verdicts": verdicts} for place, verdicts in found]
+        return Response(VersionVerdictsOut(rows, many=True).data)
 
 
 class InferSchemas(APIView):

@@ -216,6 +216,7 @@ def _page(request: HttpRequest, slug: str, number: int, problem: Refused | None 
         "older": older,
         "has_schemas": any(row.element for row in rows if row.name in SCHEMAS),
         "compared": _compared(elements, version),
+        "asked": queries.verdicts_on_version(actor, version),
     }
     status = problem.status if problem else 200
     return render(request, "models_registry/versions/detail.html", context, status=status)

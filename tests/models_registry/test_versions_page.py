@@ -1,12 +1,19 @@
 """The page of a version, as a person reads it."""
 
 import json
+from typing import Any
 
 from django.test import Client
 
 from audit.actors import Person
+from models_registry.models import Environment
 from models_registry.services import versions
 from tests.handoff import building
+
+LITTLE = {
+    "metrics": [{"name": "rmse", "output": "y", "maximum": 1}],
+    "tolerance": {"absolute": 0, "relative": 0},
+}
 
 
 def page_of(place: building.Place, thresholds: dict[str, object], runtime: dict[str, object]) -> str:
@@ -46,12 +53,39 @@ def test_requirements_and_thresholds_are_told_in_words(place: building.Place) ->
 
 
 def test_what_a_version_does_not_promise_is_not_told(place: building.Place) -> None:
-    thresholds = {
-        "metrics": [{"name": "rmse", "output": "y", "maximum": 1}],
-        "tolerance": {"absolute": 0, "relative": 0},
-    }
-    page = page_of(place, thresholds, {"python": ">=3.11", "packages": {}})
+    page = page_of(place, LITTLE, {"python": ">=3.11", "packages": {}})
     assert "<dt>Python</dt><dd>&gt;=3.11</dd>" in page
     assert "Peak memory" not in page
     assert "Latency of" not in page
     assert "beside the live version" not in page
+
+
+def test_production_answers_on_the_first_day(place: building.Place, api: Any) -> None:
+    rules = {
+        "onnxruntime": {"answer": "allow", "versions": "<2"},
+        "torch": {"answer": "prohibit", "versions": "<3", "reason": "It loads pickles."},
+        "scipy": {"answer": "warn", "reason": "Talk to us."},
+    }
+    policy = {"default": "allow", "rules": rules, "install": {"polars": "1.36.0"}}
+    Environment.objects.filter(slug="production").update(import_policy=policy, packages={"onnxruntime": "1.32.0"})
+    asked = {"onnxruntime": ">=1.30,<2", "torch": ">=2,<3", "scipy": ">=1.17,<2", "polars": ">=1.30,<2"}
+    page = page_of(place, LITTLE, {"python": ">=3.11", "packages": asked})
+    found = api("dana").get("/api/v1/models/tumours/versions/1/verdicts/").json()
+    assert [one["environment"] for one in found] == ["production"]
+    verdicts = found[0]["verdicts"]
+    assert [(one["library"], one["answer"], one["installed"], one["nearest"]) for one in verdicts] == [
+        ("torch", "prohibit", "", ""),
+        ("scipy", "warn", "", ""),
+        ("onnxruntime", "allow", "1.32.0", "1.32.0"),
+        ("polars", "allow", "", "1.36.0"),
+    ]
+    assert verdicts[0]["reason"] == "It loads pickles."
+    for told in ("It loads pickles. Ask for an exception", "1.36.0 is installed on request.", "Talk to us."):
+        assert told in page, told
+
+
+def test_a_draft_without_a_runtime_asks_for_nothing_yet(place: building.Place, api: Any) -> None:
+    versions.draft(actor=Person(place.dana, "test"), model="tumours")
+    address = "/api/v1/models/tumours/versions/1/verdicts/"
+    assert api("dana").get(address).json() == []
+    assert api("mallory").get(address).status_code == 404
