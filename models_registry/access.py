@@ -4,6 +4,7 @@ Grants are django-guardian's, with real foreign keys, and are read fresh each ti
 at once. A superuser sees what they hold a role on, like everybody.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -40,11 +41,11 @@ def environments_held_by(user: Account) -> QuerySet[Environment]:
     return _held(user, Environment.objects.all())
 
 
-def _held(user: Account, things: QuerySet[T]) -> QuerySet[T]:
+def _held(user: Account, things: QuerySet[T], roles: Sequence[str] = ALL_ROLES) -> QuerySet[T]:
     if not user.is_authenticated or not user.is_active:
         return things.none()
     held: QuerySet[T] = get_objects_for_user(
-        user, ALL_ROLES, klass=things, any_perm=True, with_superuser=False, accept_global_perms=False
+        user, list(roles), klass=things, any_perm=True, with_superuser=False, accept_global_perms=False
     )
     return held
 
@@ -131,10 +132,7 @@ def find_environment(actor: Actor, slug: str) -> Environment:
 
 def builds_models(user: Account) -> bool:
     """Tell whether an account is a data scientist of some model."""
-    codename = f"{PREFIX}{Role.DATA_SCIENTIST}"
-    own = RegisteredModelUserGrant.objects.filter(user=user, permission__codename=codename).values("pk")
-    shared = RegisteredModelGroupGrant.objects.filter(group__user=user, permission__codename=codename).values("pk")
-    return own.union(shared).exists()
+    return _held(user, RegisteredModel.objects.all(), [f"{PREFIX}{Role.DATA_SCIENTIST}"]).exists()
 
 
 def may_report(user: Account, environment: Environment) -> bool:

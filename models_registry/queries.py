@@ -144,8 +144,7 @@ def verdicts_on_profile(reader: Reader, profile: EnvironmentProfile) -> list[Pol
 def verdicts_on_version(reader: Reader, version: ModelVersion) -> list[tuple[Environment, list[AskedVerdict]]]:
     """Return what each production environment that the reader may see says to the packages a version asks for.
 
-    Beside what is installed there, as the page of the difference report judges it. A version without a runtime asks
-    for nothing yet, and finds no answer.
+    A version without a runtime asks for nothing yet, and finds no answer.
     """
     runtime = next((one for one in version.elements.all() if one.name == "runtime"), None)
     if runtime is None or runtime.text is None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Max
 from django.utils import timezone
 
 from audit.actors import Person, ServiceAccount
@@ -26,8 +25,8 @@ def report(*, actor: Person | ServiceAccount, environment: str, content: Any) ->
     require_reporter(actor, place)
     profile = read(content, now=timezone.now())
     before = place.profiles.order_by("-number").first()
-    changes = moved(before.content if before else {}, profile.content)
-    number = (place.profiles.aggregate(last=Max("number"))["last"] or 0) + 1
+    changes = moved(before.content, profile.content) if before else []
+    number = before.number + 1 if before else 1
     made = EnvironmentProfile.objects.create(
         environment=place,
         number=number,
@@ -42,7 +41,7 @@ def report(*, actor: Person | ServiceAccount, environment: str, content: Any) ->
         actor=actor,
         on=place,
         chain=chain_of(place),
-        data={"number": number, "digest": made.digest, **_told(changes if before else []), "set": moves},
+        data={"number": number, "digest": made.digest, **_told(changes), "set": moves},
     )
     return EnvironmentProfile.objects.select_related("environment", "reported_by").get(pk=made.pk)
 

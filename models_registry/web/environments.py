@@ -31,12 +31,11 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     actor = actor_at(request, "web")
     found = queries.environment(actor, slug)
     policy = found.import_policy or {}
-    newest = queries.newest_profile(found)
     context = {
         "environment": found,
         "streams": queries.streams_of(found),
         "may_keep_streams": keeps_streams(actor.user, found),
-        "newest": newest,
+        "newest": queries.newest_profile(found),
         "site_url": settings.SITE_URL,
         "holdings": queries.holdings(found),
         "packages": sorted(found.packages.items()),

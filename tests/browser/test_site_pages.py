@@ -5,6 +5,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from models_registry.models import Environment
 from models_registry.services import profiles, versions
 from tests.browser.handoff_site import Open, site, visit
 from tests.browser.looks import check
@@ -30,7 +31,7 @@ def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
     walking.offered(site, site.model.versions.get(number=1))
     rules = {"numpy": [{"answer": "allow", "versions": ">=2,<3", "reason": "Fast."}], "dill": {"answer": "prohibit"}}
     policy = {"default": "warn", "rules": rules, "licences": ["MIT"], "install": {"numpy": "2.4.6"}}
-    type(site.target).objects.filter(pk=site.target.pk).update(import_policy=policy)
+    Environment.objects.filter(pk=site.target.pk).update(import_policy=policy)
     for packages in ({"numpy": "2.4.6", "scipy": "1.17.0"}, {"numpy": "2.5.0", "onnxruntime": "1.32.0"}):
         profiles.report(actor=by(site.otto), environment="production", content=building.a_profile(packages=packages))
     model = "/models/tumours/"

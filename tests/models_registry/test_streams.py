@@ -197,8 +197,8 @@ def test_a_change_that_was_made_against_an_older_one_is_refused(place: Place) ->
 def test_the_list_tells_transport_place_owner_and_what_it_feeds(place: Place) -> None:
     declared(place)
     declared(place, "scores", TABLE, direction="sink")
-    page = client_of(place.dana).get("/environments/production/").content.decode()
-    for words in ("source: valkey,", "redis://broker.example:6379/0 patients", "Otto", "nothing yet"):
+    page = " ".join(client_of(place.dana).get("/environments/production/").content.decode().split())
+    for words in ("source: valkey, json", "redis://broker.example:6379/0 patients", "Otto", "nothing yet"):
         assert words in page
     assert "Declare" not in page
     client = APIClient()

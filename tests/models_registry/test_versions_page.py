@@ -80,7 +80,11 @@ def test_production_answers_on_the_first_day(place: building.Place, api: Any) ->
         ("polars", "allow", "", "1.36.0"),
     ]
     assert verdicts[0]["reason"] == "It loads pickles."
-    for told in ("It loads pickles. Ask for an exception", "1.36.0 is installed on request.", "Talk to us."):
+    for told in (
+        "It loads pickles. Talk to IT operations before you offer it.",
+        "1.36.0 is installed on request.",
+        "Talk to us. Not installed there.",
+    ):
         assert told in page, told
 
 

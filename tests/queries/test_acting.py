@@ -52,6 +52,7 @@ class Story:
         match = {"If-Match": '"1"'}
         change = {"method": "patch", "status": 200, "headers": match}
         self.act("change an environment", "ada", "environments/ward/", {"hardware": "2 CPU"}, **change)
+        self.act("report a profile", "ada", "environments/ward/profiles/", building.a_profile())
         holding = {"role": "it_operations", "holder": "otto"}
         self.act("grant a role", "ada", "environments/ward/roles/", holding)
         self.act("revoke a role", "ada", "environments/ward/roles/", holding, method="delete", status=204)
@@ -165,6 +166,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "create an organisation": 7,
         "create an environment": 9,
         "change an environment": 11,
+        "report a profile": 14,
         "grant a role": 12,
         "revoke a role": 8,
         "validate a policy": 1,
