@@ -63,7 +63,7 @@ class Started:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=20)
         return self.process.returncode
 
 
@@ -81,7 +81,7 @@ def ordered(tmp_path: Path, digest: str, source: dict[str, Any], reach: Reach = 
 
 
 def keys(tmp_path: Path) -> list[str]:
-    with sqlite3.connect(tmp_path / "scores.db", timeout=30) as connection:
+    with sqlite3.connect(tmp_path / "scores.db") as connection:
         return [key for (key,) in connection.execute("select record_key from scores")]
 
 
@@ -130,15 +130,15 @@ def test_a_stream_run_that_is_killed_loses_nothing(
     folder = ordered(tmp_path, blobs[1], source)
     for goal in (500, 1500):
         run = Started(folder, blobs[0])
-        eventually(lambda goal=goal: len(keys(tmp_path)) >= goal, "some are scored", 60)  # type: ignore[misc]
+        eventually(lambda goal=goal: len(keys(tmp_path)) >= goal, "some are scored", 20)  # type: ignore[misc]
         run.end(signal.SIGKILL)
     consumer = client.xinfo_consumers(name, "scoring")
     assert consumer
     client.xclaim(name, "scoring", "nobody", 0, _pending(client, name), idle=60_000) if _pending(client, name) else None
     run = Started(folder, blobs[0])
-    eventually(lambda: len(keys(tmp_path)) >= COUNT, "all are scored", 120)
-    eventually(lambda: client.xpending(name, "scoring")["pending"] == 0, "all are acknowledged", 60)
-    eventually(lambda: run.state["began"] > run.began, "the run tells how it goes", 60)
+    eventually(lambda: len(keys(tmp_path)) >= COUNT, "all are scored", 60)
+    eventually(lambda: client.xpending(name, "scoring")["pending"] == 0, "all are acknowledged", 20)
+    eventually(lambda: run.state["began"] > run.began, "the run tells how it goes", 20)
     assert run.end(signal.SIGTERM) == 0
     assert set(keys(tmp_path)) == sent
     assert run.state["state"] == "stopped"
