@@ -12,6 +12,7 @@ from handoff.errors import Hidden
 from handoff.facts import Known, known_of
 from handoff.models import Answer, Handoff, Job, SignOff
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
+from handoff.queries.page import jobs_of
 from handoff.readiness import Offer, offer_of
 from handoff.states import OPEN, State
 
@@ -82,6 +83,7 @@ def fetch(user: Account, handoff_id: UUID | str) -> Handoff:
 
 def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
     """Return one handoff with its gates, answers, signatures, work and story. Raises Hidden."""
+    jobs = jobs_of(handoff_id)
     handoff = fetch(user, handoff_id)
     known = known_of(handoff)
     answers = handoff.answers.select_related("answered_by").prefetch_related("evidence").order_by("pk")
@@ -93,6 +95,6 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         offer=offer_of(handoff, known) if handoff.state == State.DRAFT else None,
         answers={answer.item: answer for answer in answers},
         signoffs=list(handoff.signoffs.select_related("signer", "reauthentication").order_by("signed_at")),
-        jobs=list(handoff.jobs.select_related("result").order_by("queued_at", "purpose")),
+        jobs=jobs,
         events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
     )

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from audit.models import Account
 from handoff.facts import known_of
 from handoff.models import Deployment, Job, OwnerOfRecord
-from handoff.queries.deployments import listed
+from handoff.queries.deployments import fetch, listed
 from handoff.states import DeploymentState, JobState
 from models_registry.models import ModelVersion
 from models_registry.store import open_blob
@@ -54,12 +55,16 @@ def rights_on(user: Account, deployment: Deployment) -> frozenset[str]:
     return known_of(deployment.handoff).roles.get(user.pk, frozenset())
 
 
-def under_way(deployment: Deployment) -> list[Job]:
-    """Return the work on a deployment that has not ended: its own order, or the rollback of it."""
-    if deployment.state not in (DeploymentState.ORDERED, DeploymentState.CONFIRMING, DeploymentState.LIVE):
-        return []
-    jobs = Job.objects.filter(handoff=deployment.handoff_id, state__in=(JobState.QUEUED, JobState.RUNNING))
-    return list(jobs.exclude(purpose__startswith="test:"))
+def followed(user: Account, deployment_id: UUID) -> tuple[Deployment, list[Job]]:
+    """Return a deployment with the work on it that has not ended: its own order, or the rollback of it. Raises Hidden.
+
+    The work is read first, as `jobs_of` says why.
+    """
+    waiting = Job.objects.filter(handoff__deployments=deployment_id, state__in=(JobState.QUEUED, JobState.RUNNING))
+    jobs = list(waiting.exclude(purpose__startswith="test:"))
+    deployment = fetch(user, deployment_id)
+    goes_on = deployment.state in (DeploymentState.ORDERED, DeploymentState.CONFIRMING, DeploymentState.LIVE)
+    return deployment, jobs if goes_on else []
 
 
 def input_of(version: ModelVersion) -> tuple[str, dict[str, Any]]:

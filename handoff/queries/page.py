@@ -18,9 +18,13 @@ def deployments_of(handoff: Handoff) -> list[Deployment]:
     return list(handoff.deployments.select_related("version", "rollback_of__version").order_by("-ordered_at"))
 
 
-def jobs_of(handoff: Handoff) -> list[Job]:
-    """Return the background work of a handoff, with its results."""
-    return list(handoff.jobs.select_related("result").order_by("queued_at", "purpose"))
+def jobs_of(handoff_id: UUID | str) -> list[Job]:
+    """Return the background work of a handoff, with its results.
+
+    A page that follows work reads it before the handoff: work that ends between the two is then followed once more, and
+    never shown as ended beside the state that it has just changed, which nobody would follow any further.
+    """
+    return list(Job.objects.filter(handoff__pk=handoff_id).select_related("result").order_by("queued_at", "purpose"))
 
 
 def evidence_file(user: Account, handoff_id: UUID, evidence_id: int) -> Evidence:

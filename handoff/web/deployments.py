@@ -17,7 +17,7 @@ from handoff.executors.errors import ExecutorError
 from handoff.executors.scoring import Asked, Tried, fields_of, record_of, score
 from handoff.models import Deployment
 from handoff.queries import deployments as queries
-from handoff.queries.live import input_of, live_now, owners_of, rights_on, under_way
+from handoff.queries.live import followed, input_of, live_now, owners_of, rights_on
 from handoff.services import deployments
 from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
@@ -97,8 +97,7 @@ def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
 @page("GET")
 def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     """Render the steps so far; once the deployment moved on, tell the browser to load the page again."""
-    deployment = queries.fetch(account_of(request), deployment_id)
-    jobs = under_way(deployment)
+    deployment, jobs = followed(account_of(request), deployment_id)
     response = render(request, "handoff/deployments/_steps.html", {"deployment": deployment, "jobs": jobs})
     if deployment.state != request.GET.get("shown", deployment.state) or not jobs:
         response["HX-Refresh"] = "true"
@@ -121,12 +120,12 @@ def _show(
     tried: Tried | None = None,
 ) -> HttpResponse:
     user = account_of(request)
-    deployment = queries.fetch(user, deployment_id)
+    deployment, jobs = followed(user, deployment_id)
     roles = rights_on(user, deployment)
     context = {
         "deployment": deployment,
         "owners": owners_of(deployment),
-        "jobs": under_way(deployment),
+        "jobs": jobs,
         "form": form,
         "may_roll_back": Role.IT_OPERATIONS in roles
         and deployment.state in (DeploymentState.LIVE, DeploymentState.CONFIRMING),

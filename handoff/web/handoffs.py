@@ -69,12 +69,13 @@ def detail(request: HttpRequest, handoff_id: UUID) -> HttpResponse:
 @page("GET")
 def progress(request: HttpRequest, handoff_id: UUID) -> HttpResponse:
     """Render how far tests and deployment are; once the state moved on, the whole page in its place."""
+    jobs = jobs_of(handoff_id)
     handoff = queries.fetch(account_of(request), handoff_id)
     if handoff.state != request.GET.get("shown", handoff.state):
         response = render(request, "handoff/handoffs/_body.html", context_of(request, handoff_id))
         response["HX-Retarget"], response["HX-Reswap"] = "#handoff", "outerHTML"
         return response
-    return render(request, "handoff/promotion_tests/_progress.html", progress_of(handoff, jobs_of(handoff)))
+    return render(request, "handoff/promotion_tests/_progress.html", progress_of(handoff, jobs))
 
 
 @page("POST")

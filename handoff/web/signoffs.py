@@ -112,7 +112,7 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "signed": own,
         "shown": shown_of(handoff.report, acknowledgements_of(handoff)),
         "items": item_rows(rules, "", answers_of(handoff), sheet.known.facts.holders, frozenset(), None),
-        "tests": test_rows(rules.tests, jobs_of(handoff)) if sheet.gate != "review" else [],
+        "tests": test_rows(rules.tests, jobs_of(handoff.pk)) if sheet.gate != "review" else [],
         "meanings": [Choice(m, MEANING_WORDS[m], _typed(form, "meaning") == m) for m in MEANINGS],
         "decision": _typed(form, "decision"),
         "reasons": [Choice(v, str(t).capitalize(), v in _many(form, "reasons")) for v, t in Return.Reason.choices],
