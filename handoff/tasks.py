@@ -13,21 +13,24 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
 
 from audit.actors import Worker
+from audit.errors import Refused
 from handoff import queue
 from handoff.errors import LeaseLost
-from handoff.executors import engine, testing
+from handoff.executors import engine, probes, testing
 from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, rollbacks, runs
 from handoff.states import State
+from models_registry.services import profiles
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
 WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
+PROBE = "handoff.probe"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -120,6 +123,25 @@ def look_for_drift() -> None:
     """Compare what was approved with its target as it is now, handoff by handoff."""
     for handoff_id in list(findings.watched().values_list("pk", flat=True)):
         findings.look(actor=Worker("drift"), handoff_id=handoff_id)
+
+
+@shared_task(name=PROBE, ignore_result=True)
+def probe() -> None:
+    """Ask every engine what it is made of, and record what moved; then compare it with what was approved."""
+    moved = False
+    for place, names in profiles.to_probe():
+        url = settings.ENGINE_URLS.get(place.engine)
+        try:
+            if not url:
+                raise ExecutorError(f"The engine {place.engine} has no address here.", permanent=True)
+            content = probes.look(url, names, token=settings.ENGINE_TOKEN)
+            found = profiles.probed(actor=Worker("probe"), environment_id=place.pk, content=content)
+            moved = moved or found is not None
+        except (ExecutorError, Refused) as error:
+            log.warning("the engine of %s tells nothing of itself: %s", place.slug, error.message)
+            profiles.not_probed(place.pk, error.message)
+    if moved:
+        look_for_drift()
 
 
 class Holder:

@@ -69,12 +69,14 @@ def models_visible_to(user: Account) -> QuerySet[RegisteredModel]:
 def environments_visible_to(user: Account) -> QuerySet[Environment]:
     """Return the environments an account may read.
 
-    Those it holds a role on, and all for whoever holds a role on some model, for whoever offers must be able to choose
-    where to; and for administrators of the site, who keep them.
+    Those it owns or holds a role on, and all for whoever holds a role on some model, for whoever offers must be able to
+    choose where to; and for administrators of the site, who keep them.
     """
     if is_site_administrator(user) or models_held_by(user).exists():
         return Environment.objects.all()
-    return environments_held_by(user)
+    if not user.is_authenticated or not user.is_active:
+        return Environment.objects.none()
+    return Environment.objects.filter(Q(owner=user) | Q(pk__in=environments_held_by(user).values("pk")))
 
 
 def roles_on(

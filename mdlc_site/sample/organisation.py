@@ -11,10 +11,11 @@ from django.contrib.auth.hashers import make_password
 
 from audit.actors import Person
 from audit.models import Account
+from engine.capture import capture
 from handoff.models import Policy
 from handoff.services import policies
-from models_registry.models import Environment, Organisation
-from models_registry.services import environments, organisations, roles
+from models_registry.models import Environment, EnvironmentProfile, Organisation
+from models_registry.services import environments, organisations, profiles, roles
 
 POLICIES = Path(__file__).resolve().parent.parent.parent / "handoff" / "policies"
 PEOPLE = {
@@ -30,8 +31,6 @@ PEOPLE = {
 ORGANISATIONS = {"insight-lab": "Insight Lab", "clinic-it": "Clinic IT"}
 IN_PRODUCTION = {"it_operations": "otto", "analytic_engineer": "noah", "integration_owner": "iris"}
 ON_A_MODEL = {"validator": "vera", "risk_compliance": "rita", "model_owner": "rita"}
-LIBRARIES = ("numpy", "onnxruntime", "scikit-learn", "skops", "skl2onnx", "scipy")
-SERVED = ("numpy", "onnxruntime", "scikit-learn", "skops", "scipy")
 
 
 def load(home: Path) -> None:
@@ -80,7 +79,6 @@ def grant_on(model: str) -> None:
 
 
 def _environments(ada: Person) -> None:
-    python = platform.python_version()
     if not Environment.objects.filter(slug="lab").exists():
         environments.create(
             actor=ada,
@@ -89,10 +87,8 @@ def _environments(ada: Person) -> None:
             kind="creation",
             organisation="insight-lab",
             owner="dana",
-            python=python,
+            python=platform.python_version(),
             purpose="Try out data, features and techniques until one candidate is settled on.",
-            packages={name: metadata.version(name) for name in LIBRARIES},
-            hardware="laptop, 8 cores, 32 GB",
         )
     if not Environment.objects.filter(slug="clinic").exists():
         environments.create(
@@ -102,10 +98,8 @@ def _environments(ada: Person) -> None:
             kind="production",
             organisation="clinic-it",
             owner="otto",
-            python=python,
+            python=platform.python_version(),
             purpose="Answer the clinic's applications, day and night.",
-            packages={name: metadata.version(name) for name in SERVED},
-            hardware="virtual machine, 2 cores, 8 GB",
             engine="production",
             import_policy={
                 "default": "warn",
@@ -121,3 +115,7 @@ def _environments(ada: Person) -> None:
         for role, holder in IN_PRODUCTION.items():
             roles.grant(actor=ada, role=role, holder=holder, environment="clinic")
         roles.grant(actor=ada, role="administrator", holder="otto", environment="lab")
+    for environment, reporter in (("lab", "dana"), ("clinic", "otto")):
+        if not EnvironmentProfile.objects.filter(environment__slug=environment).exists():
+            who = Person(Account.objects.get(username=reporter), "command")
+            profiles.report(actor=who, environment=environment, content=capture())  # both are this machine

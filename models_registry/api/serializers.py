@@ -65,12 +65,16 @@ class EnvironmentOut(serializers.ModelSerializer[Environment]):
             "engine",
             "revision",
             "created_at",
+            "probed_at",
+            "probe_error",
         )
 
 
 class ProfileOut(serializers.ModelSerializer[EnvironmentProfile]):
     environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-    reported_by = serializers.CharField(source="reported_by.username")
+    reported_by = serializers.CharField(
+        source="reported_by.username", default="", help_text="A username; empty for a worker's probe."
+    )
 
     class Meta:
         model = EnvironmentProfile

@@ -52,6 +52,8 @@ class Environment(models.Model):
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    probed_at = models.DateTimeField(null=True, editable=False, help_text="When its engine was last asked.")
+    probe_error = models.CharField(max_length=300, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]

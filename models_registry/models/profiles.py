@@ -18,7 +18,9 @@ class EnvironmentProfile(models.Model):
     number = models.PositiveIntegerField()
     captured_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
-    reported_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", help_text="Empty: a worker's probe."
+    )
     content = models.JSONField()
     digest = models.CharField(max_length=64)
 

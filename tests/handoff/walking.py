@@ -30,9 +30,9 @@ def by(account: Account) -> Person:
     return Person(account, "web")
 
 
-def a_site() -> Place:
+def a_site(place: Place | None = None) -> Place:
     """Return a place whose people have passwords, with an analytic engineer, an administrator and the light policy."""
-    place = building.a_place()
+    place = place or building.a_place()
     place.people |= {name: building.person(name) for name in ("edda", "ada")}
     building._grant(EnvironmentUserGrant, place.edda, "analytic_engineer", place.target)
     for account in place.people.values():
