@@ -10,11 +10,12 @@ from handoff.connections import changed_since, misfits
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.rules.aspects import declared
-from handoff.rules.differences import Cargo, Difference, Side, broken, report
+from handoff.rules.differences import Cargo, Difference, broken, report
 from handoff.rules.duties import conflicts
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
+from handoff.sides import fields_of, sides_of
 from models_registry.models import Environment, ModelVersion
 from models_registry.roles import Role
 
@@ -60,7 +61,8 @@ def report_of(handoff: Handoff, rules: PolicyRules | None, cargo: Cargo | None =
     kind, tier = handoff.target.kind, handoff.model.risk_tier
     held = rules.held(kind, tier) if rules else declared({}, kind=kind, tier=tier)
     cargo = cargo or cargo_of(handoff.version)
-    return report(cargo, side_of(handoff.source), side_of(handoff.target), handoff.bindings, held)
+    source, target = sides_of(handoff)
+    return report(cargo, source, target, handoff.bindings, held)
 
 
 def moved_since(handoff: Handoff) -> dict[str, str]:
@@ -92,20 +94,6 @@ def cargo_of(version: ModelVersion) -> Cargo:
     )
 
 
-def fields_of(schema: str) -> dict[str, str]:
-    """Return the fields of an Avro record by name, each with its type in words."""
-    return {str(field["name"]): _words(field["type"]) for field in orjson.loads(schema).get("fields", [])}
-
-
-def _words(kind: Any) -> str:
-    if isinstance(kind, list):
-        return " or ".join(_words(one) for one in kind)
-    if not isinstance(kind, dict):
-        return str(kind)
-    inner = kind.get("items", kind.get("values"))
-    return f"{kind.get('type')} of {_words(inner)}" if inner is not None else _words(kind.get("type"))
-
-
 def policy_for(handoff: Handoff) -> PolicyRevision | None:
     """Return the newest revision of the one policy that speaks for a handoff's target and risk tier."""
     newest = PolicyRevision.objects.select_related("policy").order_by("policy_id", "-number").distinct("policy_id")
@@ -114,21 +102,6 @@ def policy_for(handoff: Handoff) -> PolicyRevision | None:
         if handoff.model.risk_tier in applies["risk_tiers"] and handoff.target.kind in applies["target_kinds"]:
             return revision
     return None
-
-
-def side_of(environment: Environment) -> Side:
-    """Return an environment as the difference report sees it."""
-    return Side(
-        name=environment.name,
-        kind=environment.kind,
-        organisation=environment.organisation.name,
-        owner=environment.owner.printed_name,
-        purpose=environment.purpose,
-        python=environment.python,
-        packages=environment.packages,
-        hardware=environment.hardware,
-        import_policy=environment.import_policy,
-    )
 
 
 def _empty_roles(rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:

@@ -10,9 +10,10 @@ from rest_framework.test import APIClient
 from audit.actors import Person
 from audit.errors import Refused
 from handoff.models import Handoff
-from handoff.readiness import moved_since
+from handoff.readiness import moved_since, report_of
 from handoff.services import handoffs
-from models_registry.services import streams
+from models_registry.models import EnvironmentUserGrant
+from models_registry.services import consumers, streams
 from tests.handoff import artifacts, building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import client_of
@@ -140,3 +141,41 @@ def test_an_offer_is_signed_over_the_streams_as_they_are_then(place: Place) -> N
     assert moved_since(handoff) == {}
     streams.retire(actor=otto, environment="production", stream="scores", reason="Gone.")
     assert "was retired" in moved_since(handoff)["stream.scores"]
+
+
+def test_the_report_tells_how_records_come_and_go_on_both_sides_and_who_is_fed(place: Place) -> None:
+    building._grant(EnvironmentUserGrant, place.dana, "it_operations", place.source)
+    told = {"owner": "dana", "direction": "source"}
+    csv = {"transport": "file", "encoding": "csv", "location": {"url": "file:///data/patients.csv"}}
+    streams.declare(actor=Person(place.dana, "test"), environment="workbench", slug="input", descriptor=csv, **told)
+    fed = {"name": "Ward board", "kind": "dashboard", "owner": "rita", "purpose": "Whom to see first."}
+    consumers.add(
+        actor=Person(place.iris, "test"),
+        environment="production",
+        stream="scores",
+        criticality="high",
+        effect="Wait.",
+        **fed,
+    )
+    handoff = walking.drafted(place, place.model.versions.get(), bindings=GOOD)
+    items = {item.key: item for item in report_of(handoff, None)}
+    arrive, go = items["data.transport"], items["outputs.transport"]
+    assert (arrive.source, arrive.target, arrive.reason) == ("file, csv", "valkey, json", "from a file to a stream")
+    assert (go.source, go.target) == ("files and plots", "sql, scores")
+    board = items["outputs.consumer.scores.Ward board"]
+    assert (board.source, board.target, board.severity) == ("not fed", "Whom to see first., Rita", "medium")
+    assert items["data.field.radius"].equal
+
+
+def test_one_source_tells_its_fields_and_several_none(place: Place) -> None:
+    building._grant(EnvironmentUserGrant, place.dana, "it_operations", place.source)
+    schema = {"type": "record", "name": "patient", "fields": [{"name": "radius", "type": "int"}]}
+    csv = {"transport": "file", "encoding": "csv", "location": {"url": "file:///data/p.csv"}, "schema": schema}
+    handoff = walking.drafted(place, place.model.versions.get(), bindings=GOOD)
+    told = {"environment": "workbench", "direction": "source", "owner": "dana"}
+    streams.declare(actor=Person(place.dana, "test"), slug="input", descriptor=csv, **told)
+    items = {item.key: item for item in report_of(handoff, None)}
+    assert (items["data.field.radius"].source, items["data.field.radius"].equal) == ("int", False)
+    streams.declare(actor=Person(place.dana, "test"), slug="spare", descriptor=INLINE, **told)
+    items = {item.key: item for item in report_of(handoff, None)}
+    assert (items["data.transport"].source, items["data.field.radius"].equal) == ("file, csv; inline", True)

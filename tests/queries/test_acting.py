@@ -185,7 +185,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_an_offer: {
         "draft a handoff": 16,
         "change a draft": 9,
-        "offer": 16,
+        "offer": 17,
         "upload evidence": 6,
         "answer": 10,
         "acknowledge": 10,
@@ -202,7 +202,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_deployments: {
         "sign the release": 14,
-        "deploy again": 18,
+        "deploy again": 19,
         "roll back": 15,
     },
     Story.of_tokens: {
