@@ -22,8 +22,9 @@ PATIENCE = 60.0
 
 # What runs before the processes start, while they start, and once they answer; {…} is filled in from below.
 BEFORE = [["migrate", "--verbosity", "0"]]
-MEANWHILE = [["load_sample", "--home", "{home}"]]
-AFTER = [["demo_handoff", "--site", "{site}", "--engine", "{engine}", "--home", "{home}"]]
+MEANWHILE = [["load_sample", "--home", "{home}", "--clinic", "{clinic}"]]
+AFTER = [["demo_handoff", "--site", "{site}", "--engine", "{engine}", "--clinic", "{clinic}", "--home", "{home}"]]
+CLINIC = ["-m", "mdlc_site.sample.clinic", "--home", "{home}", "--port", "{clinic}"]
 
 
 class Stopped(Exception):
@@ -77,6 +78,7 @@ class Demo:
         """Start all, and return the exit code of the handoff. Raises Trouble or Stopped."""
         check_port(self.ports.site, "site", "MDLC_PORT")
         check_port(self.ports.engine, "engine", "MDLC_ENGINE_PORT")
+        check_port(self.ports.clinic, "sample clinic", "MDLC_CLINIC_PORT")
         self.say("Starting PostgreSQL and Valkey")
         self.settings = environment(HOME, self.servers.start(), self.ports)
         self.say("Preparing the database")
@@ -95,7 +97,8 @@ class Demo:
         """Start them all, and give the engine's token to those that need it."""
         token = {TOKEN: secrets_of(HOME)[TOKEN]}
         for one in processes(HOME, self.ports):
-            self.processes.start(one.name, one.command, self.settings | (token if one.trusted else {}))
+            self.processes.start(one.name, one.command, self.settings | (token if one.trusted else {}) | dict(one.told))
+        self.processes.start("clinic", [sys.executable, *self.filled(CLINIC)], self.settings)
 
     def say(self, words: str) -> None:
         """Tell what begins, and when."""
@@ -109,9 +112,8 @@ class Demo:
 
     def manage(self, command: list[str]) -> int:
         """Run a Django command beside the servers; return its exit code. Raises Stopped."""
-        filled = [part.format(home=HOME, site=self.site, engine=self.engine) for part in command]
         process = subprocess.Popen(
-            [sys.executable, "manage.py", *filled],
+            [sys.executable, "manage.py", *self.filled(command)],
             cwd=ROOT,
             env={"LOG_LEVEL": "WARNING"} | self.settings,
             start_new_session=True,  # Ctrl-C is for us to pass on
@@ -123,6 +125,11 @@ class Demo:
                 process.wait(10)
                 raise Stopped
         return process.returncode
+
+    def filled(self, command: list[str]) -> list[str]:
+        """Return a command with this run's places filled in."""
+        places = {"home": HOME, "site": self.site, "engine": self.engine, "clinic": self.ports.clinic}
+        return [part.format(**places) for part in command]
 
     def wait_for(self, url: str) -> None:
         """Wait until an address answers well. Raises Trouble when a process dies first, or none answers in time."""

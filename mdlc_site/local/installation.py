@@ -4,7 +4,8 @@ import json
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mdlc_site.local.trouble import Trouble
@@ -16,24 +17,27 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL", "SSL_CERT_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the site and the engine listen, on this machine only."""
+    """Where the site, the engine and the sample clinic's own systems listen, on this machine only."""
 
     site: int
     engine: int
+    clinic: int = 8601
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """How a process is started, and whether it is given the engine's token."""
+    """How a process is started, whether it is given the engine's token, and what it alone is told."""
 
     name: str
     command: list[str]
     trusted: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def ports() -> Ports:
-    """Return the ports that the environment asks for, or 8000 and 8600."""
-    return Ports(_port("MDLC_PORT", "8000"), _port("MDLC_ENGINE_PORT", "8600"))
+    """Return the ports that the environment asks for, or 8000, 8600, and the next one for the clinic."""
+    engine = _port("MDLC_ENGINE_PORT", "8600")
+    return Ports(_port("MDLC_PORT", "8000"), engine, _port("MDLC_CLINIC_PORT", str(engine % 65535 + 1)))
 
 
 def _port(variable: str, default: str) -> int:
@@ -90,8 +94,11 @@ def processes(home: Path, at: Ports) -> list[Process]:
 
     web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "4"]
     engine = ["--host", "127.0.0.1", "--port", str(at.engine), "--home", str(home / "engine")]
+    engine += ["--registry", f"http://127.0.0.1:{at.site}/"]
+    engine += ["--private", "--folders", f"{home / 'servers'}:{home / 'sample'}"]  # all that it reaches is here
+    secrets_dir = {"MDLC_SECRETS_DIR": str(home / "engine-secrets")}
     return [
-        Process("engine", [python, "-m", "engine", *engine, "--registry", f"http://127.0.0.1:{at.site}/"], True),
+        Process("engine", [python, "-m", "engine", *engine], True, secrets_dir),
         Process("web", [python, "-m", "granian", *web, "mdlc_site.wsgi:application"]),
         Process("relay", [python, "manage.py", "relay"]),
         Process("worker-tests", worker("tests", 4)),

@@ -46,6 +46,7 @@ class Servers:
             self._start_postgres()
             self._start_valkey()
             self._wait_until_ready()
+            self._point_to_sockets()
         except BaseException:
             self.stop()
             raise
@@ -149,6 +150,13 @@ class Servers:
             if time.monotonic() > deadline or self._running[-1].poll() is not None:
                 raise Trouble(f"Valkey does not start: {_last_line(log)}")
             time.sleep(0.01)
+
+    def _point_to_sockets(self) -> None:
+        """Lead from the data folder to the sockets, whose own folder is another one at each start."""
+        half, link = self.home / "servers.new", self.home / "servers"
+        half.unlink(missing_ok=True)
+        half.symlink_to(self.sockets)
+        half.rename(link)
 
     def _spawn(self, command: Sequence[object], prepare: Prepare, log: Path) -> None:
         with log.open("ab") as stream:

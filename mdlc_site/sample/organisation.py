@@ -115,7 +115,13 @@ def _environments(ada: Person) -> None:
         for role, holder in IN_PRODUCTION.items():
             roles.grant(actor=ada, role=role, holder=holder, environment="clinic")
         roles.grant(actor=ada, role="administrator", holder="otto", environment="lab")
-    for environment, reporter in (("lab", "dana"), ("clinic", "otto")):
+        roles.grant(actor=ada, role="it_operations", holder="otto", environment="lab")
+
+
+def capture_all(home: Path) -> None:
+    """Report what both environments are made of, which here are the same machine; only the lab holds data files."""
+    trained_on = home / "sample" / "screening-1" / "measurements.csv"
+    for environment, reporter, files in (("lab", "dana", [trained_on]), ("clinic", "otto", [])):
         if not EnvironmentProfile.objects.filter(environment__slug=environment).exists():
             who = Person(Account.objects.get(username=reporter), "command")
-            profiles.report(actor=who, environment=environment, content=capture())  # both are this machine
+            profiles.report(actor=who, environment=environment, content=capture(files))

@@ -5,7 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pyarrow import parquet
+
 from mdlc_site.sample.client import Api, ApiError, wait_for
+from mdlc_site.sample.flows import BINDINGS, in_table
 from mdlc_site.sample.organisation import grant_on
 
 NAMES = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
@@ -15,6 +18,7 @@ EVIDENCE = {
 }
 TRUTH = ("malignant", "benign")
 ENDED = ("live", "returned", "withdrawn", "expired", "superseded", "rolled_back")
+ENOUGH = 100  # scored records, of which a few would be chance
 SCREENING = {
     "slug": "tumour-screening",
     "name": "Tumour screening",
@@ -34,17 +38,21 @@ PROGRESSION = {
 class Story:
     """The people, what they do, and the lines that tell it."""
 
-    def __init__(self, site: str, engine: str, files: Path, password: str) -> None:
-        self.site, self.engine, self.files, self.password = site, engine, files, password
+    def __init__(self, site: str, engine: str, clinic: int, home: Path, password: str) -> None:
+        self.site, self.engine, self.home, self.password = site, engine, home, password
+        self.clinic = f"http://127.0.0.1:{clinic}"
+        self.files = home / "sample"
         self.began = time.monotonic()
         self.people: dict[str, Api] = {}
 
     def tell(self) -> bool:
         """Hand three versions over; True when two are live and the worse one went back."""
         self.say("", "A model is built in the lab, and handed to the clinic's production under the policy 'light'.")
-        first = self.hand_over(SCREENING, 1, "screening-1", in_full=True)
+        first = self.hand_over(SCREENING, 1, "screening-1", bindings=BINDINGS)
         if first["state"] != "live":
             self.say("", f"It did not go live: it is {first['state']}.")
+            return False
+        if not self.watch_run(first["id"]):
             return False
         self.score("tumour-screening", "screening-1")
         self.say("", "\nA second model goes the same way (scikit-learn, saved by skops) ...")
@@ -69,11 +77,13 @@ class Story:
         head = "" if words.startswith("\n") else f"{time.monotonic() - self.began:6.1f} s  "
         print(f"{head}{who:<8} {words}" if who else f"{head}{words}" if head else words, flush=True)
 
-    def hand_over(self, model: dict[str, str], number: int, folder: str, *, in_full: bool = False) -> dict[str, Any]:
+    def hand_over(
+        self, model: dict[str, str], number: int, folder: str, *, bindings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Take one version from files to its end; go on where an earlier run was interrupted."""
         self.register(model)
         version = self.make_version(model["slug"], number, folder)
-        handoff = self.draft(model["slug"], number)
+        handoff = self.draft(model["slug"], number, bindings)
         path = f"/api/v1/handoffs/{handoff['id']}/"
         dana = self.as_("dana")
         if handoff["state"] == "draft":
@@ -82,10 +92,8 @@ class Story:
             self.say(
                 "dana", f"offers it with digest {version['digest'][:12]}; {len(differences)} differences are itemised"
             )
-            if in_full:
-                for item in differences[:6]:
-                    told = f"{item['classed']:<11} {item['severity']:<6} {item['name']}"
-                    self.say("", f"           {told}: {item['source']} → {item['target']}")
+            if bindings:
+                self.tell_report(path)
         self.review(path)
         self.watch_tests(path)
         self.release(path)
@@ -124,22 +132,61 @@ class Story:
             )
         return dict(known[number])
 
-    def draft(self, slug: str, number: int) -> dict[str, Any]:
+    def draft(self, slug: str, number: int, bindings: dict[str, Any] | None) -> dict[str, Any]:
         """Return the newest handoff of a version, drafted if there is none."""
         dana = self.as_("dana")
         found = [h for h in dana.get(f"/api/v1/handoffs/?model={slug}")["results"] if h["version"] == number]
         if found:
             return dict(found[0])
-        body = {
+        body: dict[str, Any] = {
             "model": slug,
             "version": number,
             "source": "lab",
             "target": "clinic",
             "note": "For the clinic's planners.",
         }
+        if bindings:
+            body["bindings"] = bindings
         handoff = dana.post("/api/v1/handoffs/", body)
-        self.say("dana", f"drafts a handoff of version {number} from 'lab' to 'clinic'")
+        over = "from a file in the lab to a stream in the clinic, with three sinks" if bindings else "on request"
+        self.say("dana", f"drafts a handoff of version {number} from 'lab' to 'clinic', {over}")
         return dict(handoff)
+
+    def tell_report(self, path: str) -> None:
+        """Print the difference report: what is locked and proved equal, and what differs, facet by facet."""
+        report = self.as_("otto").get(path + "differences/")
+        locked = [item for item in report["items"] if item["classed"] == "locked"]
+        same = sum(item["equal"] and item["classed"] != "locked" for item in report["items"])
+        self.say("", f"The difference report {report['digest'][:12]}, which every signature will cover:")
+        for item in locked:
+            self.say("", f"   {item['facet']:<12} locked       {item['name']}: equal, {item['source'][:12]}")
+        for item in report["items"]:
+            if not item["equal"]:
+                told = f"{item['facet']:<12} {item['classed']:<12} {item['name']}"
+                self.say("", f"   {told}: {item['source'] or 'nothing'} → {item['target']} ({item['reason']})")
+        self.say("", f"   ... and {same} more items, packages and fields, that are the same on both sides")
+
+    def watch_run(self, handoff: str) -> bool:
+        """Tell what the run has read, scored and refused, and show that all three sinks have it."""
+        otto, clinic = self.as_("otto"), Api(self.clinic)
+        found = otto.get("/api/v1/deployments/?model=tumour-screening")["results"]
+        path = next(f"/api/v1/deployments/{one['id']}/" for one in found if one["handoff"] == handoff)
+
+        def look() -> tuple[dict[str, Any], int, int, int]:
+            run = otto.get(path)["run"]
+            return run, in_table(self.home), rows_in(self.files / "archive"), clinic.get("/alerts")["received"]
+
+        def enough(seen: tuple[dict[str, Any], int, int, int]) -> bool:
+            run, *delivered = seen
+            return run.get("counts", {}).get("scored", 0) >= ENOUGH and min(delivered) >= ENOUGH
+
+        run, *delivered = wait_for(look, enough)
+        counts = run["counts"]
+        self.say("engine", f"runs over the stream: {counts['read']} records read, {counts['scored']} scored")
+        refused = ", ".join(f"{number} for {cause}" for cause, number in counts["rejected"].items())
+        self.say("engine", f"refuses broken ones, and keeps them with the reasons: {refused}")
+        self.say("clinic", "has {} scores in its table, {} in Parquet files, {} by webhook".format(*delivered))
+        return run["state"] == "running"
 
     def review(self, path: str) -> None:
         """Answer, acknowledge and sign whatever the review gate still asks for."""
@@ -244,3 +291,8 @@ class Story:
 
 def _tensors(record: dict[str, float]) -> list[dict[str, Any]]:
     return [{"name": n, "shape": [1], "datatype": "FP64", "data": [v]} for n, v in record.items()]
+
+
+def rows_in(folder: Path) -> int:
+    """Return how many rows a folder of Parquet files holds."""
+    return sum(parquet.read_metadata(path).num_rows for path in folder.glob("*.parquet"))

@@ -44,6 +44,8 @@ def _screening(path: Path) -> None:
     x, x_test, y, y_test = train_test_split(
         data.data, data.target, test_size=0.3, random_state=SEED, stratify=data.target
     )
+    table = np.column_stack([x, y])
+    np.savetxt(path / "measurements.csv", table, "%.6g", ",", header=",".join([*names, "benign"]), comments="")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=2000)).fit(x, y)
     graph = to_onnx(model, x[:1].astype(np.float32), options={"zipmap": False})
     (path / "model.onnx").write_bytes(graph.SerializeToString())

@@ -17,12 +17,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--site", required=True)
         parser.add_argument("--engine", required=True)
+        parser.add_argument("--clinic", type=int, required=True)
         parser.add_argument("--home", type=Path, required=True)
 
-    def handle(self, *args: Any, site: str, engine: str, home: Path, **options: Any) -> None:
+    def handle(self, *args: Any, site: str, engine: str, clinic: int, home: Path, **options: Any) -> None:
         password = password_of(home)
         try:
-            good = Story(site, engine, home / "sample", password).tell()
+            good = Story(site, engine, clinic, home, password).tell()
         except ApiError as refusal:
             told = refusal.body if isinstance(refusal.body, dict) else {"message": refusal.body}
             print(f"The site refused ({refusal.status}): {told.get('message')} {told.get('todo', '')}", flush=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from mdlc_site.sample import organisation
+from mdlc_site.sample import flows, organisation
 from mdlc_site.sample.training import train
 
 
@@ -14,7 +14,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--home", type=Path, required=True, help="The folder for trained models and the password.")
+        parser.add_argument("--clinic", type=int, required=True, help="The port of the clinic's own systems.")
 
-    def handle(self, *args: Any, home: Path, **options: Any) -> None:
+    def handle(self, *args: Any, home: Path, clinic: int, **options: Any) -> None:
         organisation.load(home)
+        flows.load(home, clinic)
         train(home / "sample")
+        organisation.capture_all(home)
