@@ -54,6 +54,7 @@ lock:
 	@$(LOCK) requirements-uv.in -o requirements-uv.txt
 	@$(LOCK) engine/requirements.in -o engine/requirements.txt
 	@$(LOCK) requirements.in -o requirements.txt
+	@$(LOCK) engine/requirements-dask.in -o engine/requirements-dask.txt
 	@$(LOCK) requirements-dev.in -o requirements-dev.txt
 
 # What the demo keeps, and what tools remember. The next start looks at .venv again, and finds it as it was.

@@ -76,3 +76,10 @@ def test_the_engine_needs_nothing_but_its_own_requirements(classifier: Trained) 
 
 def test_the_engine_alone_has_the_versions_of_the_whole_product() -> None:
     assert locked("engine/requirements.txt").items() <= locked("requirements.txt").items()
+
+
+def test_an_engine_with_dask_has_the_versions_of_one_without() -> None:
+    with_dask = locked("engine/requirements-dask.txt")
+    assert "distributed" in with_dask
+    assert "distributed" not in locked("requirements.txt")
+    assert locked("engine/requirements.txt").items() <= with_dask.items() <= locked("requirements-dev.txt").items()

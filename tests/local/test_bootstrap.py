@@ -230,10 +230,13 @@ def test_a_command_that_does_not_exist_is_told(bootstrap: ModuleType, capsys: py
     assert "no-such-command cannot be run" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["requirements-uv", "requirements", "requirements-dev", "engine/requirements"])
+LOCKED = ["requirements-uv", "requirements", "requirements-dev", "engine/requirements", "engine/requirements-dask"]
+
+
+@pytest.mark.parametrize("name", LOCKED)
 def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
     for line in (ROOT / f"{name}.in").read_text().splitlines():
-        assert not line or line.startswith(("#", "-r ")) or "==" in line, line
+        assert not line or line.startswith(("#", "-r ", "-c ")) or "==" in line, line
     blocks = (ROOT / f"{name}.txt").read_text().replace("\\\n", " ").splitlines()
     pins = [line for line in blocks if line and not line.lstrip().startswith("#")]
     assert pins
@@ -244,7 +247,7 @@ def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
 
 def test_the_locks_hold_what_is_asked_for() -> None:
     locked = (ROOT / "requirements-dev.txt").read_text()
-    for name in ("requirements.in", "requirements-dev.in", "engine/requirements.in"):
+    for name in ("requirements.in", "requirements-dev.in", "engine/requirements.in", "engine/requirements-dask.in"):
         for line in (ROOT / name).read_text().splitlines():
             if "==" in line:
                 package, version = line.partition("#")[0].strip().split("==")
