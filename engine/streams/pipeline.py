@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import StreamError
 from engine.streams.dead_letters import DeadLetters
 from engine.streams.deliveries import Delivery, Patience
+from engine.streams.rows import Rows
 from engine.streams.scoring import BatchScorer
 from engine.streams.transports import Batch, Sink, Source
 
@@ -62,9 +63,14 @@ class Pipeline:
         *,
         patience: Patience | None = None,
         saved: Callable[[Any, Counts], None] = lambda position, counts: None,
+        scored: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
-        """Put the parts together. `saved` is called with each position behind which all is done, and what was done."""
-        self._source, self._scorer, self._letters, self._saved = source, scorer, letters, saved
+        """Put the parts together.
+
+        `saved` is called with each position behind which all is done, and what was done; `scored` with all outputs.
+        """
+        self._source, self._scorer, self._letters = source, scorer, letters
+        self._saved, self._scored = saved, scored
         patience = patience or Patience()
         self._deliveries = {
             name: Delivery(name, one.sink, one.fields, letters, patience) for name, one in outlets.items()
@@ -109,6 +115,7 @@ class Pipeline:
         if len(batch):
             rows, rejects = self._scorer.score(batch)
             self._letters.keep(rejects)
+            self._scored(rows)
             counts: Counts = Counter(("rejected", one.cause) for one in rejects)
             counts += Counter({("read", ""): len(batch), ("scored", ""): len(rows)})
             ticket = Ticket(batch, len(self._deliveries) if len(rows) else 0, counts)

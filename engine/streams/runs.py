@@ -1,7 +1,7 @@
 """A run: one version over one source into its sinks, in a process of its own, with a folder that outlives it.
 
-`order.json` says what to run, `position.json` how far it came, `state.json` how it goes. A run that is started again
-goes on where it was: behind its position, or where its consumer group stands.
+`order.json` says what to run, `position.json` how far it came, `state.json` how it goes, `scores.json` what it scored
+lately. A run that is started again goes on where it was: behind its position, or where its consumer group stands.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from engine.streams.descriptors import parse_stream
 from engine.streams.opening import open_sink, open_source
 from engine.streams.orders import RunOrder
 from engine.streams.pipeline import Counts, Outlet, Pipeline
+from engine.streams.scores import Scores
 from engine.streams.scoring import BatchScorer
 
 log = logging.getLogger("engine.streams")
@@ -44,6 +45,7 @@ class Run:
         self._saved: tuple[Any, Counts] | None = None  # what is not told yet
         self._telling = threading.Lock()
         self._began = time.time()
+        self._scores: Scores | None = None
         if (folder / "position.json").exists():
             kept = json.loads((folder / "position.json").read_bytes())
             self._position = kept["position"]
@@ -77,6 +79,9 @@ class Run:
         local = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{self._folder}/letters"}}
         own = open_sink(parse_stream(local, "out", LETTER), LETTER, reach=Reach(folders=(str(self._folder),)))
         chosen = self.order.letters and open_sink(parse_stream(self.order.letters, "out", LETTER), LETTER, reach=reach)
+        self._scores = Scores(outputs)
+        if (self._folder / "scores.json").exists():
+            self._scores.take_up(json.loads((self._folder / "scores.json").read_bytes()))
         opened = open_model(self._blob(shas["model"]), manifest.format, inputs, outputs)
         return Pipeline(
             open_source(source, inputs, reach=reach, position=self._position),
@@ -84,6 +89,7 @@ class Run:
             {name: Outlet(open_sink(one, outputs, reach=reach), one.fields) for name, one in sinks.items()},
             DeadLetters(own, chosen or None),
             saved=self._save,
+            scored=self._scores.add,
         )
 
     def _blob(self, sha256: str) -> Path:
@@ -119,6 +125,8 @@ class Run:
     def _tell(self, state: str, counts: Counts, *, error: EngineError | None = None) -> None:
         content = {"run": self.order.run, "state": state, "began": self._began, "told": time.time()}
         content |= {"counts": counts_told(counts)}
+        if self._scores is not None:
+            durable.write(self._folder / "scores.json", json.dumps(self._scores.told()).encode())
         if error is not None:
             content["error"] = {"code": error.code, "message": error.message, "field": error.field}
         durable.write(self._folder / "state.json", json.dumps(content).encode())

@@ -76,12 +76,15 @@ class Supervisor:
         return self.state(run)
 
     def state(self, run: str) -> dict[str, Any]:
-        """Return how a run goes. Raises StreamError `run_unknown`."""
+        """Return how a run goes, with what it scored lately once it did. Raises StreamError `run_unknown`."""
         wanted = self._wanted(run)
         path = self._home / run / "state.json"
         told = json.loads(path.read_bytes()) if path.exists() else {"run": run, "state": "starting", "counts": {}}
         if wanted["do"] == "stop" and told["state"] not in ENDED and run not in self._processes:
             told["state"] = "stopped"
+        scores = self._home / run / "scores.json"
+        if scores.exists():
+            told["scores"] = json.loads(scores.read_bytes())
         return {**told, "model": wanted["model"], "order": wanted["order"]}
 
     def states(self, model: str = "") -> list[dict[str, Any]]:

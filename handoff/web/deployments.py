@@ -21,6 +21,7 @@ from handoff.queries.live import followed, input_of, live_now, owners_of, rights
 from handoff.services import deployments
 from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
+from handoff.web.scores import scores_of
 from models_registry.models import Environment
 from models_registry.roles import Role
 
@@ -108,7 +109,8 @@ def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
 def run(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     """Render how the run over streams goes."""
     deployment = queries.fetch(account_of(request), deployment_id)
-    return render(request, "handoff/deployments/_run.html", {"deployment": deployment})
+    context = {"deployment": deployment, "scores": scores_of(deployment.run)}
+    return render(request, "handoff/deployments/_run.html", context)
 
 
 def _show(
@@ -125,6 +127,7 @@ def _show(
     context = {
         "deployment": deployment,
         "owners": owners_of(deployment),
+        "scores": scores_of(deployment.run),
         "jobs": jobs,
         "form": form,
         "may_roll_back": Role.IT_OPERATIONS in roles

@@ -50,6 +50,16 @@
     waiting = event.key === "g";
   });
 
+  // A part that asks for itself anew keeps open what its reader opened.
+  let open = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    open = [...event.detail.target.querySelectorAll("details[open][id]")].map((e) => e.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+    open = [];
+  });
+
   // After a swap, put a problem before the reader's eyes.
   document.addEventListener("htmx:afterSwap", () => {
     const problem = document.querySelector("[role=alert][tabindex]");

@@ -169,6 +169,11 @@ def test_a_version_that_is_not_here_is_told(tmp_path: Path, blobs: tuple[Path, s
     assert run.state["error"]["code"] == "version_missing"
 
 
+def arrived(runs: Supervisor) -> int:
+    """Return how many arriving scores a run tells."""
+    return sum(one["count"] for one in runs.state("1").get("scores", {"intervals": []})["intervals"])
+
+
 def test_a_supervisor_starts_again_what_crashed_and_stops_what_it_is_told(
     tmp_path: Path, classifier: Trained, blobs: tuple[Path, str]
 ) -> None:
@@ -182,6 +187,7 @@ def test_a_supervisor_starts_again_what_crashed_and_stops_what_it_is_told(
         assert runs.start("tumours", 5, order)["state"] == "starting"
         client.xadd(name, {"record": json.dumps(classifier.records(1)[0])})
         eventually(lambda: len(keys(tmp_path)) == 1, "the first is scored", 20)
+        eventually(lambda: arrived(runs) == 1, "its score is told", 20)
         [process] = runs._processes.values()
         process.kill()
         process.wait()
@@ -198,6 +204,7 @@ def test_a_supervisor_starts_again_what_crashed_and_stops_what_it_is_told(
         client.xadd(name, {"record": json.dumps(classifier.records(1)[0])})
         eventually(lambda: len(keys(tmp_path)) == 3, "the third is scored", 20)
         assert again.stop("1", 6)["state"] == "stopped"
+        assert arrived(again) == 3  # what a killed process and an ended one told is taken up
         assert [one["model"] for one in again.states("tumours")] == ["tumours"]
         again.look()
         assert not again._processes
@@ -223,6 +230,7 @@ def test_a_finished_run_is_not_started_again(tmp_path: Path, classifier: Trained
     again.restore()
     assert not again._processes
     assert again.state("1")["counts"]["delivered"] == {"scores": COUNT}
+    assert arrived(again) == COUNT
     runs.close()
 
 
