@@ -6,10 +6,12 @@ import copy
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from engine.fields import Field
 from engine.schemas import Schema
 from engine.streams.rows import Rows
 
@@ -21,17 +23,32 @@ LONGEST_LABEL = 60
 OTHER = "(other)"
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What is followed under a name: a field, or one place of a list of numbers; as numbers, or as labels."""
+
+    name: str
+    field: str
+    place: int | None
+    kind: str
+
+    def values(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return what N records have there, without nulls."""
+        found = [value for record in records if (value := record[self.field]) is not None]
+        return found if self.place is None else [value[self.place] for value in found]
+
+
 class Scores:
     """The outputs of a run by interval: how many came, the mean and the ends of numbers, and how often each label came.
 
-    Single numbers, texts, symbols and truth values are followed, in the order of the schema and at most six; lists are
-    not. A null is in the interval's count alone.
+    Labels are texts, symbols, truth values, and numbers of which the schema allows only some. Lists of numbers are
+    followed place by place if their size is in the schema, other lists not at all; six in all, in the schema's order.
     """
 
     def __init__(self, outputs: Schema, *, now: Callable[[], float] = time.time) -> None:
         """Begin empty. `now` tells the seconds since 1970."""
-        self._fields = tuple(one for one in outputs.fields if one.type != "array")[:MOST_FIELDS]
-        self._kinds = {one.name: "number" if one.numeric else "label" for one in self._fields}
+        self._followed = [one for field in outputs.fields for one in _followed(field)][:MOST_FIELDS]
+        self._kinds = {one.name: one.kind for one in self._followed}
         self._now = now
         self._intervals: deque[dict[str, Any]] = deque(maxlen=INTERVALS)
         self._lock = threading.Lock()  # one thread scores, another tells
@@ -44,10 +61,10 @@ class Scores:
         with self._lock:
             interval = self._current()
             interval["count"] += len(records)
-            for one in self._fields:
-                values = [value for record in records if (value := record[one.name]) is not None]
+            for one in self._followed:
+                values = one.values(records)
                 if values:
-                    add = _with_numbers if one.numeric else _with_labels
+                    add = _with_numbers if one.kind == "number" else _with_labels
                     interval["fields"][one.name] = add(interval["fields"].get(one.name, {}), values)
 
     def told(self) -> dict[str, Any]:
@@ -70,6 +87,16 @@ class Scores:
         if not self._intervals or self._intervals[-1]["at"] < at:
             self._intervals.append({"at": at, "count": 0, "fields": {}})
         return self._intervals[-1]
+
+
+def _followed(field: Field) -> list[Followed]:
+    """Return what is followed of a field; nothing of lists that may be long, or that are not of numbers."""
+    kind = "number" if field.numeric and not field.allowed else "label"
+    if field.type != "array":
+        return [Followed(field.name, field.name, None, kind)]
+    if field.size is None or kind == "label":
+        return []
+    return [Followed(f"{field.name}[{at}]", field.name, at, kind) for at in range(min(field.size, MOST_FIELDS))]
 
 
 def _with_numbers(known: Mapping[str, Any], values: list[Any]) -> dict[str, Any]:

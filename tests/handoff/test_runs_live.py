@@ -148,7 +148,15 @@ def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connec
     assert sum(deployment.run["counts"]["rejected"].values()) == 1
     assert deployment.log[-1]["step"] == "run_start"
     page = client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
-    for words in ("Run over streams", "running", "Rejected:", "Delivered: table", ">120<", "Arriving scores", "120 records"):
+    for words in (
+        "Run over streams",
+        "running",
+        "Rejected:",
+        "Delivered: table",
+        ">120<",
+        "Arriving scores",
+        "120 records",
+    ):
         assert words.replace(">", "").replace("<", "") in page
 
 

@@ -89,6 +89,24 @@ def test_the_mean_is_that_of_all_values_whatever_the_batches(batches: list[list[
     json.dumps(scores.told(), allow_nan=False)
 
 
+def test_places_of_a_list_and_few_numbers_are_followed_for_what_they_are() -> None:
+    fields: list[dict[str, Any]] = [
+        {"name": "stage", "type": "long", "allowed": [0, 1]},
+        {"name": "chances", "type": {"type": "array", "items": "double"}, "size": 2},
+    ]
+    outputs = Schema.parse({"type": "record", "name": "out", "fields": fields})
+    scores = Scores(outputs, now=Clock())
+    records: list[dict[str, Any]] = [{"stage": 0, "chances": [0.75, 0.25]}, {"stage": 1, "chances": [0.25, 0.75]}]
+    scores.add(Rows(outputs, ["a", "b"], records=records))
+    told = scores.told()
+    assert told["fields"] == {"stage": "label", "chances[0]": "number", "chances[1]": "number"}
+    assert told["intervals"][0]["fields"] == {
+        "stage": {"labels": {"0": 1, "1": 1}},
+        "chances[0]": {"count": 2, "mean": 0.5, "min": 0.25, "max": 0.75},
+        "chances[1]": {"count": 2, "mean": 0.5, "min": 0.25, "max": 0.75},
+    }
+
+
 def test_what_is_kept_is_bounded() -> None:
     clock = Clock()
     scores = Scores(OUTPUTS, now=clock)
