@@ -39,6 +39,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--private", action="store_true", help="let streams reach private addresses, if an order says so"
     )
+    parser.add_argument(
+        "--scheduler", default="", help="tcp://HOST:8786 of a Dask cluster for batch runs over files; shares --home"
+    )
     return parser.parse_args(given)
 
 
@@ -53,7 +56,7 @@ async def serve(options: argparse.Namespace) -> None:
     """Serve until told to stop: one process, one event loop, so that a swap is one assignment."""
     versions = Versions(options.home, options.registry, options.largest_blob)
     reach = Reach(options.private, tuple(filter(None, options.folders.split(":"))))
-    runs = Supervisor(options.home / "runs", options.home / "blobs", reach)
+    runs = Supervisor(options.home / "runs", options.home / "blobs", reach, options.scheduler)
     server = Server(
         Application(versions, runs, os.environ.get("MDLC_ENGINE_TOKEN", ""), options.largest_body),
         address=options.host,

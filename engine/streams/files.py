@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import uuid
 from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +46,7 @@ class FileSource:
         """List the files. Raises StreamError `target_missing`, `access_denied` or `unreachable`."""
         self._system, path = open_system(stream, secret=secret, reach=reach)
         self._schema, self._stream = schema, stream
-        self._paths = _files(self._system, path, SUFFIXES[stream.encoding])
+        self._paths = self._find(path)
         self._start = tuple(position or (0, 0))
         self._batches: Generator[Batch] = self._all()
 
@@ -65,6 +66,10 @@ class FileSource:
     def close(self) -> None:
         """Close the file."""
         self._batches.close()
+
+    def _find(self, path: str) -> list[str]:
+        """Return the files to read."""
+        return files(self._system, path, SUFFIXES[self._stream.encoding])
 
     def _all(self) -> Generator[Batch]:
         first, behind = self._start
@@ -182,14 +187,18 @@ class FileSource:
             missing = [name for name in self._schema.names if name not in file.schema_arrow.names]
             if missing:
                 raise StreamError("column_missing", f"{path} has no column {missing[0]}.", field=missing[0])
-            row = 0
-            for part in file.iter_batches(self._stream.batch.records, columns=list(self._schema.names)):
+            row, groups = self._groups(file)
+            for part in file.iter_batches(self._stream.batch.records, groups, list(self._schema.names)):
                 row += part.num_rows
                 if row <= skip:
                     continue
                 keys = self._keys(path, row - part.num_rows, part.num_rows)
                 table = pa.Table.from_batches([part]).select(list(self._schema.names))
                 yield row, Batch(keys, table=table.cast(_nullable(to_arrow(self._schema))))
+
+    def _groups(self, file: pa.parquet.ParquetFile) -> tuple[int, list[int] | None]:
+        """Return the first row to read of a Parquet file, and the row groups: all."""
+        return 0, None
 
     def _avro(self, path: str, skip: int) -> Iterator[tuple[int, Batch]]:
         """Yield batches of an Avro container file, resolved to our schema as Avro says."""
@@ -213,6 +222,7 @@ class FileSink:
         """Open the file system, and make the folder. Raises StreamError."""
         self._system, self._folder = open_system(stream, secret=secret, reach=reach)
         self._encoding, self._local = stream.encoding, stream.location["url"].startswith("file:")
+        self._writer = uuid.uuid4().hex[:8]  # of two that write the same rows at once, each has a file of its own
         with told():
             self._system.create_dir(self._folder, recursive=True)
 
@@ -225,8 +235,9 @@ class FileSink:
             if not self._local:  # an object appears when it is complete
                 self._write(path, content)
                 return
-            self._write(f"{path}.part", content)
-            self._system.move(f"{path}.part", path)
+            part = f"{path}.{self._writer}.part"
+            self._write(part, content)
+            self._system.move(part, path)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -259,7 +270,8 @@ def open_system(stream: Stream, *, secret: str, reach: Reach) -> tuple[fs.FileSy
     return system, f"{parts.netloc}{parts.path}".rstrip("/")
 
 
-def _files(system: fs.FileSystem, path: str, suffix: str) -> list[str]:
+def files(system: fs.FileSystem, path: str, suffix: str) -> list[str]:
+    """Return a file, or the files of a folder in the order of their names. Raises StreamError."""
     with told():
         found = system.get_file_info(path)
         if found.type == fs.FileType.File:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import StreamError
 from engine.schemas import Schema
@@ -12,6 +12,9 @@ from engine.streams import secrets
 from engine.streams.addresses import Reach
 from engine.streams.descriptors import Stream
 from engine.streams.transports import Batch, Sink, Source
+
+if TYPE_CHECKING:
+    from engine.streams.parts import Part
 
 SOURCES = {
     "file": "files:FileSource",
@@ -39,6 +42,19 @@ def open_source(stream: Stream, schema: Schema, *, reach: Reach, position: Any =
     if position is not None:
         options["position"] = position
     source: Source = _named(SOURCES[stream.transport])(stream, stream.schema or schema, **options)
+    return source
+
+
+def divide(stream: Stream, *, reach: Reach) -> list[Part]:
+    """Return the parts of a source of files. Raises StreamError."""
+    parts: list[Part] = _named("parts:divide")(stream, secret=_secret(stream), reach=reach)
+    return parts
+
+
+def open_part(stream: Stream, schema: Schema, part: Part, *, reach: Reach) -> Source:
+    """Return one part of a source of files, open. Raises StreamError."""
+    options = {"secret": _secret(stream), "reach": reach, "part": part}
+    source: Source = _named("parts:PartSource")(stream, stream.schema or schema, **options)
     return source
 
 

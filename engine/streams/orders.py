@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -61,9 +62,17 @@ class RunOrder:
 
     def write(self, path: Path) -> None:
         """Write the order to a file."""
+        durable.write(path, json.dumps(self._content()).encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all that the order says, by which two processes see that they have the same."""
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
         reach = {"private": self.reach.private, "folders": list(self.reach.folders)}
         content = {"run": self.run, "digest": self.digest, "source": self.source, "sinks": self.sinks}
-        durable.write(path, json.dumps(content | {"letters": self.letters, "reach": reach}).encode())
+        return content | {"letters": self.letters, "reach": reach}
 
 
 def _malformed(name: str, words: str) -> StreamError:

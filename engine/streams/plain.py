@@ -50,3 +50,19 @@ class DiscardSink:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class NoSource:
+    """Gives nothing."""
+
+    endless = False
+
+    def read(self) -> Batch | None:
+        """Return None: this is the end."""
+        return None
+
+    def acknowledge(self, batch: Batch) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -11,22 +11,21 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine import durable
 from engine.errors import EngineError, StreamError
-from engine.formats import open_model
-from engine.manifests import Manifest
 from engine.schemas import Schema
-from engine.streams.addresses import Reach
-from engine.streams.dead_letters import LETTER, DeadLetters
-from engine.streams.descriptors import parse_stream
-from engine.streams.opening import open_sink, open_source
+from engine.streams.assembly import assemble
+from engine.streams.descriptors import Stream
+from engine.streams.opening import open_source
 from engine.streams.orders import RunOrder
-from engine.streams.pipeline import Counts, Outlet, Pipeline
+from engine.streams.pipeline import Counts, Pipeline
+from engine.streams.rows import Rows
 from engine.streams.scores import Scores
-from engine.streams.scoring import BatchScorer
+from engine.streams.transports import Source
 
 log = logging.getLogger("engine.streams")
 
@@ -49,7 +48,7 @@ class Run:
         if (folder / "position.json").exists():
             kept = json.loads((folder / "position.json").read_bytes())
             self._position = kept["position"]
-            self._before = Counter({(how, which): n for how, which, n in kept["counts"]})
+            self._before = counts_kept(kept["counts"])
 
     def carry_out(self, stop: threading.Event) -> None:
         """Run to the end or until told to stop, and leave in `state.json` what became of it. Raises EngineError."""
@@ -67,30 +66,18 @@ class Run:
         self._tell("stopped" if stop.is_set() else "finished", self._before + counts)
 
     def _pipeline(self) -> Pipeline:
-        """Open the version, its streams and the letters; whatever is wrong with a stream is known before it starts."""
-        manifest = Manifest.parse(self._blob(self.order.digest).read_bytes())
-        shas = {one.name: one.sha256 for one in manifest.elements}
-        inputs, outputs = (
-            Schema.parse(self._blob(shas[name]).read_bytes()) for name in ("input_schema", "output_schema")
-        )
-        source = parse_stream(self.order.source, "in", inputs)
-        sinks = {name: parse_stream(one, "out", outputs) for name, one in self.order.sinks.items()}
-        reach = self.order.reach
-        local = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{self._folder}/letters"}}
-        own = open_sink(parse_stream(local, "out", LETTER), LETTER, reach=Reach(folders=(str(self._folder),)))
-        chosen = self.order.letters and open_sink(parse_stream(self.order.letters, "out", LETTER), LETTER, reach=reach)
-        self._scores = Scores(outputs)
-        if (self._folder / "scores.json").exists():
-            self._scores.take_up(json.loads((self._folder / "scores.json").read_bytes()))
-        opened = open_model(self._blob(shas["model"]), manifest.format, inputs, outputs)
-        return Pipeline(
-            open_source(source, inputs, reach=reach, position=self._position),
-            BatchScorer(opened, source.schema or inputs, outputs),
-            {name: Outlet(open_sink(one, outputs, reach=reach), one.fields) for name, one in sinks.items()},
-            DeadLetters(own, chosen or None),
-            saved=self._save,
-            scored=self._scores.add,
-        )
+        """Put the run together, behind the position that it had reached."""
+
+        def opened(stream: Stream, schema: Schema) -> Source:
+            return open_source(stream, schema, reach=self.order.reach, position=self._position)
+
+        def followed(outputs: Schema) -> Callable[[Rows], None]:
+            self._scores = Scores(outputs)
+            if (self._folder / "scores.json").exists():
+                self._scores.take_up(json.loads((self._folder / "scores.json").read_bytes()))
+            return self._scores.add
+
+        return assemble(self.order, self._folder, self._blob, opened, saved=self._save, followed=followed)
 
     def _blob(self, sha256: str) -> Path:
         path = self._blobs / sha256
@@ -106,8 +93,8 @@ class Run:
                 self._keep(*self._saved)
 
     def _keep(self, position: Any, counts: Counts) -> None:
-        rows = [[how, which, n] for (how, which), n in counts.items()]
-        durable.write(self._folder / "position.json", json.dumps({"position": position, "counts": rows}).encode())
+        content = {"position": position, "counts": counts_to_keep(counts)}
+        durable.write(self._folder / "position.json", json.dumps(content).encode())
 
     def _tell_at_times(self, ended: threading.Event) -> None:
         """Tell what was saved since, from time to time; also when nothing comes any more, so that the last is told."""
@@ -123,19 +110,33 @@ class Run:
                     self._tell("running", counts)
 
     def _tell(self, state: str, counts: Counts, *, error: EngineError | None = None) -> None:
-        content = {"run": self.order.run, "state": state, "began": self._began, "told": time.time()}
-        content |= {"counts": counts_told(counts)}
         if self._scores is not None:
             durable.write(self._folder / "scores.json", json.dumps(self._scores.told()).encode())
-        if error is not None:
-            content["error"] = {"code": error.code, "message": error.message, "field": error.field}
-        durable.write(self._folder / "state.json", json.dumps(content).encode())
+        tell(self._folder, {"run": self.order.run, "state": state, "began": self._began}, counts, error=error)
+
+
+def tell(folder: Path, about: dict[str, Any], counts: Counts, *, error: EngineError | None = None) -> None:
+    """Write a run's `state.json`: what is told about it, its counts, and why it failed."""
+    content = {**about, "told": time.time(), "counts": counts_told(counts)}
+    if error is not None:
+        content["error"] = {"code": error.code, "message": error.message, "field": error.field}
+    durable.write(folder / "state.json", json.dumps(content).encode())
 
 
 def _end(teller: threading.Thread, ended: threading.Event) -> None:
     """Let a teller tell the rest, and wait for it."""
     ended.set()
     teller.join()
+
+
+def counts_to_keep(counts: Counts) -> list[list[Any]]:
+    """Return counts as JSON that `counts_kept` reads."""
+    return [[how, which, n] for (how, which), n in counts.items()]
+
+
+def counts_kept(rows: list[list[Any]]) -> Counts:
+    """Return the counts that `counts_to_keep` wrote."""
+    return Counter({(how, which): n for how, which, n in rows})
 
 
 def counts_told(counts: Counts) -> dict[str, Any]:

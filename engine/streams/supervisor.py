@@ -18,6 +18,7 @@ from typing import Any
 from engine import durable
 from engine.errors import StreamError
 from engine.streams.addresses import Reach
+from engine.streams.division import refusal
 from engine.streams.orders import NAME, RunOrder
 
 log = logging.getLogger("engine.streams")
@@ -31,9 +32,13 @@ ENDED = ("finished", "failed", "stopped")
 class Supervisor:
     """Starts, watches and stops runs. `wanted.json` in a run's folder holds its model, its order and what to do."""
 
-    def __init__(self, home: Path, blobs: Path, limits: Reach) -> None:
-        """Take the folder of the runs, that of the versions' elements, and how far streams may reach at most."""
+    def __init__(self, home: Path, blobs: Path, limits: Reach, scheduler: str = "") -> None:
+        """Take the folder of the runs, that of the versions' elements, and how far streams may reach at most.
+
+        With the scheduler of a Dask cluster, which shares both folders, runs that can be divided go there.
+        """
         self.limits = limits
+        self._scheduler = scheduler
         self._home, self._blobs = home, blobs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._again: dict[str, tuple[float, float]] = {}  # when to start it again, and the pause before that
@@ -132,6 +137,8 @@ class Supervisor:
         folder = self._home / run
         with (folder / "log").open("ab") as output:
             command = [sys.executable, "-m", "engine.streams", str(folder), str(self._blobs)]
+            if self._scheduler and refusal(RunOrder.read(folder / "order.json")) is None:
+                command += ["--scheduler", self._scheduler]
             self._processes[run] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )

@@ -1,6 +1,5 @@
 """Runs as processes: killed at any time, they lose no record; the same order goes on where it was."""
 
-import hashlib
 import json
 import os
 import random
@@ -16,36 +15,15 @@ import pytest
 import redis
 
 from engine.errors import StreamError
-from engine.manifests import Element, Manifest
 from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
 from engine.streams.supervisor import Supervisor
-from tests.engine.conftest import CLASSES, NAMES, Trained, input_schema
+from tests.engine.conftest import NAMES, Trained
 from tests.processes import eventually
 from tests.streams.places import EVERYWHERE, unique, valkey_url
 
 pytestmark = pytest.mark.processes
 COUNT = 3000
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, classifier: Trained) -> tuple[Path, str]:
-    """Return a folder with a version's elements, and the version's digest."""
-    folder = tmp_path / "blobs"
-    folder.mkdir()
-    contents = {
-        "model": classifier.onnx.read_bytes(),
-        "input_schema": json.dumps(input_schema(minimum=0.0)).encode(),
-        "output_schema": json.dumps(CLASSES).encode(),
-    }
-    elements = []
-    for name, content in sorted(contents.items()):
-        sha = hashlib.sha256(content).hexdigest()
-        (folder / sha).write_bytes(content)
-        elements.append(Element(name, sha, len(content), f"{name}.bin"))
-    manifest = Manifest("tumours", 1, "onnx", tuple(elements))
-    (folder / manifest.digest).write_bytes(manifest.canonical())
-    return folder, manifest.digest
 
 
 class Started:

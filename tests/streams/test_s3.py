@@ -4,7 +4,6 @@ It does not look at keys and passwords, so what a real service says to wrong one
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,25 +14,9 @@ from engine.errors import StreamError
 from engine.streams.addresses import Reach
 from engine.streams.opening import open_sink, open_source
 from engine.streams.replay.replaying import Terms, replay
-from tests import processes
-from tests.processes import Process, eventually
 from tests.streams.places import EVERYWHERE, READINGS, RECORDS, rows, stream, unique
 
 KNOWN = {"aws_access_key_id": "ours", "aws_secret_access_key": "ours", "region_name": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the server."""
-    port, folder = processes.free_port(), tmp_path_factory.mktemp("s3")
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = Process("s3", command, folder / "s3.log", processes.environment()).start()
-    url = f"http://127.0.0.1:{port}"
-    try:
-        eventually(lambda: processes.answers(f"{url}/moto-api/data.json"), "S3 answers", 60, process)
-        yield url
-    finally:
-        process.kill()
 
 
 @pytest.fixture

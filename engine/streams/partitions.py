@@ -1,0 +1,110 @@
+"""What a worker of a cluster does for a run: plan it, and score one part of its source. Called by name, far away.
+
+Only names and places travel: the order, the letters and the record of each part that is done lie in the run's folder,
+the version in the blobs' folder, both shared by all machines; secrets are what the worker itself resolves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine import durable
+from engine.errors import EngineError, StreamError
+from engine.schemas import Schema
+from engine.streams.assembly import Blob, assemble
+from engine.streams.descriptors import Stream
+from engine.streams.opening import divide, open_part
+from engine.streams.orders import RunOrder
+from engine.streams.parts import Part
+from engine.streams.plain import NoSource
+from engine.streams.runs import counts_to_keep
+from engine.streams.transports import Source
+
+Answer = dict[str, Any]
+
+
+def plan(folder: str, blobs: str, fingerprint: str) -> Answer:
+    """Open everything that the run needs but its records, close it, and return the parts, or the error."""
+
+    def planned() -> Answer:
+        parts: list[Part] = []
+        order = _order(Path(folder), fingerprint)
+
+        def divided(stream: Stream, schema: Schema) -> Source:
+            parts.extend(divide(stream, reach=order.reach))
+            return NoSource()
+
+        assemble(order, Path(folder), _hashed(Path(blobs)), divided).close()
+        return {"parts": [asdict(one) for one in parts]}
+
+    return _answer(planned)
+
+
+def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> Answer:
+    """Score one part unless that is done, keep a record of it, and return its counts, or the error."""
+
+    def scored() -> Answer:
+        part, order = Part(**given), _order(Path(folder), fingerprint)
+        kept = record(Path(folder), fingerprint, part)
+        if kept.exists():  # by a worker that was lost before it could say so
+            return {"counts": json.loads(kept.read_bytes())["counts"]}
+
+        def opened(stream: Stream, schema: Schema) -> Source:
+            return open_part(stream, schema, part, reach=order.reach)
+
+        counts = assemble(order, Path(folder), _hashed(Path(blobs)), opened).run(threading.Event())
+        content = {"part": given, "counts": counts_to_keep(counts), "worker": socket.gethostname()}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        durable.write(kept, json.dumps(content).encode())
+        return {"counts": content["counts"]}
+
+    return _answer(scored)
+
+
+def record(folder: Path, fingerprint: str, part: Part) -> Path:
+    """Return the file that says that a part is done; for another order, or a file that changed, it is another."""
+    return folder / "parts" / fingerprint[:32] / f"{part.name}.json"
+
+
+def _order(folder: Path, fingerprint: str) -> RunOrder:
+    """Return the run's order. Raises StreamError `folder_not_shared` when this machine does not see the same."""
+    path = folder / "order.json"
+    order = RunOrder.read(path) if path.is_file() else None
+    if order is None or order.fingerprint != fingerprint:
+        raise StreamError(
+            "folder_not_shared",
+            f"The machine {socket.gethostname()} does not find the run's order in {folder}; share this folder, and that"
+            " of the blobs, with all machines of the cluster, under the same paths.",
+        )
+    return order
+
+
+def _hashed(blobs: Path) -> Blob:
+    """Return what finds elements in a folder, and hashes them again on this machine."""
+
+    def blob(sha256: str) -> Path:
+        path = blobs / sha256
+        if not path.is_file():
+            raise StreamError("version_missing", f"The machine {socket.gethostname()} lacks {path}; share that folder.")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != sha256:
+            raise StreamError("blob_mismatch", f"The file {path} hashes to {found}; deploy the version again.")
+        return path
+
+    return blob
+
+
+def _answer(do: Callable[[], Answer]) -> Answer:
+    """Return an answer as plain values: the errors of ours do not survive the way as exceptions."""
+    try:
+        return do()
+    except EngineError as error:
+        return {"error": {"code": error.code, "message": error.message, "field": error.field}}

@@ -1,0 +1,143 @@
+"""What a cluster is not given, and what a run says when the cluster, Dask itself, or a folder is missing."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import StreamError
+from engine.streams import distributed_runs, partitions
+from engine.streams.distributed_runs import DistributedRun
+from engine.streams.division import refusal
+from engine.streams.orders import RunOrder
+from tests import processes
+from tests.streams.clusters import FILES, Blobs, Cluster, Ordered, Write
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "where"),
+    [
+        ({"source": {"transport": "valkey"}}, "source_indivisible", "source.transport"),
+        ({"source": {"transport": "kafka"}}, "source_indivisible", "source.transport"),
+        ({"source": {"transport": "sql"}}, "source_indivisible", "source.transport"),
+        ({"source": {"transport": "inline"}}, "source_indivisible", "source.transport"),
+        ({"source": {}}, "source_indivisible", "source.transport"),
+        ({"source": {"transport": "file", "loop": True}}, "source_indivisible", "source.loop"),
+        ({"sinks": {"a": {"transport": "sql"}, "b": {"transport": "http"}}}, "sink_unrepeatable", "sinks.b.transport"),
+        ({"sinks": {"a": {"transport": "valkey"}}}, "sink_unrepeatable", "sinks.a.transport"),
+        ({"sinks": {"a": {"transport": "kafka"}}}, "sink_unrepeatable", "sinks.a.transport"),
+        ({"letters": {"transport": "kafka"}}, "sink_unrepeatable", "letters.transport"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(
+    tmp_path: Path, blobs: Blobs, change: dict[str, Any], code: str, where: str
+) -> None:
+    order = Ordered(tmp_path, blobs, "csv")
+    assert refusal(RunOrder.read(order.folder / "order.json")) is None
+    order.write(**change)
+    with pytest.raises(StreamError) as told:
+        DistributedRun(order.folder, blobs[0], "tcp://127.0.0.1:9").carry_out(threading.Event())
+    assert (told.value.code, told.value.field) == (code, where)
+    assert order.state["state"] == "failed"
+    assert order.state["error"]["code"] == code
+    assert order.table == []
+
+
+def test_a_cluster_that_is_not_there_is_told(
+    tmp_path: Path, blobs: Blobs, monkeypatch: pytest.MonkeyPatch, write_source: Write
+) -> None:
+    write_source("csv")
+    order = Ordered(tmp_path, blobs, "csv")
+    monkeypatch.setattr(distributed_runs, "ANSWER_S", 2)
+
+    def code(address: str) -> str:
+        with pytest.raises(StreamError) as told:
+            DistributedRun(order.folder, blobs[0], address).carry_out(threading.Event())
+        assert order.state["error"]["code"] == told.value.code
+        return told.value.code
+
+    assert code(f"tcp://127.0.0.1:{processes.free_port()}") == "scheduler_unreachable"
+    assert code("nonsense://there") == "scheduler_unreachable"
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster")
+    try:
+        assert code(cluster.address) == "workers_missing"
+    finally:
+        cluster.stop()
+    assert order.table == []
+
+
+WITHOUT_DASK = """
+    import importlib.abc, runpy, sys
+
+    class Missing(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] in ("dask", "distributed"):
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, Missing())
+    sys.argv = ["engine.streams", *sys.argv[1:]]
+    runpy.run_module("engine.streams", run_name="__main__")
+"""
+
+
+def test_without_dask_a_run_says_what_to_install_and_goes_on_one_machine(
+    tmp_path: Path, blobs: Blobs, write_source: Write
+) -> None:
+    keys, order = write_source("csv"), Ordered(tmp_path, blobs, "csv")
+    program = [sys.executable, "-c", textwrap.dedent(WITHOUT_DASK), str(order.folder), str(blobs[0])]
+
+    def carried_out(*options: str) -> int:
+        command, env = [*program, *options], processes.environment()
+        return subprocess.run(command, cwd=processes.ROOT, env=env, capture_output=True, timeout=120).returncode
+
+    assert carried_out("--scheduler", "tcp://127.0.0.1:9") == 1
+    assert order.state["error"]["code"] == "dask_missing"
+    assert "engine/requirements-dask.txt" in order.state["error"]["message"]
+    assert order.table == []
+    assert carried_out() == 0
+    assert [key for key, _ in order.table] == keys
+
+
+def test_a_worker_that_does_not_share_the_folders_is_told(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
+    write_source("csv")
+    order = Ordered(tmp_path, blobs, "csv")
+    fingerprint = RunOrder.read(order.folder / "order.json").fingerprint
+    folder, elements = str(order.folder), str(blobs[0])
+    parts = partitions.plan(folder, elements, fingerprint)["parts"]
+    assert len(parts) == FILES
+
+    def code(folder: str, elements: str, fingerprint: str) -> str:
+        answers = [
+            partitions.plan(folder, elements, fingerprint),
+            partitions.score(folder, elements, fingerprint, parts[0]),
+        ]
+        [one] = {answer["error"]["code"] for answer in answers}
+        return str(one)
+
+    assert code(str(tmp_path), elements, fingerprint) == "folder_not_shared"
+    assert code(folder, elements, "0" * 64) == "folder_not_shared"
+    assert code(folder, str(tmp_path), fingerprint) == "version_missing"
+    assert order.table == []
+    assert order.outputs == []
+
+
+def test_a_part_is_read_as_it_was_divided_or_not_at_all(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
+    write_source("csv")
+    order = Ordered(tmp_path, blobs, "csv")
+    given = (str(order.folder), str(blobs[0]), RunOrder.read(order.folder / "order.json").fingerprint)
+    first, second, third, *_ = partitions.plan(*given)["parts"]
+    Path(first["path"]).write_text("another\n")
+    Path(second["path"]).unlink()
+    (tmp_path / "day-2.csv").write_bytes(Path(third["path"]).read_bytes())
+    third["path"] = str(tmp_path / "day-2.csv")
+    told = [partitions.score(*given, part)["error"]["code"] for part in (first, second, third)]
+    assert told == ["source_changed", "target_missing", "path_forbidden"]
+    assert order.table == []
+    assert order.outputs == []
