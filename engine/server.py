@@ -24,7 +24,9 @@ from engine.capture import capture
 from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
 from engine.scoring import Answer, Scorer
+from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
+from engine.streams.reachability import ask_all
 from engine.streams.supervisor import Supervisor
 from engine.versions import Loaded, LoadOrder, Versions
 
@@ -220,6 +222,11 @@ class Application:
                 run = {"load": self._load, "activate": self._activate, "unload": self._unload}[act]
                 fields = _Fields(parameters if type(parameters) is dict else {})
                 return await self._loop.run_in_executor(self._orders, run, model, fields)
+            case ["streams", "ask"]:
+                self._authorise(scope)
+                parameters = (await self._json(scope, proto)).get("parameters")
+                fields = _Fields(parameters if type(parameters) is dict else {})
+                return await self._loop.run_in_executor(self._orders, self._ask, fields)
             case ["models", model, "runs", *rest]:
                 self._authorise(scope)
                 parameters = (await self._json(scope, proto)).get("parameters")
@@ -260,6 +267,13 @@ class Application:
                 self.runs.forget(run)
                 return {"run": run, "state": "forgotten"}
         raise Refusal("not_found", "There is nothing here.")
+
+    def _ask(self, fields: _Fields) -> dict[str, Any]:
+        """Tell what is wrong with each of the named streams, as far as this engine may reach."""
+        told = fields.all()
+        limits = self.runs.limits
+        reach = Reach(told.get("private", False) is True and limits.private, limits.folders)
+        return {"streams": ask_all(told.get("streams"), reach=reach)}
 
     def _hold(self, model: str, version: str, digest: str) -> None:
         """Make sure that a version is here under its digest."""

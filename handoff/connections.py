@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from handoff.errors import Invalid
@@ -80,6 +81,19 @@ def changed_since(handoff: Handoff) -> dict[str, str]:
             found[f"stream.{stream.slug}"] = (
                 f"the descriptor of the stream {stream.slug} changed after it was offered; change it back, or withdraw "
                 "the handoff and offer it anew"
+            )
+    return found
+
+
+def unreachable(handoff: Handoff) -> dict[str, str]:
+    """Return the streams that the target's engine cannot reach at present, in words, under a key each."""
+    named = streams_in(handoff.bindings)
+    found = {}
+    for one in _streams(handoff.target, named).values() if named else ():
+        if one.failing_since is not None:
+            since = one.failing_since.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+            found[f"reach.{one.slug}"] = (
+                f"the {one.direction} {one.slug} does not answer since {since}: {one.fault_code}"
             )
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from handoff.connections import changed_since, misfits
+from handoff.connections import changed_since, misfits, unreachable
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.rules.aspects import declared
@@ -66,10 +66,14 @@ def report_of(handoff: Handoff, rules: PolicyRules | None, cargo: Cargo | None =
 
 
 def moved_since(handoff: Handoff) -> dict[str, str]:
-    """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words."""
+    """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words.
+
+    That is what moved in the report, streams whose descriptor is not what was signed, and streams that do not answer.
+    """
     now = Environment.objects.select_related("organisation", "owner").in_bulk([handoff.source_id, handoff.target_id])
     handoff.source, handoff.target = now[handoff.source_id], now[handoff.target_id]
-    return moved(read(handoff.report), report_of(handoff, rules_of(handoff))) | changed_since(handoff)
+    report = report_of(handoff, rules_of(handoff))
+    return moved(read(handoff.report), report) | changed_since(handoff) | unreachable(handoff)
 
 
 def looked_again(handoff: Handoff, known: Known | None = None) -> Known:

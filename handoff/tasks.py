@@ -23,7 +23,7 @@ from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, rollbacks, runs
 from handoff.states import State
-from models_registry.services import profiles
+from models_registry.services import profiles, streams
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
@@ -31,6 +31,7 @@ WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
 PROBE = "handoff.probe"
+ASK_STREAMS = "handoff.ask_streams"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -140,6 +141,23 @@ def probe() -> None:
         except (ExecutorError, Refused) as error:
             log.warning("the engine of %s tells nothing of itself: %s", place.slug, error.message)
             profiles.not_probed(place.pk, error.message)
+    if moved:
+        look_for_drift()
+
+
+@shared_task(name=ASK_STREAMS, ignore_result=True)
+def ask_streams() -> None:
+    """Let every engine ask whether the streams of its environment answer; then compare with what was approved."""
+    moved = False
+    for place, told in streams.to_ask():
+        url = settings.ENGINE_URLS.get(place.engine)
+        try:
+            faults = probes.ask(url, told, token=settings.ENGINE_TOKEN) if url else None
+        except ExecutorError as error:
+            log.warning("the engine of %s asks no streams: %s", place.slug, error.message)
+            continue
+        if faults is not None:
+            moved |= streams.asked(place, told, faults)
     if moved:
         look_for_drift()
 

@@ -275,6 +275,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire handoffs": {"task": "handoff.expire", "schedule": schedule(60), "options": {"queue": "tests"}},
     "look for drift": {"task": "handoff.look_for_drift", "schedule": schedule(60), "options": {"queue": "tests"}},
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
+    "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},
     "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},
 }

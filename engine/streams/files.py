@@ -270,6 +270,16 @@ def open_system(stream: Stream, *, secret: str, reach: Reach) -> tuple[fs.FileSy
     return system, f"{parts.netloc}{parts.path}".rstrip("/")
 
 
+def ask(stream: Stream, *, secret: str, reach: Reach) -> None:
+    """Look for the files of a source; of a sink only whether its place answers. Raises StreamError."""
+    system, path = open_system(stream, secret=secret, reach=reach)
+    if stream.direction == "in":
+        files(system, path, SUFFIXES[stream.encoding])
+        return
+    with told():
+        system.get_file_info(path)
+
+
 def files(system: fs.FileSystem, path: str, suffix: str) -> list[str]:
     """Return a file, or the files of a folder in the order of their names. Raises StreamError."""
     with told():

@@ -152,6 +152,20 @@ def _is_end(message: Message) -> bool:
     return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
+def ask(stream: Stream, *, secret: str, reach: Reach) -> None:
+    """Ask the brokers for a source's topic; a sink's may be made by its first message. Raises StreamError."""
+    consumer = Consumer(settings(stream, secret=secret, reach=reach) | {"group.id": "mdlc-reachability"})
+    try:
+        if stream.direction == "in":
+            _partitions(consumer, stream.location["topic"])
+        else:
+            consumer.list_topics(timeout=TIMEOUT)
+    except KafkaException as error:
+        raise _told(error) from error
+    finally:
+        consumer.close()
+
+
 def decoded(messages: list[Message], topic: str, decode: Callable[[bytes], dict[str, Any]]) -> Batch:
     """Return messages as a batch of records, with the rejects of those that are none. Raises StreamError."""
     keys, records, rejects = [], [], []

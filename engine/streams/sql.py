@@ -102,6 +102,19 @@ class SqlSink:
         self._engine.dispose()
 
 
+def ask(stream: Stream, *, secret: str, reach: Reach) -> None:
+    """Ask the database for a table, or only for an answer. Raises StreamError."""
+    engine = connect(stream, secret=secret, reach=reach)
+    namespace, _, name = str(stream.location.get("table") or "").rpartition(".")
+    try:
+        with told(), engine.connect() as connection:
+            found = not name or sa.inspect(connection).has_table(name, namespace or None)
+    finally:
+        engine.dispose()
+    if not found:
+        raise StreamError("target_missing", f"There is no table {name}.", field="location.table")
+
+
 def connect(stream: Stream, *, secret: str, reach: Reach) -> sa.Engine:
     """Return a pool of connections to the one address that was checked. Raises StreamError."""
     parts = urlsplit(stream.location["url"])

@@ -153,6 +153,11 @@ def held(stream: Stream, schema: Schema, *, secret: str, reach: Reach) -> Iterat
             after = b"(" + entries[-1][0]
 
 
+def ask(stream: Stream, *, secret: str, reach: Reach) -> None:
+    """Connect, sign in, and hear an answer. The stream itself is made by its first entry. Raises StreamError."""
+    connect(stream, secret=secret, reach=reach).close()
+
+
 def decoded(entries: list[Any], name: str, decode: Callable[[bytes], dict[str, Any]]) -> Batch:
     """Return entries, each with names and values in turn, as a batch with the rejects of those that are no record."""
     keys, records, rejects = [], [], []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import socket
 import time
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ from engine.streams.addresses import Reach
 from engine.streams.descriptors import Stream
 from engine.streams.rows import KEY, Rows
 
-TIMEOUT = urllib3.Timeout(connect=5, read=20)
+CONNECT_S = 5
+TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=20)
 LARGEST_ANSWER = 64_000
 
 
@@ -78,3 +80,13 @@ class WebhookSink:
                 address, port, timeout=TIMEOUT, maxsize=4, assert_hostname=host, server_hostname=host
             )
         return urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT, maxsize=4)
+
+
+def ask(stream: Stream, *, secret: str, reach: Reach) -> None:
+    """Connect to the receiver, and say nothing. Raises StreamError."""
+    parts = urlsplit(stream.location["url"])
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((reach.address(parts.hostname or "", port), port), CONNECT_S).close()
+    except OSError as error:
+        raise StreamError("unreachable", f"The webhook does not answer: {error}.", field="location.url") from error

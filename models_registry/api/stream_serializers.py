@@ -44,6 +44,9 @@ class StreamOut(serializers.ModelSerializer[Stream]):
             "revision",
             "created_at",
             "retired_at",
+            "failing_since",
+            "fault_code",
+            "fault",
         )
 
 

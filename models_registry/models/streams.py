@@ -30,6 +30,9 @@ class Stream(models.Model):
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     retired_at = models.DateTimeField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False, help_text="Since when its place does not answer.")
+    fault_code = models.CharField(max_length=50, blank=True, editable=False)
+    fault = models.CharField(max_length=300, blank=True, editable=False)
 
     class Meta:
         ordering = ["slug"]
@@ -37,6 +40,11 @@ class Stream(models.Model):
             models.UniqueConstraint(fields=["environment", "slug"], name="stream_slug_once"),
             models.CheckConstraint(condition=Q(direction__in=["source", "sink"]), name="stream_direction_known"),
             models.CheckConstraint(condition=Q(digest__regex=SHA256), name="stream_digest_is_one"),
+            models.CheckConstraint(
+                condition=Q(failing_since__isnull=True, fault_code="", fault="")
+                | (Q(failing_since__isnull=False) & ~Q(fault_code="")),
+                name="stream_fault_has_a_begin",
+            ),
         ]
         triggers = [
             pgtrigger.ReadOnly(name="fixed", fields=["environment", "slug", "direction"]),

@@ -1,8 +1,11 @@
 """Keep streams: declare them, change their descriptors, retire them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import DateTimeField
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audit.actors import Person
@@ -17,6 +20,7 @@ from models_registry.rules.streams import SIDES, check_descriptor, fields_of
 
 KEEPERS = (Role.IT_OPERATIONS, Role.INTEGRATION_OWNER)
 FREE = ("purpose", "descriptor", "owner")
+FAULT = ("failing_since", "fault_code", "fault")
 
 
 @act
@@ -66,9 +70,10 @@ def change(*, actor: Person, environment: str, stream: str, revision: int | None
         found.digest = check_descriptor(changes["descriptor"], found.direction)
         _check_consumers(found, changes["descriptor"])
         found.descriptor = changes["descriptor"]
+        found.failing_since, found.fault_code, found.fault = None, "", ""  # that was about another place
     found.purpose = changes.get("purpose", found.purpose)
     found.revision += 1
-    found.save(update_fields=[*changes, "digest", "revision"])
+    found.save(update_fields=[*changes, "digest", "revision", *FAULT])
     after = {**changes, **({"digest": found.digest} if "descriptor" in changes else {})}
     _record("stream.changed", actor, found, {"before": before, "after": after})
     return found
@@ -90,6 +95,36 @@ def retire(*, actor: Person, environment: str, stream: str, reason: str, revisio
     found.save(update_fields=["retired_at", "revision"])
     _record("stream.retired", actor, found, {"digest": found.digest}, reason)
     return found
+
+
+def to_ask() -> list[tuple[Environment, dict[str, dict[str, Any]]]]:
+    """Return the environments that have an engine and streams, with direction and descriptor of each stream by name."""
+    found: dict[Environment, dict[str, dict[str, Any]]] = {}
+    kept = Stream.objects.filter(retired_at=None).exclude(environment__engine="").select_related("environment")
+    for one in kept.order_by("environment__slug", "slug"):
+        told = {"direction": one.direction, "descriptor": one.descriptor, "digest": one.digest}
+        found.setdefault(one.environment, {})[one.slug] = told
+    return list(found.items())
+
+
+def asked(environment: Environment, streams: Mapping[str, Mapping[str, Any]], faults: Mapping[str, Any]) -> bool:
+    """Keep which of the streams that an engine asked do not answer, and since when; tell whether that is news.
+
+    No act, and nothing for the trail: what follows from it, a finding, is one. `faults` has a code and a message by
+    name, or nothing for a stream that answers. A descriptor that changed meanwhile is asked another time.
+    """
+    moved = False
+    for slug, told in streams.items():
+        fault = faults.get(slug) or {}
+        kept = Stream.objects.filter(environment=environment, slug=slug, digest=told["digest"], retired_at=None)
+        if not fault:
+            moved |= bool(kept.exclude(failing_since=None).update(failing_since=None, fault_code="", fault=""))
+            continue
+        code, words = str(fault.get("code") or "unreachable")[:50], str(fault.get("message") or "")[:300]
+        since = Coalesce("failing_since", timezone.now(), output_field=DateTimeField())
+        changed = kept.exclude(fault_code=code, fault=words)
+        moved |= bool(changed.update(failing_since=since, fault_code=code, fault=words))
+    return moved
 
 
 def _lock(actor: Person, environment: str, slug: str, revision: int | None) -> Stream:

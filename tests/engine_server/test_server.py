@@ -22,14 +22,14 @@ URL = "/v2/models/sample/infer"
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "é", "a token for tests and benchmark", "x" * 5000])
-@pytest.mark.parametrize("act", ["load", "activate", "unload"])
+@pytest.mark.parametrize(
+    "act", ["models/m/load", "models/m/activate", "models/m/unload", "models/m/runs", "streams/ask"]
+)
 def test_orders_need_the_token(engine: Engine, token: str, act: str) -> None:
     header = f"Bearer {token}".encode()
     body = orjson.dumps({"parameters": {"order": 1, "version": "1"}})
     with socket.create_connection(("127.0.0.1", engine.port)) as connection:
-        head = (
-            f"POST /v2/repository/models/m/{act} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nAuthorization: "
-        )
+        head = f"POST /v2/repository/{act} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nAuthorization: "
         connection.sendall(head.encode() + header + b"\r\n\r\n" + body)
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 401")
