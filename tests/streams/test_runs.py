@@ -4,10 +4,12 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +100,7 @@ def test_a_stream_run_that_is_killed_loses_nothing(
 ) -> None:
     name = unique("arrivals")
     client = redis.Redis.from_url(valkey_url())
-    pipe = client.pipeline(transaction=False)
-    for at in range(COUNT):
-        pipe.xadd(name, {"record": json.dumps(classifier.records(50)[at % 50])})
-    sent = {f"{name}/{one.decode()}" for one in pipe.execute()}
+    sent = _sent(client, name, classifier)
     location = {"url": valkey_url(), "stream": name, "group": "scoring"}
     batch = {"records": 50, "seconds": 0.05}
     source = {"transport": "valkey", "encoding": "json", "location": location, "batch": batch}
@@ -120,6 +119,59 @@ def test_a_stream_run_that_is_killed_loses_nothing(
     assert run.end(signal.SIGTERM) == 0
     assert set(keys(tmp_path)) == sent
     assert run.state["state"] == "stopped"
+
+
+def test_two_engines_share_a_stream_and_one_that_is_killed_loses_and_doubles_nothing(
+    tmp_path: Path, classifier: Trained, blobs: tuple[Path, str]
+) -> None:
+    name = unique("arrivals")
+    client = redis.Redis.from_url(valkey_url())
+    location = {"url": valkey_url(), "stream": name, "group": "scoring"}
+    source = {"transport": "valkey", "encoding": "json", "location": location, "batch": {"records": 50}}
+    order = RunOrder.read(ordered(tmp_path, blobs[1], source) / "order.json")
+    engines = [Supervisor(tmp_path / engine, blobs[0], EVERYWHERE) for engine in ("first", "second")]
+    try:
+        for one in engines:
+            one.start("tumours", 1, order)
+        eventually(lambda: _consumers(client, name) == 2, "both have joined", 60)
+        with closing(sqlite3.connect(tmp_path / "scores.db", isolation_level=None)) as database:
+            database.execute("begin exclusive")  # so both have to keep what they read
+            sent = _sent(client, name, classifier)
+            eventually(lambda: len(_pending_of(client, name)) == 2, "both have read", 60)
+            [process] = engines[0]._processes.values()
+            process.kill()
+            process.wait()
+            database.execute("rollback")
+        dead = f"{socket.gethostname()}-{process.pid}"
+        left = [one["message_id"] for one in client.xpending_range(name, "scoring", "-", "+", COUNT, dead)]
+        assert left
+        eventually(lambda: len(keys(tmp_path)) == COUNT - len(left), "the other one scores all others", 60)
+        client.xclaim(name, "scoring", "nobody", 0, left, idle=60_000)  # so that nobody has to wait for it
+        eventually(lambda: len(keys(tmp_path)) == COUNT, "and those of the dead one", 60)
+        eventually(lambda: client.xpending(name, "scoring")["pending"] == 0, "all are acknowledged", 20)
+        assert set(keys(tmp_path)) == sent
+        eventually(lambda: engines[1].state("1")["counts"].get("read") == COUNT, "the other one read all", 20)
+    finally:
+        for one in engines:
+            one.close()
+        client.close()
+
+
+def _consumers(client: redis.Redis, name: str) -> int:
+    return len(client.xinfo_consumers(name, "scoring")) if client.exists(name) else 0
+
+
+def _pending_of(client: redis.Redis, name: str) -> set[bytes]:
+    """Return the consumers that have read what they did not acknowledge."""
+    return {one["consumer"] for one in client.xpending_range(name, "scoring", "-", "+", COUNT)}
+
+
+def _sent(client: redis.Redis, name: str, classifier: Trained) -> set[str]:
+    """Append all records, and return their keys."""
+    pipe = client.pipeline(transaction=False)
+    for at in range(COUNT):
+        pipe.xadd(name, {"record": json.dumps(classifier.records(50)[at % 50])})
+    return {f"{name}/{one.decode()}" for one in pipe.execute()}
 
 
 def _pending(client: redis.Redis, name: str) -> list[bytes]:
