@@ -31,6 +31,7 @@ PARTS = {
     "audit": "Audit trail: written and proven",
     "schemas": "Check of whole tables: beside polars, pandera and jsonschema-rs",
     "streams": "Scoring over Valkey Streams: beside the transport alone",
+    "distributed": "A batch of files on a Dask cluster: beside the same run on one machine",
     "replay": "Contract replay of a file and a stream",
 }
 LONGEST = 600
