@@ -60,6 +60,7 @@ def assemble(
 
 def _letters(order: RunOrder, folder: Path) -> DeadLetters:
     """Open the sink of the letters that the order chose, if it did, and the run's own."""
+    folder = folder.resolve()
     local = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{folder}/letters"}}
     own = open_sink(parse_stream(local, "out", LETTER), LETTER, reach=Reach(folders=(str(folder),)))
     if not order.letters:

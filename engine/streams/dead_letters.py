@@ -50,7 +50,9 @@ class DeadLetters:
             }
             for one in rejects
         ]
-        rows = Rows(LETTER, [one.key for one in rejects], records=records)
+        # each sink that does not take a record has a letter of its own about it
+        keys = [f"{one.key}#{sink}" if sink else one.key for one in rejects]
+        rows = Rows(LETTER, keys, records=records)
         for last, target in enumerate(self._sinks, start=1):
             try:
                 target.write(rows)

@@ -222,7 +222,6 @@ class FileSink:
         """Open the file system, and make the folder. Raises StreamError."""
         self._system, self._folder = open_system(stream, secret=secret, reach=reach)
         self._encoding, self._local = stream.encoding, stream.location["url"].startswith("file:")
-        self._writer = uuid.uuid4().hex[:8]  # of two that write the same rows at once, each has a file of its own
         with told():
             self._system.create_dir(self._folder, recursive=True)
 
@@ -235,7 +234,7 @@ class FileSink:
             if not self._local:  # an object appears when it is complete
                 self._write(path, content)
                 return
-            part = f"{path}.{self._writer}.part"
+            part = f"{path}.{uuid.uuid4().hex[:8]}.part"  # two that write the same rows at once do not meet
             self._write(part, content)
             self._system.move(part, path)
 

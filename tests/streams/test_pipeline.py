@@ -141,10 +141,21 @@ def test_a_dead_sink_stops_no_other_and_loses_nothing(
     counts = pipeline.run(threading.Event())
     assert time.monotonic() - started < 5
     assert (counts["dead", "dead"], counts["delivered", "alive"]) == (60, 60)
-    assert Counter(one["record_key"] for one in kept()) == Counter(f"inline/{at}" for at in range(60))
+    assert Counter(one["record_key"] for one in kept()) == Counter(f"inline/{at}#dead" for at in range(60))
     assert {(one["sink"], one["cause"], one["rule"]) for one in kept()} == {("dead", "delivery", "unreachable")}
     assert dead.closed
     assert alive.closed
+
+
+def test_two_dead_sinks_have_a_letter_each_for_every_record(
+    classifier: Trained, scorer: BatchScorer, letters: DeadLetters, kept: Callable[[], list[dict[str, Any]]]
+) -> None:
+    place = {"transport": "inline", "location": {"records": classifier.records(6)}, "batch": {"records": 3}}
+    outlets = {name: Outlet(Memory(failures=float("inf"))) for name in ("first", "second")}
+    patience = Patience(batches=4, seconds=0.1)
+    Pipeline(source_of(place), scorer, outlets, letters, patience=patience).run(threading.Event())
+    told = sorted((one["record_key"], one["sink"]) for one in kept())
+    assert told == [(f"inline/{at}#{sink}", sink) for at in range(6) for sink in ("first", "second")]
 
 
 def test_a_sink_that_comes_back_in_time_gets_everything(

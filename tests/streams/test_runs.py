@@ -21,7 +21,7 @@ from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
 from engine.streams.supervisor import Supervisor
 from tests.engine.conftest import NAMES, Trained
-from tests.processes import eventually
+from tests.processes import ROOT, eventually
 from tests.streams.places import EVERYWHERE, unique, valkey_url
 
 pytestmark = pytest.mark.processes
@@ -189,6 +189,16 @@ def test_what_is_wrong_is_told_before_anything_is_scored(
     assert run.state["state"] == "failed"
     assert run.state["error"]["code"] == "path_forbidden"
     assert not keys(tmp_path)
+
+
+def test_a_run_goes_on_in_a_folder_that_is_named_from_where_the_engine_stands(
+    tmp_path: Path, blobs: tuple[Path, str], classifier: Trained
+) -> None:
+    ordered(tmp_path, blobs[1], a_csv(tmp_path / "in.csv", classifier))
+    command = [sys.executable, "-m", "engine.streams", "run", "blobs"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    assert len(keys(tmp_path)) == COUNT
 
 
 def test_a_version_that_is_not_here_is_told(tmp_path: Path, blobs: tuple[Path, str], classifier: Trained) -> None:
