@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.serving import Engine, Registry, Sample, Sealed
+from tests.streams.clusters import Cluster
 
 pytestmark = pytest.mark.processes
 
@@ -73,6 +74,30 @@ def test_a_batch_runs_to_its_end(engine: Engine, live: Sealed, streams: dict[str
     assert [one["run"] for one in engine.order(live.model, "runs")[1]] == ["1"]
     assert engine.order(live.model, "runs/1/forget")[0] == 200
     assert engine.order(live.model, "runs/1")[0] == 404
+
+
+def test_an_engine_with_a_scheduler_gives_a_batch_to_its_cluster(
+    live: Sealed, streams: dict[str, Any], tmp_path: Path, registry: Registry, engine: Engine
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster")
+    engine.kill()
+    options = ("--folders", str(tmp_path / "data"), "--scheduler", cluster.address)
+    again = Engine(engine.home, registry.url, *options)
+    try:
+        assert start(again, live, **streams)[0] == 200  # the run waits for the first worker to come
+        cluster.worker()
+        until(lambda: state(again, live)["state"] == "finished", 60)
+        assert state(again, live)["parts"] == {"all": 1, "done": 1, "failed": 0}
+        assert state(again, live)["counts"]["delivered"] == {"scores": 50}
+        assert len({one["record_key"] for one in scored(tmp_path)}) == 50
+        looping = {**streams, "source": {**streams["source"], "loop": True}}
+        assert start(again, live, run="2", order=6, **looping)[0] == 200
+        until(lambda: state(again, live, "2")["counts"].get("read", 0) > 50)
+        assert "parts" not in state(again, live, "2")
+    finally:
+        again.kill()
+        cluster.stop()
 
 
 def test_a_run_goes_on_after_the_engine_was_killed(
