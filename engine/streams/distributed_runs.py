@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from engine import durable
 from engine.errors import EngineError, StreamError
 from engine.streams import partitions
 from engine.streams.division import refusal
+from engine.streams.joined_scores import Told, joined
 from engine.streams.orders import RunOrder
 from engine.streams.parts import Part
 from engine.streams.pipeline import Counts
@@ -47,6 +49,8 @@ class DistributedRun:
         self._parts: Counter[str] = Counter()
         self._told = (0.0, self._parts.copy())  # when, and what
         self._failure: StreamError | None = None
+        known = self._folder / "scores.json"
+        self._scores: Told | None = json.loads(known.read_bytes()) if known.exists() else None
 
     def carry_out(self, stop: threading.Event) -> None:
         """Run to the end or until told to stop, and leave in `state.json` what became of it. Raises EngineError."""
@@ -76,6 +80,8 @@ class DistributedRun:
                 waiting[self._submit(client, done, partitions.score, asdict(part))] = part
         for answer in self._answers(waiting, done, stop):
             self._add(answer["counts"])
+            if "scores" in answer:  # a part that a lost worker had ended has none
+                self._scores = joined(self._scores, answer["scores"])
 
     def _is_done(self, part: Part) -> bool:
         """Tell whether a part has been scored before; then its counts are added."""
@@ -131,6 +137,8 @@ class DistributedRun:
     def _tell(self, state: str, error: EngineError | None = None) -> None:
         about = {"run": self.order.run, "state": state, "began": self._began}
         about["parts"] = {name: self._parts[name] for name in ("all", "done", "failed")}
+        if self._scores is not None:
+            durable.write(self._folder / "scores.json", json.dumps(self._scores).encode())
         tell(self._folder, about, self._counts, error=error)
         self._told = (time.monotonic(), self._parts.copy())
 

@@ -24,7 +24,9 @@ from engine.streams.opening import divide, open_part
 from engine.streams.orders import RunOrder
 from engine.streams.parts import Part
 from engine.streams.plain import NoSource
+from engine.streams.rows import Rows
 from engine.streams.runs import counts_to_keep
+from engine.streams.scores import Scores
 from engine.streams.transports import Source
 
 Answer = dict[str, Any]
@@ -48,7 +50,7 @@ def plan(folder: str, blobs: str, fingerprint: str) -> Answer:
 
 
 def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> Answer:
-    """Score one part unless that is done, keep a record of it, and return its counts, or the error."""
+    """Score one part unless that is done, keep a record of it, and return its counts and scores, or the error."""
 
     def scored() -> Answer:
         part, order = Part(**given), _order(Path(folder), fingerprint)
@@ -59,11 +61,18 @@ def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> A
         def opened(stream: Stream, schema: Schema) -> Source:
             return open_part(stream, schema, part, reach=order.reach)
 
-        counts = assemble(order, Path(folder), _hashed(Path(blobs)), opened).run(threading.Event())
+        lately: list[Scores] = []
+
+        def followed(outputs: Schema) -> Callable[[Rows], None]:
+            lately.append(Scores(outputs))
+            return lately[0].add
+
+        pipeline = assemble(order, Path(folder), _hashed(Path(blobs)), opened, followed=followed)
+        counts = pipeline.run(threading.Event())
         content = {"part": given, "counts": counts_to_keep(counts), "worker": socket.gethostname()}
         kept.parent.mkdir(parents=True, exist_ok=True)
         durable.write(kept, json.dumps(content).encode())
-        return {"counts": content["counts"]}
+        return {"counts": content["counts"], "scores": lately[0].told()}
 
     return _answer(scored)
 

@@ -26,6 +26,7 @@ from tests.handoff import artifacts, building
 from tests.handoff.building import Place
 from tests.handoff.walking import client_of
 from tests.processes import Engine, Process, eventually
+from tests.streams.clusters import Cluster
 from tests.streams.places import postgres_url, unique, valkey_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
@@ -87,6 +88,14 @@ class Streams:
         for one in records:
             self.client.xadd(self.stream, {"record": json.dumps(one)})
 
+    def hand_in(self, folder: Path, files: list[list[dict[str, Any]]]) -> None:
+        """Declare a folder as a source, with some files of records in it."""
+        folder.mkdir()
+        for number, lines in enumerate(files):
+            (folder / f"{number}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+        place = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{folder}"}}
+        self._declare("days", "source", place)
+
     def in_table(self) -> int:
         row = self.pg.execute(f"select count(*) from {self.table}").fetchone()
         return int(row[0]) if row else 0
@@ -103,11 +112,13 @@ def connected(place: Place, tmp_path: Path) -> Any:
     found.close()
 
 
-def released(place: Place, number: int, quality: str = "good", mode: str = "stream") -> Handoff:
+def released(
+    place: Place, number: int, quality: str = "good", mode: str = "stream", source: str = "patients"
+) -> Handoff:
     """Return a handoff over the streams whose deployment is queued."""
     raw: dict[str, Any] = {}
     if mode != "request_reply":
-        raw = {"mode": mode, "input": {"stream": "patients"}, "outputs": [{"stream": "table"}, {"stream": "files"}]}
+        raw = {"mode": mode, "input": {"stream": source}, "outputs": [{"stream": "table"}, {"stream": "files"}]}
     bindings = pinned(read_bindings(raw), place.target)
     version, policy = building.a_version(place, number, quality), building.a_policy(("integrity",))
     handoff = building.open_review(place, building.offered(place, version, policy, bindings))
@@ -158,6 +169,35 @@ def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connec
         "120 records",
     ):
         assert words.replace(">", "").replace("<", "") in page
+
+
+def test_a_batch_that_goes_live_runs_on_the_cluster_of_its_engine(
+    live_server: Any,
+    settings: Any,
+    tmp_path: Path,
+    started: Callable[[Process], Process],
+    place: Place,
+    connected: Streams,
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster")
+    try:
+        settings.SITE_URL, settings.ENGINE_TOKEN = live_server.url, processes.TOKEN
+        engine = Engine(tmp_path, live_server.url, "--private", "--folders", "/", "--scheduler", cluster.address)
+        settings.ENGINE_URLS = {"production": engine.url}
+        started(engine.process)
+        started(cluster.worker())
+        connected.hand_in(tmp_path / "days", [records(40), [*records(50), {"radius": "wide"}], records(30)])
+        deployment = work(released(place, 1, mode="batch", source="days")).deployments.get()
+        eventually(lambda: told(deployment).get("state") == "finished", "the batch ends", 60, engine.process)
+    finally:
+        cluster.stop()
+    assert deployment.run["parts"] == {"all": 3, "done": 3, "failed": 0}
+    assert (deployment.run["counts"]["read"], deployment.run["counts"]["scored"]) == (121, 120)
+    assert (connected.in_table(), connected.in_files()) == (120, 120)
+    page = client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
+    for words in ("Parts on the cluster", "3 of 3 done", "finished", "120 records"):
+        assert words in page
 
 
 def test_the_next_version_takes_the_stream_over_and_a_rollback_gives_it_back(

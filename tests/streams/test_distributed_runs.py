@@ -204,6 +204,7 @@ def test_a_supervisor_gives_to_the_cluster_what_can_be_divided(
         eventually(lambda: [one["state"] for one in runs.states()] == ["finished"] * 2, "both end", 60)
         assert runs.state("1")["parts"]["done"] == FILES
         assert "parts" not in runs.state("2")
+        assert sum(one["count"] for one in runs.state("1")["scores"]["intervals"]) == len(keys)
         assert [key for key, _ in order.table] == [*keys, "inline/0"]
     finally:
         runs.close()
