@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from engine.streams.runs import TELL_EVERY_S, counts_kept, tell
 
 log = logging.getLogger("engine.streams")
 
+RECALL_S = 15  # for workers to finish what is under way; an engine waits a little longer for its runs
 ANSWER_S = 20  # for a scheduler to answer, and then for its first worker to come
 # What is wrong with one file; the others are scored, and the run fails at its end. All else ends a run at once.
 OF_ONE_FILE = frozenset({"encoding_broken", "column_missing", "source_changed", "target_missing", "part_lost"})
@@ -44,7 +45,7 @@ class DistributedRun:
         """Read what to run from a folder. It and `blobs` are shared with all workers, under the same paths."""
         self.order = RunOrder.read(folder / "order.json")
         self._folder, self._blobs, self._scheduler = folder.resolve(), blobs.resolve(), scheduler
-        self._began = time.time()
+        self._began, self._start = time.time(), uuid4().hex
         self._counts: Counts = Counter()
         self._parts: Counter[str] = Counter()
         self._told = (0.0, self._parts.copy())  # when, and what
@@ -77,11 +78,34 @@ class DistributedRun:
         waiting: dict[Any, Part | None] = {}
         for part in parts:
             if not self._is_done(part):
-                waiting[self._submit(client, done, partitions.score, asdict(part))] = part
-        for answer in self._answers(waiting, done, stop):
+                waiting[self._submit(client, done, partitions.score, asdict(part), self._start)] = part
+        try:
+            for answer in self._answers(waiting, done, stop):
+                self._take(answer)
+        finally:
+            self._recall(waiting, done)
+
+    def _recall(self, waiting: dict[Any, Part | None], done: queue.SimpleQueue[Any]) -> None:
+        """Have the workers stop what is not done yet, and wait for them a while."""
+        if not waiting:
+            return
+        recall = partitions.recall(self._folder, self._start)
+        recall.parent.mkdir(exist_ok=True)
+        durable.write(recall, b"")
+        ends = time.monotonic() + RECALL_S
+        with suppress(queue.Empty):
+            while waiting:
+                future = done.get(timeout=max(0.0, ends - time.monotonic()))
+                waiting.pop(future, None)
+                with suppress(StreamError):
+                    self._take(_answer(future))
+
+    def _take(self, answer: partitions.Answer) -> None:
+        """Take an answer about a part: one that was stopped has no counts, one that had ended before no scores."""
+        if "counts" in answer:
             self._add(answer["counts"])
-            if "scores" in answer:  # a part that a lost worker had ended has none
-                self._scores = joined(self._scores, answer["scores"])
+        if "scores" in answer:
+            self._scores = joined(self._scores, answer["scores"])
 
     def _is_done(self, part: Part) -> bool:
         """Tell whether a part has been scored before; then its counts are added."""

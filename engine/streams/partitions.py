@@ -10,7 +10,8 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from engine.streams.scores import Scores
 from engine.streams.transports import Source
 
 Answer = dict[str, Any]
+LOOK_EVERY_S = 0.5
 
 
 def plan(folder: str, blobs: str, fingerprint: str) -> Answer:
@@ -49,8 +51,11 @@ def plan(folder: str, blobs: str, fingerprint: str) -> Answer:
     return _answer(planned)
 
 
-def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> Answer:
-    """Score one part unless that is done, keep a record of it, and return its counts and scores, or the error."""
+def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any], start: str) -> Answer:
+    """Score one part unless that is done, keep a record of it, and return its counts and scores, or the error.
+
+    When this start of the run is recalled, finish what is under way, keep no record, and return that it was stopped.
+    """
 
     def scored() -> Answer:
         part, order = Part(**given), _order(Path(folder), fingerprint)
@@ -67,8 +72,11 @@ def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> A
             lately.append(Scores(outputs))
             return lately[0].add
 
-        pipeline = assemble(order, Path(folder), _hashed(Path(blobs)), opened, followed=followed)
-        counts = pipeline.run(threading.Event())
+        with _watched(recall(Path(folder), start)) as stop:
+            pipeline = assemble(order, Path(folder), _hashed(Path(blobs)), opened, followed=followed)
+            counts = pipeline.run(stop)
+            if stop.is_set():
+                return {"stopped": True}
         content = {"part": given, "counts": counts_to_keep(counts), "worker": socket.gethostname()}
         kept.parent.mkdir(parents=True, exist_ok=True)
         durable.write(kept, json.dumps(content).encode())
@@ -80,6 +88,32 @@ def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any]) -> A
 def record(folder: Path, fingerprint: str, part: Part) -> Path:
     """Return the file that says that a part is done; for another order, or a file that changed, it is another."""
     return folder / "parts" / fingerprint[:32] / f"{part.name}.json"
+
+
+def recall(folder: Path, start: str) -> Path:
+    """Return the file that says that all parts which one start of a run had given out are to stop."""
+    return folder / "recalls" / start
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[threading.Event]:
+    """Look for a file from time to time, and set what is returned when it is there."""
+    stop, ended = threading.Event(), threading.Event()
+    if path.exists():
+        stop.set()
+
+    def watch() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            if path.exists():
+                stop.set()
+
+    watcher = threading.Thread(target=watch, name="recall", daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _order(folder: Path, fingerprint: str) -> RunOrder:

@@ -15,7 +15,7 @@ from engine.streams.distributed_runs import DistributedRun
 from engine.streams.division import refusal
 from engine.streams.orders import RunOrder
 from tests import processes
-from tests.streams.clusters import FILES, Blobs, Cluster, Ordered, Write
+from tests.streams.clusters import EACH, FILES, Blobs, Cluster, Ordered, Write
 
 pytestmark = pytest.mark.processes
 
@@ -116,7 +116,7 @@ def test_a_worker_that_does_not_share_the_folders_is_told(tmp_path: Path, blobs:
     def code(folder: str, elements: str, fingerprint: str) -> str:
         answers = [
             partitions.plan(folder, elements, fingerprint),
-            partitions.score(folder, elements, fingerprint, parts[0]),
+            partitions.score(folder, elements, fingerprint, parts[0], "start"),
         ]
         [one] = {answer["error"]["code"] for answer in answers}
         return str(one)
@@ -137,7 +137,22 @@ def test_a_part_is_read_as_it_was_divided_or_not_at_all(tmp_path: Path, blobs: B
     Path(second["path"]).unlink()
     (tmp_path / "day-2.csv").write_bytes(Path(third["path"]).read_bytes())
     third["path"] = str(tmp_path / "day-2.csv")
-    told = [partitions.score(*given, part)["error"]["code"] for part in (first, second, third)]
+    told = [partitions.score(*given, part, "start")["error"]["code"] for part in (first, second, third)]
     assert told == ["source_changed", "target_missing", "path_forbidden"]
     assert order.table == []
     assert order.outputs == []
+
+
+def test_a_part_of_a_start_that_was_recalled_is_not_begun(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
+    write_source("csv")
+    order = Ordered(tmp_path, blobs, "csv")
+    given = (str(order.folder), str(blobs[0]), RunOrder.read(order.folder / "order.json").fingerprint)
+    first, *_ = partitions.plan(*given)["parts"]
+    recall = partitions.recall(order.folder, "earlier")
+    recall.parent.mkdir()
+    recall.touch()
+    assert partitions.score(*given, first, "earlier") == {"stopped": True}
+    assert order.table == []
+    assert order.outputs == []
+    assert "counts" in partitions.score(*given, first, "later")
+    assert len(order.table) == EACH

@@ -3,6 +3,7 @@
 import json
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.streams import partitions
 from engine.streams.orders import RunOrder
 from engine.streams.parts import LEAST_ROWS
 from engine.streams.rows import KEY
@@ -130,18 +132,30 @@ def test_a_run_that_is_killed_goes_on_where_it_was(
     assert order.state["counts"]["read"] == len(keys)
 
 
-def test_a_run_that_is_stopped_goes_on_later(
+def test_a_run_that_is_stopped_stops_its_workers_and_goes_on_later(
     tmp_path: Path, blobs: Blobs, own_cluster: Cluster, write_source: Write
 ) -> None:
     keys, order = write_source("csv"), Ordered(tmp_path, blobs, "csv")
+    order.source["batch"] = {"records": 5}  # more batches than wait for a sink, so that no part is near its end
+    order.write()
     with order.locked():
         run = order.start("--scheduler", own_cluster.address)
         eventually(lambda: len(order.begun()) == 2, "both workers are half way", 60, run, *own_cluster.workers)
         run.signal(signal.SIGTERM)
-        run.wait(60)
+        recalls = order.folder / "recalls"
+        eventually(lambda: recalls.is_dir() and any(recalls.iterdir()), "the parts are recalled", 60, run)
+        time.sleep(8 * partitions.LOOK_EVERY_S)  # while the table takes nothing, they only learn of it
+    run.wait(60)
     assert order.state["state"] == "stopped"
+    assert order.state["parts"] == {"all": FILES, "done": 0, "failed": 0}
+    half = order.table
+    assert 0 < len(half) < 2 * EACH
+    assert not list(order.folder.glob("parts/*/*"))
     assert order.carry_out("--scheduler", own_cluster.address) == 0
+    assert set(half) < set(order.table)
     assert [key for key, _ in order.table] == keys
+    assert [one[KEY] for one in order.outputs] == keys
+    assert order.state["counts"]["read"] == len(keys)
 
 
 def test_a_file_that_cannot_be_read_costs_itself_and_the_rest_is_not_scored_again(
