@@ -190,15 +190,19 @@ def _answer(future: Any) -> partitions.Answer:
 def _client(address: str, run: str) -> Iterator[Any]:
     """Connect to a scheduler that has workers. Raises StreamError."""
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise StreamError(
             "dask_missing", "Dask is not installed here; install the list engine/requirements-dask.txt."
         ) from error
     try:
-        client = Client(address, timeout=ANSWER_S, set_as_default=False, name=f"mdlc-{run}")
+        security = Security()  # from Dask's own configuration
+        if address.startswith("tls://") and security.get_connection_args("client")["ssl_context"] is None:
+            raise ValueError("Dask's configuration names no certificates")
+        client = Client(address, timeout=ANSWER_S, security=security, set_as_default=False, name=f"mdlc-{run}")
     except (OSError, TimeoutError, ValueError) as error:
-        raise StreamError("scheduler_unreachable", f"No scheduler answers at {address}; start it first.") from error
+        words = f"No scheduler lets us in at {address}; start it, and look at its log and TLS settings: {error!s:.200}."
+        raise StreamError("scheduler_unreachable", words) from error
     with client:
         try:
             client.wait_for_workers(1, timeout=ANSWER_S)

@@ -4,10 +4,16 @@ import subprocess
 import sys
 import textwrap
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from engine.errors import StreamError
 from engine.streams import distributed_runs, partitions
@@ -156,3 +162,43 @@ def test_a_part_of_a_start_that_was_recalled_is_not_begun(tmp_path: Path, blobs:
     assert order.outputs == []
     assert "counts" in partitions.score(*given, first, "later")
     assert len(order.table) == EACH
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> dict[str, str]:
+    """Return settings of Dask for which nobody connects without a certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    signed = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256())
+    pem = tmp_path / "cluster.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(signed.public_bytes(Encoding.PEM) + secret)
+    places = ("CA_FILE", "SCHEDULER__CERT", "WORKER__CERT", "CLIENT__CERT")
+    settings = {f"DASK_DISTRIBUTED__COMM__TLS__{place}": str(pem) for place in places}
+    scheme = {"DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME": "tls"}
+    return {**settings, **scheme, "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"}
+
+
+def test_a_cluster_with_certificates_scores_for_those_who_have_one(
+    tmp_path: Path, blobs: Blobs, certified: dict[str, str], monkeypatch: pytest.MonkeyPatch, write_source: Write
+) -> None:
+    keys, order = write_source("csv"), Ordered(tmp_path, blobs, "csv")
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster", **certified)
+    try:
+        cluster.worker(**certified)
+        assert cluster.address.startswith("tls://")
+        monkeypatch.setattr(distributed_runs, "ANSWER_S", 3)
+        for address in (cluster.address, cluster.address.replace("tls://", "tcp://")):
+            with pytest.raises(StreamError) as told:
+                DistributedRun(order.folder, blobs[0], address).carry_out(threading.Event())
+            assert told.value.code == "scheduler_unreachable"
+        assert order.table == []
+        for setting, value in certified.items():
+            monkeypatch.setenv(setting, value)
+        assert order.carry_out("--scheduler", cluster.address) == 0
+        assert [key for key, _ in order.table] == keys
+    finally:
+        cluster.stop()
