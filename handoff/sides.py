@@ -1,6 +1,7 @@
 """The two environments of a handoff as the difference report sees them: what they are, deliver and feed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,13 +13,14 @@ from handoff.rules.differences import Consumer, Side, Stream
 from models_registry.models import Consumer as Fed
 from models_registry.models import Environment
 from models_registry.models import Stream as Registered
+from models_registry.queries import exceptions_in
 
 DIRECTION_OF = {"input": "source", "output": "sink"}
 FED = Fed.objects.filter(retired_at=None).select_related("owner")
 
 
 def sides_of(handoff: Handoff) -> tuple[Side, Side]:
-    """Return the source and the target as they are now, by two queries beyond the environments themselves.
+    """Return the source and the target as they are now, by three queries beyond the environments themselves.
 
     Of the source everything counts that it declares; of the target what the bindings name, and what that feeds. Where
     the source declares several sources of records, none of them is taken to say which fields it delivers.
@@ -30,7 +32,9 @@ def sides_of(handoff: Handoff) -> tuple[Side, Side]:
     found = list(streams.filter(of_source | of_target if bound else of_source))
     here = [one for one in found if one.environment_id == handoff.source_id]
     there = [one for one in found if one.environment_id == handoff.target_id and one.slug in bound]
-    return _side(handoff.source, here, _slots(here)), _side(handoff.target, there, _slots(there, "input"))
+    target = _side(handoff.target, there, _slots(there, "input"))
+    excepted = exceptions_in([handoff.target])[handoff.target_id]
+    return _side(handoff.source, here, _slots(here)), replace(target, exceptions=excepted.let_in(target.packages))
 
 
 def fields_of(schema: str) -> dict[str, str]:

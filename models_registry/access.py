@@ -155,6 +155,28 @@ def require_reporter(actor: Actor, environment: Environment) -> None:
         )
 
 
+def may_ask(user: Account, environment: Environment) -> bool:
+    """Tell whether an account may ask for an exception in an environment: who builds models, and who works there."""
+    return builds_models(user) or environment.owner_id == user.pk or bool(roles_on(user, environment=environment))
+
+
+def lock_to_ask(actor: Actor, slug: str) -> Environment:
+    """Lock an environment in which the actor may ask for an exception. Raises Hidden or Forbidden."""
+    found = find_environment(actor, slug)
+    if actor.user is None or not may_ask(actor.user, found):
+        raise Forbidden(
+            f"You may not ask for an exception in {found.name}.",
+            code="role_not_held",
+            todo="Data scientists ask, and whoever holds a role on the environment.",
+        )
+    return Environment.objects.select_for_update().get(pk=found.pk)
+
+
+def environments_run_by(user: Account) -> QuerySet[Environment]:
+    """Return the environments on which an account holds IT operations itself, or through a group."""
+    return _held(user, Environment.objects.all(), [f"{PREFIX}{Role.IT_OPERATIONS}"])
+
+
 def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:
     """Lock a model on which the actor holds a role. Raises Hidden, or Forbidden that names who holds it."""
     found = find_model(actor, slug)

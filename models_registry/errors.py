@@ -4,6 +4,8 @@ from audit.errors import Forbidden, Hidden, Invalid, WrongState
 
 __all__ = [
     "BadElement",
+    "ExceptionOpen",
+    "ExceptionOver",
     "Forbidden",
     "Hidden",
     "InUse",
@@ -52,6 +54,18 @@ class InUse(WrongState):
     """A consumer depends on what would go away."""
 
     code = "consumer_depends"
+
+
+class ExceptionOpen(WrongState):
+    """Somebody asks for the same exception already."""
+
+    code = "exception_open"
+
+
+class ExceptionOver(WrongState):
+    """The request was answered, or the exception is over; a correction is a new request."""
+
+    code = "exception_over"
 
 
 class SlugTaken(WrongState):

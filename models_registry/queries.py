@@ -1,17 +1,23 @@
 """Reads of the registry for pages and the API, each with a tested number of SQL queries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.utils import timezone
+from packaging.utils import canonicalize_name
 
 from audit.actors import Person, ServiceAccount
 from audit.models import Account, AuditEvent
+from engine.import_policy import Verdict
 from engine.schemas import Schema
 from models_registry.access import (
     PREFIX,
+    environments_run_by,
     environments_visible_to,
     find_environment,
     find_model,
@@ -25,6 +31,7 @@ from models_registry.models import (
     EnvironmentGroupGrant,
     EnvironmentProfile,
     EnvironmentUserGrant,
+    ImportException,
     ModelVersion,
     RegisteredModel,
     RegisteredModelGroupGrant,
@@ -32,6 +39,7 @@ from models_registry.models import (
     Stream,
 )
 from models_registry.roles import Role
+from models_registry.rules.import_exceptions import Exceptions, exceptions_of, with_exceptions
 from models_registry.rules.import_policies import AskedVerdict, verdicts_on, verdicts_on_ranges
 from models_registry.rules.profiles import Change, moved
 from models_registry.rules.streams import Fit, fit
@@ -80,7 +88,10 @@ def environment(reader: Reader, slug: str) -> Environment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyVerdict:
-    """What the import policy of one environment says to one library."""
+    """What the import policy of one environment says to one library.
+
+    `let_in_until` is the last day of an exception to it; `asked_for` tells that IT has one to answer.
+    """
 
     environment: str
     library: str
@@ -88,6 +99,8 @@ class PolicyVerdict:
     answer: str
     reason: str
     nearest: str
+    let_in_until: str = ""
+    asked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +144,22 @@ def verdicts_on_profile(reader: Reader, profile: EnvironmentProfile) -> list[Pol
     Those of the environment itself are asked, and of every production environment that the reader may see.
     """
     own = Q(pk=profile.environment_id)
-    places = environments_visible_to(reader.user).filter(own | Q(kind=Environment.Kind.PRODUCTION)).order_by("slug")
+    asked = environments_visible_to(reader.user).filter(own | Q(kind=Environment.Kind.PRODUCTION)).order_by("slug")
+    excepted = exceptions_in(places := list(asked))
     found = [
-        PolicyVerdict(place.slug, one.library, one.version, one.answer, one.reason, one.nearest)
+        _policy_verdict(place, one, excepted[place.pk])
         for place in places
         for one in verdicts_on(place.import_policy, profile.content["packages"], profile.content["licences"])
         if one.answer != "allow"
     ]
     return sorted(found, key=lambda one: (one.answer != "prohibit", one.library, one.environment))
+
+
+def _policy_verdict(place: Environment, one: Verdict, exceptions: Exceptions) -> PolicyVerdict:
+    prohibited = one.answer == "prohibit"
+    until = exceptions.until(one.library, one.version) if prohibited else ""
+    asked = prohibited and not until and exceptions.is_asked(one.library, one.version)
+    return PolicyVerdict(place.slug, one.library, one.version, one.answer, one.reason, one.nearest, until, asked)
 
 
 def verdicts_on_version(reader: Reader, version: ModelVersion) -> list[tuple[Environment, list[AskedVerdict]]]:
@@ -150,8 +171,59 @@ def verdicts_on_version(reader: Reader, version: ModelVersion) -> list[tuple[Env
     if runtime is None or runtime.text is None:
         return []
     wanted = orjson.loads(runtime.text)["packages"]
-    places = environments_visible_to(reader.user).filter(kind=Environment.Kind.PRODUCTION).order_by("slug")
-    return [(place, verdicts_on_ranges(place.import_policy, wanted, place.packages)) for place in places]
+    asked = environments_visible_to(reader.user).filter(kind=Environment.Kind.PRODUCTION).order_by("slug")
+    excepted = exceptions_in(places := list(asked))
+    return [
+        (place, with_exceptions(verdicts_on_ranges(place.import_policy, wanted, place.packages), excepted[place.pk]))
+        for place in places
+    ]
+
+
+def exceptions_in(places: Sequence[Environment]) -> dict[UUID, Exceptions]:
+    """Return what is excepted today in each of some environments, and what is asked for there, by one query."""
+    holding = Q(answer="") | Q(answer="granted", revoked_at=None, until__gte=timezone.localdate())
+    found: dict[UUID, list[tuple[str, str, date | None]]] = {place.pk: [] for place in places}
+    rows = ImportException.objects.filter(holding, environment__in=places).order_by("asked_at")
+    for one in rows.only("environment_id", "library", "version", "until"):
+        found[one.environment_id].append((one.library, one.version, one.until))
+    return {place: exceptions_of(told) for place, told in found.items()}
+
+
+def exceptions_listed(place: Environment, *, state: str = "", library: str = "") -> QuerySet[ImportException]:
+    """Return the exceptions of an environment that were asked for, perhaps those in one state or of one library."""
+    found = ImportException.objects.filter(environment=place)
+    found = found.select_related("environment", "asked_by__responsible", "answered_by", "revoked_by")
+    if state:
+        found = found.filter(_in_state(state))
+    if library:
+        found = found.filter(library=canonicalize_name(library))
+    return found.order_by("-asked_at", "pk")
+
+
+def _in_state(state: str) -> Q:
+    today = timezone.localdate()
+    return {
+        "open": Q(answer=""),
+        "granted": Q(answer="granted", revoked_at=None, until__gte=today),
+        "ended": Q(answer="granted", revoked_at=None, until__lt=today),
+        "revoked": Q(revoked_at__isnull=False),
+    }.get(state, Q(answer=state))
+
+
+def import_exception(reader: Reader, environment: str, exception_id: UUID) -> ImportException:
+    """Return one exception, open or answered. Raises Hidden."""
+    place = find_environment(reader, environment)
+    found = exceptions_listed(place).filter(pk=exception_id).first()
+    if found is None:
+        raise Hidden(f"{place.name} has no such exception.")
+    return found
+
+
+def exceptions_to_answer(user: Account) -> QuerySet[ImportException]:
+    """Return the open requests that wait for an account, the oldest first: those of others, where it runs IT."""
+    mine = Q(asked_by=user.pk) | Q(asked_by__responsible=user.pk)
+    found = ImportException.objects.filter(answer="", environment__in=environments_run_by(user)).exclude(mine)
+    return found.select_related("environment", "asked_by").order_by("asked_at", "pk")
 
 
 def versions_listed(reader: Reader, slug: str) -> QuerySet[ModelVersion]:

@@ -285,7 +285,7 @@ def _package(
         until = target.exceptions.get(name, "")
         rule += f"; the target's import policy prohibits it: {verdict.reason.rstrip('.')}"
         rule += f"; the nearest allowed version is {verdict.nearest}" if verdict.nearest else ""
-        rule += f"; an exception lets it in until {until}" if until else ""
+        rule += _let_in(until)
         severity = Severity("high", "prohibited by the target's import policy")
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
@@ -309,14 +309,21 @@ def _other_package(
     name: str, source: Side, target: Side, aspect: Declared, judge: Callable[[str, str, str], Verdict]
 ) -> Difference:
     here, there = source.packages.get(name, ""), target.packages.get(name, "")
-    rule, holds = "the version does not ask for it", True
+    rule, holds, until = "the version does not ask for it", True, ""
     if aspect.freedom == "constrained":
-        holds = not there or judge(name, there, "").answer != "prohibit"
-        rule += "; the target's import policy must not prohibit it"
+        prohibited = bool(there) and judge(name, there, "").answer == "prohibit"
+        until = target.exceptions.get(name, "") if prohibited else ""
+        holds = not prohibited or bool(until)
+        rule += "; the target's import policy must not prohibit it" + _let_in(until)
     elif aspect.freedom == "locked":
         rule = ""
     severity = of_unasked(of_versions(here, there))
-    return _item(f"packages.{name}", name, here or ABSENT, there or ABSENT, aspect, severity, inside=holds, rule=rule)
+    here, there = here or ABSENT, there or ABSENT
+    return _item(f"packages.{name}", name, here, there, aspect, severity, inside=holds, rule=rule, waived_until=until)
+
+
+def _let_in(until: str) -> str:
+    return f"; an exception lets it in until {until}" if until else ""
 
 
 def _streams(

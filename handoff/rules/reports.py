@@ -88,7 +88,8 @@ def _told(item: Difference, old: Difference | None) -> str:
     if old is not None and old.target != item.target:
         now += f" in the target, was {old.target or 'nothing'} when it was offered"
     if not item.holds:
-        return f"{item.name} breaks its rule: {now}; {item.rule}"
+        over = f"; the exception until {old.waived_until} is over" if old is not None and old.waived_until else ""
+        return f"{item.name} breaks its rule: {now}; {item.rule}{over}"
     return f"{item.name} differs, and nobody has answered for it: {now}"
 
 
@@ -101,7 +102,8 @@ def state_of(item: Difference, answered: Answered | None, *, now: Difference | N
         return ""
     if now is not None and now.equal and now.holds and not now.waived_until:
         return "resolved"
-    if item.waived_until and item.waived_until >= today:
+    until = (now or item).waived_until  # as it is now, where that is known: it may have been revoked or extended
+    if until and until >= today:
         return "waived"
     if answered is not None:
         return "mitigated" if answered.mitigation else "acknowledged"

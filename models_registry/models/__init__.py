@@ -7,6 +7,7 @@ from models_registry.models.environments import (
     EnvironmentUserGrant,
     Organisation,
 )
+from models_registry.models.import_exceptions import ImportException
 from models_registry.models.profiles import EnvironmentProfile
 from models_registry.models.registered_models import (
     RegisteredModel,
@@ -24,6 +25,7 @@ __all__ = [
     "EnvironmentGroupGrant",
     "EnvironmentProfile",
     "EnvironmentUserGrant",
+    "ImportException",
     "ModelVersion",
     "Organisation",
     "RegisteredModel",

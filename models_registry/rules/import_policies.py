@@ -30,7 +30,10 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True)
 class AskedVerdict:
-    """What a policy says to a range of versions that is asked for, and which version could be used."""
+    """What a policy says to a range of versions that is asked for, and which version could be used.
+
+    `excepted` is the version that an exception lets in until a day, or that somebody asks for.
+    """
 
     library: str
     wanted: str
@@ -38,6 +41,9 @@ class AskedVerdict:
     answer: str
     reason: str
     nearest: str
+    excepted: str = ""
+    let_in_until: str = ""
+    asked_for: bool = False
 
 
 def check(content: Any) -> None:
