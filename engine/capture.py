@@ -89,18 +89,29 @@ def main(given: Sequence[str] | None = None) -> int:
     except EngineError as error:
         print(error.message, file=sys.stderr)
         return 2
-    return _tell(answer)
+    return _tell(answer, options.site)
 
 
-def _tell(answer: dict[str, Any]) -> int:
-    """Print what the policies say, the worst first; return 1 when something is prohibited."""
+def _tell(answer: dict[str, Any], site: str) -> int:
+    """Print what the policies say, the worst first; return 1 when something is prohibited and not let in."""
     verdicts = answer.get("verdicts", [])
     print(f"Recorded as profile {answer.get('number', '?')}; {len(verdicts)} libraries need a look.")
     for one in verdicts:
         nearest = f" Nearest allowed: {one['nearest']}." if one.get("nearest") else ""
         where = f" in {one['environment']}" if one.get("environment") else ""
-        print(f"{one['answer']:9} {one['library']} {one['version']}{where}: {one['reason']}{nearest}")
-    return int(any(one["answer"] == "prohibit" for one in verdicts))
+        print(f"{one['answer']:9} {one['library']} {one['version']}{where}: {one['reason']}{nearest}{_excepted(one)}")
+    barred = [one for one in verdicts if one["answer"] == "prohibit" and not one.get("let_in_until")]
+    for place in sorted({str(one.get("environment", "")) for one in barred if not one.get("asked_for")} - {""}):
+        url = f"{site.rstrip('/')}/api/v1/environments/{place}/exceptions/"
+        print(f"Ask IT for an exception: POST {url} with library, version and reason.")
+    return int(bool(barred))
+
+
+def _excepted(verdict: dict[str, Any]) -> str:
+    """Return what became of an exception for a library, if somebody asked for one."""
+    if until := verdict.get("let_in_until"):
+        return f" Let in until {until}."
+    return " An exception is asked for." if verdict.get("asked_for") else ""
 
 
 def _packages() -> dict[str, dict[str, str]]:

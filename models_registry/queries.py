@@ -23,7 +23,7 @@ from models_registry.access import (
     find_model,
     models_visible_to,
 )
-from models_registry.errors import Hidden, MissingElement
+from models_registry.errors import Hidden, Invalid, MissingElement
 from models_registry.models import (
     Consumer,
     Element,
@@ -38,6 +38,7 @@ from models_registry.models import (
     RegisteredModelUserGrant,
     Stream,
 )
+from models_registry.models.import_exceptions import STATES
 from models_registry.roles import Role
 from models_registry.rules.import_exceptions import Exceptions, exceptions_of, with_exceptions
 from models_registry.rules.import_policies import AskedVerdict, verdicts_on, verdicts_on_ranges
@@ -181,12 +182,16 @@ def verdicts_on_version(reader: Reader, version: ModelVersion) -> list[tuple[Env
 
 def exceptions_in(places: Sequence[Environment]) -> dict[UUID, Exceptions]:
     """Return what is excepted today in each of some environments, and what is asked for there, by one query."""
-    holding = Q(answer="") | Q(answer="granted", revoked_at=None, until__gte=timezone.localdate())
     found: dict[UUID, list[tuple[str, str, date | None]]] = {place.pk: [] for place in places}
-    rows = ImportException.objects.filter(holding, environment__in=places).order_by("asked_at")
-    for one in rows.only("environment_id", "library", "version", "until"):
+    for one in exceptions_holding(places).only("environment_id", "library", "version", "until"):
         found[one.environment_id].append((one.library, one.version, one.until))
     return {place: exceptions_of(told) for place, told in found.items()}
+
+
+def exceptions_holding(places: Sequence[Environment]) -> QuerySet[ImportException]:
+    """Return what is let in today in some environments, and the open requests there, the oldest first."""
+    holding = _in_state("open") | _in_state("granted")
+    return ImportException.objects.filter(holding, environment__in=places).order_by("asked_at", "pk")
 
 
 def exceptions_listed(place: Environment, *, state: str = "", library: str = "") -> QuerySet[ImportException]:
@@ -194,6 +199,8 @@ def exceptions_listed(place: Environment, *, state: str = "", library: str = "")
     found = ImportException.objects.filter(environment=place)
     found = found.select_related("environment", "asked_by__responsible", "answered_by", "revoked_by")
     if state:
+        if state not in STATES:
+            raise Invalid("There is no such state.", fields={"state": "must be one of " + ", ".join(STATES)})
         found = found.filter(_in_state(state))
     if library:
         found = found.filter(library=canonicalize_name(library))

@@ -53,8 +53,9 @@ def report_for(user: Account, handoff_id: object) -> Report:
         frozen, now, digest = read(offer.report), None, offer.report_digest
     else:
         rules = rules_of(handoff)
-        now = report_of(handoff, rules) if handoff.state in UNDER_OFFER else None
         frozen, digest = read(handoff.report), handoff.report_digest
+        excepted = handoff.state == State.LIVE and any(item.waived_until for item in frozen)  # it may be revoked by now
+        now = report_of(handoff, rules) if handoff.state in UNDER_OFFER or excepted else None
     return Report(
         handoff,
         known,
@@ -63,7 +64,7 @@ def report_for(user: Account, handoff_id: object) -> Report:
         digest,
         handoff.policy is not None,
         items_of(frozen, acknowledgements_of(handoff), now),
-        moved(frozen, now) if now is not None else {},
+        moved(frozen, now) if now is not None and handoff.state in UNDER_OFFER else {},
     )
 
 

@@ -13,6 +13,7 @@ from handoff.models import Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import State
+from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
 WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
@@ -25,6 +26,11 @@ class Entry:
     task: Task
     due: datetime | None
     overdue: bool
+
+
+def count_of(user: Account) -> int:
+    """Return how many things wait for an account: in handoffs, and exceptions that are asked of it."""
+    return len(inbox_of(user)) + exceptions_to_answer(user).count()
 
 
 def inbox_of(user: Account) -> list[Entry]:

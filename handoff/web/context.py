@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from audit.models import Account
-from handoff.queries.inbox import inbox_of
+from handoff.queries.inbox import count_of
 
 
 def inbox(request: HttpRequest) -> dict[str, object]:
@@ -12,4 +12,4 @@ def inbox(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     if not isinstance(user, Account):
         return {"inbox_count": 0}
-    return {"inbox_count": SimpleLazyObject(lambda: len(inbox_of(user)))}
+    return {"inbox_count": SimpleLazyObject(lambda: count_of(user))}

@@ -11,6 +11,7 @@ from handoff.models import Handoff
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
 from handoff.web.doors import account_of, page
+from models_registry.queries import exceptions_to_answer
 
 VERBS = {
     "offer": "Complete and offer",
@@ -56,8 +57,10 @@ class Bundle:
 def inbox(request: HttpRequest) -> HttpResponse:
     """Show what waits for me, the overdue first."""
     bundles = bundled(inbox_of(account_of(request)))
-    count = sum(len(bundle.todos) for bundle in bundles)
-    return render(request, "handoff/inbox/inbox.html", {"bundles": bundles, "count": count})
+    exceptions = list(exceptions_to_answer(account_of(request)))
+    count = sum(len(bundle.todos) for bundle in bundles) + len(exceptions)
+    context = {"bundles": bundles, "exceptions": exceptions, "count": count, "inbox_count": count}
+    return render(request, "handoff/inbox/inbox.html", context)
 
 
 def bundled(entries: list[Entry]) -> list[Bundle]:

@@ -3,6 +3,7 @@
 from models_registry.admin import (
     consumers,
     environments,
+    import_exceptions,
     organisations,
     profiles,
     registered_models,
@@ -14,6 +15,7 @@ from models_registry.admin import (
 __all__ = [
     "consumers",
     "environments",
+    "import_exceptions",
     "organisations",
     "profiles",
     "registered_models",

@@ -96,6 +96,10 @@ class PolicyVerdictOut(serializers.Serializer[Any]):
     answer = serializers.CharField(help_text="warn or prohibit")
     reason = serializers.CharField()
     nearest = serializers.CharField(help_text="The nearest version that is allowed, where one is known.")
+    let_in_until = serializers.CharField(
+        help_text="The last day of an exception that lets this version in, or nothing."
+    )
+    asked_for = serializers.BooleanField(help_text="Whether an exception is asked for, and not answered yet.")
 
 
 class AskedVerdictOut(serializers.Serializer[Any]):
@@ -105,6 +109,9 @@ class AskedVerdictOut(serializers.Serializer[Any]):
     answer = serializers.CharField(help_text="allow, warn or prohibit")
     reason = serializers.CharField()
     nearest = serializers.CharField(help_text="The version that could be used there, where one is known.")
+    excepted = serializers.CharField(help_text="The version that an exception lets in, or is asked for; or nothing.")
+    let_in_until = serializers.CharField(help_text="The last day on which that version is let in, or nothing.")
+    asked_for = serializers.BooleanField(help_text="Whether the exception is asked for, and not answered yet.")
 
 
 class VersionVerdictsOut(serializers.Serializer[Any]):

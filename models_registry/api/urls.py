@@ -5,6 +5,7 @@ from django.urls import path
 from models_registry.api import (
     consumers,
     environments,
+    import_exceptions,
     profiles,
     registered_models,
     roles,
@@ -15,6 +16,8 @@ from models_registry.api import (
 
 MODEL = "models/<slug:model>/"
 STREAM = "environments/<slug:environment>/streams/<slug:stream>/"
+EXCEPTIONS = "environments/<slug:environment>/exceptions/"
+EXCEPTION = EXCEPTIONS + "<uuid:exception_id>/"
 VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
@@ -35,6 +38,11 @@ urlpatterns = [
         profiles.OneProfile.as_view(),
         name="environment-profile",
     ),
+    path(EXCEPTIONS, import_exceptions.Exceptions.as_view(), name="exceptions"),
+    path(EXCEPTION, import_exceptions.OneException.as_view(), name="exception"),
+    path(EXCEPTION + "answer/", import_exceptions.AnswerException.as_view(), name="exception-answer"),
+    path(EXCEPTION + "withdraw/", import_exceptions.WithdrawException.as_view(), name="exception-withdraw"),
+    path(EXCEPTION + "revoke/", import_exceptions.RevokeException.as_view(), name="exception-revoke"),
     path("models/", registered_models.Models.as_view(), name="models"),
     path(MODEL, registered_models.OneModel.as_view(), name="model"),
     path(MODEL + "roles/", roles.ModelRoles.as_view(), name="model-roles"),

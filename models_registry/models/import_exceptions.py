@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from models_registry.models.environments import Environment
 
+STATES = ("open", "granted", "refused", "withdrawn", "revoked", "ended")
 LONGEST = timedelta(days=366)
 TWO_DAYS = timedelta(days=2)
 ANSWERED_ANEW = """OLD."answer" <> '' AND

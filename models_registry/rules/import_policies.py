@@ -45,6 +45,18 @@ class AskedVerdict:
     let_in_until: str = ""
     asked_for: bool = False
 
+    @property
+    def to_ask_for(self) -> str:
+        """Return the version to ask an exception for: the one installed there, else the only one that is wanted."""
+        try:
+            inside = SpecifierSet(self.wanted, prereleases=True)
+        except InvalidSpecifier:
+            return ""
+        if self.installed and inside.contains(self.installed):
+            return self.installed
+        only = [one.version for one in inside if one.operator == "==" and not one.version.endswith(".*")]
+        return only[0] if len(only) == 1 else ""
+
 
 def check(content: Any) -> None:
     """Let a policy pass that can be read. Raises Invalid with the engine's own code and the place in words."""

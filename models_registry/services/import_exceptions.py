@@ -22,6 +22,7 @@ from models_registry.rules.import_policies import verdict_on
 
 Answer = ImportException.Answer
 LONGEST_TEXT = 5000
+SHORT = {"library": 200, "version": 100, "licence": 200}
 
 
 @act
@@ -41,13 +42,19 @@ def ask(
     import policy does not prohibit it), or ExceptionOpen.
     """
     place = lock_to_ask(actor, environment)
-    name, version, reason, measure = _named(library), _version(version), reason.strip(), measure.strip()
-    if not reason:
+    name, version, licence = _named(library), _version(version), licence.strip()
+    values = {
+        "library": name,
+        "version": version,
+        "licence": licence,
+        "reason": reason.strip(),
+        "measure": measure.strip(),
+    }
+    if not values["reason"]:
         raise Invalid("Say what it is needed for.", fields={"reason": "is empty"})
-    _fits({"reason": reason, "measure": measure})
-    _needed(place, name, version, licence.strip())
+    _fits(values)
+    _needed(place, name, version, licence)
     _not_asked(place, name, version)
-    values = {"library": name, "version": version, "licence": licence.strip(), "reason": reason, "measure": measure}
     try:
         with transaction.atomic():
             made = ImportException.objects.create(environment=place, asked_by=actor.user, **values)
@@ -98,6 +105,7 @@ def answer(
 @act
 def withdraw(*, actor: Person, environment: str, exception_id: UUID | str, reason: str = "") -> ImportException:
     """Take an open request back. Only the person who asked may, or who answers for the service account that did."""
+    _is_person(actor)
     place = _locked(find_environment(actor, environment))
     found = _lock(place, exception_id)
     if actor.user.pk != found.asked_by.natural_person_id:
@@ -132,7 +140,13 @@ def _locked(place: Environment) -> Environment:
     return Environment.objects.select_for_update().get(pk=place.pk)
 
 
+def _is_person(actor: Person) -> None:
+    if not actor.user.is_person:
+        raise Forbidden("Only a natural person answers for an exception.", code="person_required")
+
+
 def _lock_to_answer(actor: Person, environment: str, exception_id: UUID | str) -> ImportException:
+    _is_person(actor)
     return _lock(lock_environment(actor, environment, Role.IT_OPERATIONS), exception_id)
 
 
@@ -218,8 +232,9 @@ def _ends_in_time(until: date | None) -> None:
 
 
 def _fits(texts: dict[str, str]) -> None:
+    longest = {name: SHORT.get(name, LONGEST_TEXT) for name in texts}
     long = {
-        name: f"is longer than {LONGEST_TEXT} characters" for name, text in texts.items() if len(text) > LONGEST_TEXT
+        name: f"is longer than {longest[name]} characters" for name, text in texts.items() if len(text) > longest[name]
     }
     if long:
         raise Invalid("This is too long.", fields=long)

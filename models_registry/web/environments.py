@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from audit.actors import actor_at
 from models_registry import queries
+from models_registry.access import may_ask
 from models_registry.models import Environment
 from models_registry.rules.import_policies import rows_of
 from models_registry.web.streams import keeps_streams
@@ -31,6 +32,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     actor = actor_at(request, "web")
     found = queries.environment(actor, slug)
     policy = found.import_policy or {}
+    holding = list(queries.exceptions_holding([found]))
     context = {
         "environment": found,
         "streams": queries.streams_of(found),
@@ -40,6 +42,9 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "holdings": queries.holdings(found),
         "packages": sorted(found.packages.items()),
         "rules": rows_of(policy),
+        "let_in": [one for one in holding if one.answer],
+        "open_requests": [one for one in holding if not one.answer],
+        "may_ask": may_ask(actor.user, found),
         "default": policy.get("default", "warn"),
         "licences": policy.get("licences", []),
     }

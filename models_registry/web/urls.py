@@ -3,10 +3,21 @@
 from django.urls import path
 
 from models_registry.links import PLACE
-from models_registry.web import blobs, consumers, environments, registered_models, schemas, streams, versions
+from models_registry.web import (
+    blobs,
+    consumers,
+    environments,
+    import_exceptions,
+    registered_models,
+    schemas,
+    streams,
+    versions,
+)
 
 MODEL = "models/<slug:slug>/"
 STREAM = "environments/<slug:environment>/streams/<slug:stream>/"
+EXCEPTIONS = "environments/<slug:environment>/exceptions/"
+EXCEPTION = EXCEPTIONS + "<uuid:exception_id>/"
 VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
@@ -20,6 +31,12 @@ urlpatterns = [
     path(STREAM + "consumers/new/", consumers.new, name="consumer-new"),
     path(STREAM + "consumers/<uuid:consumer_id>/change/", consumers.change, name="consumer-change"),
     path(STREAM + "consumers/<uuid:consumer_id>/retire/", consumers.retire, name="consumer-retire"),
+    path(EXCEPTIONS, import_exceptions.index, name="exceptions"),
+    path(EXCEPTIONS + "new/", import_exceptions.new, name="exception-new"),
+    path(EXCEPTION, import_exceptions.detail, name="exception"),
+    path(EXCEPTION + "answer/", import_exceptions.answer, name="exception-answer"),
+    path(EXCEPTION + "withdraw/", import_exceptions.withdraw, name="exception-withdraw"),
+    path(EXCEPTION + "revoke/", import_exceptions.revoke, name="exception-revoke"),
     path("models/", registered_models.index, name="models"),
     path("models/new/", registered_models.new, name="model-new"),
     path(MODEL, registered_models.detail, name="model"),

@@ -32,6 +32,7 @@ from models_registry.models import (
     EnvironmentGroupGrant,
     EnvironmentProfile,
     EnvironmentUserGrant,
+    ImportException,
     ModelVersion,
     Organisation,
     RegisteredModelGroupGrant,
@@ -78,6 +79,9 @@ def _runs_there(target: Environment, somebody: Account) -> None:
         reported_by=somebody,
         content=building.a_profile(),
         digest="0" * 64,
+    )
+    ImportException.objects.create(
+        environment=target, library="torch", version="2.5.0", reason="The weights need it.", asked_by=somebody
     )
     sink = Stream.objects.create(
         environment=target,

@@ -24,7 +24,10 @@ DOORS = sorted(
     key=lambda model: model._meta.label,
 )
 KEPT_BY_ALL = {model for model in DOORS if isinstance(admin.site._registry[model], Configuration)} - {RegisteredModel}
-READ_BY_ALL = {*KEPT_BY_ALL, *(model for model in DOORS if model._meta.model_name in ("policy", "environmentprofile"))}
+READ_BY_ALL = {
+    *KEPT_BY_ALL,
+    *(model for model in DOORS if model._meta.model_name in ("policy", "environmentprofile", "importexception")),
+}
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def test_the_policies_of_production_answer_on_the_first_day(place: Place, api: A
     assert found == [
         {
             "environment": "production", "library": "numpy", "version": "2.4.6", "answer": "prohibit",
-            "reason": "Only <2 is let in.", "nearest": "1.26.4",
+            "reason": "Only <2 is let in.", "nearest": "1.26.4", "let_in_until": "", "asked_for": False,
         }
     ]  # fmt: skip
 
@@ -235,6 +235,7 @@ def test_the_command_reports_to_a_site_that_runs(store: Any, live_server: Any) -
     assert done.returncode == 1, done.stderr
     assert "Recorded as profile 1; 1 libraries need a look." in done.stdout
     assert "in production: Not in production." in done.stdout
+    assert f"POST {live_server.url}/api/v1/environments/production/exceptions/ with library, version" in done.stdout
     profile = EnvironmentProfile.objects.get()
     assert profile.content["packages"] == capture()["packages"]
     assert profile.reported_by == made

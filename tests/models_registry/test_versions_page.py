@@ -81,7 +81,7 @@ def test_production_answers_on_the_first_day(place: building.Place, api: Any) ->
     ]
     assert verdicts[0]["reason"] == "It loads pickles."
     for told in (
-        "It loads pickles. Talk to IT operations before you offer it.",
+        'It loads pickles. <a href="/environments/production/exceptions/new/?library=torch&amp;version=" >Ask for',
         "1.36.0 is installed on request.",
         "Talk to us. Not installed there.",
     ):

@@ -24,6 +24,7 @@ from models_registry.models import (
     Consumer,
     Environment,
     EnvironmentUserGrant,
+    ImportException,
     ModelVersion,
     Organisation,
     RegisteredModel,
@@ -62,9 +63,11 @@ class Site:
         live = self.handoffs["live"]
         link = blob_url(live.version.elements.get(name="golden").blob_id, seconds=60).partition(settings.SITE_URL)[2]
         consumer = Consumer.objects.get(name="Ward board", stream__slug="scores").pk
+        exception = ImportException.objects.get(version="2.5.0").pk
         return {
             **found,
             "consumer": str(consumer),
+            "exception": str(exception),
             "deployment": str(self.deployment and self.deployment.pk),
             "link": link,
         }
@@ -86,6 +89,7 @@ def a_site() -> Site:
     site.handoffs["testing"] = signed(place, next(versions))
     site.handoffs["ready"] = building.tested(signed(place, next(versions)))
     a_sink(place)
+    an_exception(place, "2.5.0")
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
@@ -98,6 +102,12 @@ def a_sink(place: Place, slug: str = "scores", environment: str = "production") 
     told = {"slug": slug, "direction": "sink", "owner": "otto", "purpose": "Scores."}
     streams.declare(actor=by(place.otto), environment=environment, descriptor=table, **told)
     return a_consumer(place, "Ward board", slug, environment)
+
+
+def an_exception(place: Place, version: str, **answer: Any) -> ImportException:
+    """Write that dana asked for an exception, and perhaps what was answered."""
+    asked = {"library": "torch", "version": version, "reason": "The weights need it.", "asked_by": place.dana}
+    return ImportException.objects.create(environment=place.target, **asked, **answer)
 
 
 def a_consumer(place: Place, name: str, stream: str, environment: str = "production") -> Consumer:
@@ -170,6 +180,9 @@ def add_more(site: Site, number: int) -> None:
     a_policy(place, number)
     a_sink(place, f"scores-{number}")
     a_consumer(place, f"Ward {number}", "scores")
+    an_exception(place, f"1.{number}")
+    told = {"answer": "granted", "answered_by": place.otto, "answered_at": timezone.now()}
+    an_exception(place, f"2.{number}.1", until=timezone.localdate(), **told)
     holder = building.person(f"holder-{number}")
     building._grant(RegisteredModelUserGrant, holder, "validator", place.model)
     building._grant(EnvironmentUserGrant, holder, "integration_owner", place.target)

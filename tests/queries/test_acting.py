@@ -8,13 +8,14 @@ import pytest
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from audit.actors import Worker
 from handoff import queue
 from handoff.models import Handoff, Job
 from handoff.plans import DeployReport
 from handoff.services import deployments, findings, jobs
-from models_registry.models import Environment, EnvironmentUserGrant, RegisteredModel
+from models_registry.models import Environment, EnvironmentUserGrant, ImportException, RegisteredModel
 from models_registry.services import versions
 from tests.handoff import artifacts, building, walking
 from tests.handoff.walking import by
@@ -60,6 +61,19 @@ class Story:
         source = source.replace("expires_after_days: 30", "expires_after_days: 20")
         self.act("validate a policy", "ada", "policies/validate/", {"source": source}, status=200)
         self.act("publish a policy", "ada", "policies/", {"source": source})
+
+    def of_exceptions(self) -> None:
+        """Ask for exceptions to an import policy, and answer them."""
+        Environment.objects.filter(slug="production").update(import_policy={"default": "prohibit"})
+        asked = {"library": "polars", "version": "1.0", "reason": "It is fast."}
+        where = "environments/production/exceptions/"
+        self.act("ask for an exception", "dana", where, asked)
+        first = ImportException.objects.get(library="polars")
+        answer = {"answer": "granted", "until": timezone.localdate().isoformat()}
+        self.act("answer it", "otto", f"{where}{first.pk}/answer/", answer, status=200)
+        self.act("revoke it", "otto", f"{where}{first.pk}/revoke/", {"reason": "A hole."}, status=200)
+        open_ = ImportException.objects.get(library="torch")
+        self.act("withdraw a request", "dana", f"{where}{open_.pk}/withdraw/", {}, status=200)
 
     def of_a_version(self) -> None:
         """Register a model, and take a version from a draft to its seal."""
@@ -166,7 +180,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "create an organisation": 7,
         "create an environment": 9,
         "change an environment": 11,
-        "report a profile": 14,
+        "report a profile": 15,
         "grant a role": 12,
         "revoke a role": 8,
         "validate a policy": 1,
@@ -185,11 +199,17 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_an_offer: {
         "draft a handoff": 16,
         "change a draft": 9,
-        "offer": 17,
+        "offer": 18,
         "upload evidence": 6,
         "answer": 10,
         "acknowledge": 10,
         "withdraw a handoff": 13,
+    },
+    Story.of_exceptions: {
+        "ask for an exception": 12,
+        "answer it": 10,
+        "revoke it": 11,
+        "withdraw a request": 9,
     },
     Story.of_findings: {"accept a finding": 11},
     Story.of_signatures: {
@@ -202,7 +222,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_deployments: {
         "sign the release": 14,
-        "deploy again": 19,
+        "deploy again": 20,
         "roll back": 15,
     },
     Story.of_tokens: {

@@ -21,6 +21,7 @@ from models_registry.models import (
     Consumer,
     Element,
     Environment,
+    ImportException,
     ModelVersion,
     Organisation,
     RegisteredModel,
@@ -50,6 +51,8 @@ TYPED = STREAM | {"descriptor": "{transport: sql, location: {url: 'sqlite:///x',
 CONSUMER = {
     "name": "x", "kind": "report", "owner": "otto", "purpose": "x", "criticality": "low", "effect": "x",
 }  # fmt: skip
+ASKED = {"library": "torch", "version": "2.4.0", "reason": "because"}
+ANSWER = {"answer": "refused", "comment": "because"}
 # The acts: address and method, what is sent, whose right it is not though they may see the thing, and which handoff.
 ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:organisations", "post"): ({"slug": "x", "name": "X"}, "dana", ""),
@@ -70,6 +73,14 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("consumer-new", "post"): (CONSUMER | {"fields": ""}, "otto", ""),
     ("consumer-change", "post"): (CONSUMER | {"fields": "", "purpose": "other"}, "otto", ""),
     ("consumer-retire", "post"): (REASON, "otto", ""),
+    ("api:exceptions", "post"): (ASKED, "vera", ""),
+    ("api:exception-answer", "post"): (ANSWER, "dana", ""),
+    ("api:exception-withdraw", "post"): (REASON, "otto", ""),
+    ("api:exception-revoke", "post"): (REASON, "dana", ""),
+    ("exception-new", "post"): (ASKED, "vera", ""),
+    ("exception-answer", "post"): (ANSWER, "dana", ""),
+    ("exception-withdraw", "post"): (REASON, "otto", ""),
+    ("exception-revoke", "post"): (REASON, "dana", ""),
     ("api:environment-profiles", "post"): ({"profile": 1}, "iris", ""),
     ("api:environment-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
     ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
@@ -117,7 +128,7 @@ FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {("api:handoff-evidence", "post"), ("deployment-try", "post")}
 TABLES = (
     Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff,
-    Blob, Consumer, Element, Environment, ModelVersion, Organisation, RegisteredModel, Stream,
+    Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
 
@@ -182,9 +193,10 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
+        "exception_id": ImportException.objects.get().pk,
     }  # fmt: skip
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
-    keys = ("consumer_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
+    keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
     if "policy" in name and "number" in filled:
