@@ -25,7 +25,7 @@ from models_registry.services import import_exceptions
 from models_registry.web.forms import ReasonForm, tell
 
 SHOWN = 200
-LONG_TEXT = {"max_length": 5000, "widget": forms.Textarea(attrs={"rows": 3})}
+LONGEST_TEXT = 5000
 
 
 class ExceptionForm(forms.Form):
@@ -36,9 +36,14 @@ class ExceptionForm(forms.Form):
     licence = forms.CharField(
         required=False, max_length=200, help_text="The library's own, where that is why it is prohibited."
     )
-    reason = forms.CharField(**LONG_TEXT, help_text="What it is needed for, and why nothing that is allowed will do.")
+    reason = forms.CharField(
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it is needed for, and why nothing that is allowed will do.",
+    )
     measure = forms.CharField(
-        **LONG_TEXT,
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 3}),
         required=False,
         label="Meanwhile",
         help_text="What is done to make up for the risk, such as a check of what it loads.",
@@ -48,16 +53,19 @@ class ExceptionForm(forms.Form):
 class AnswerForm(forms.Form):
     """Grant a request until a day, or refuse it."""
 
-    answer = forms.ChoiceField(
-        choices=[("granted", "Let it in"), ("refused", "Refuse")], widget=forms.RadioSelect, initial="granted"
-    )
+    answer = forms.ChoiceField(choices=[("granted", "Let it in"), ("refused", "Refuse")], widget=forms.RadioSelect)
     until = forms.DateField(
         required=False,
         label="Last day",
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="It ends by itself then, within a year. What was approved with it is suspended the day after.",
     )
-    comment = forms.CharField(**LONG_TEXT, required=False, help_text="A refusal needs one.")
+    comment = forms.CharField(
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+        help_text="A refusal needs one.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,7 +76,7 @@ class AnswerForm(forms.Form):
 class WithdrawalForm(forms.Form):
     """Take a request back."""
 
-    reason = forms.CharField(**LONG_TEXT, required=False)
+    reason = forms.CharField(max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 3}), required=False)
 
 
 def answers(user: Account, environment: Environment) -> bool:
