@@ -22,10 +22,12 @@ from uuid import uuid4
 
 from engine import durable
 from engine.errors import EngineError, StreamError
+from engine.sameness import engine_digest
 from engine.streams import partitions
 from engine.streams.division import refusal
 from engine.streams.joined_scores import Told, joined
 from engine.streams.orders import RunOrder
+from engine.streams.partitions import Start
 from engine.streams.parts import Part
 from engine.streams.pipeline import Counts
 from engine.streams.runs import TELL_EVERY_S, counts_kept, tell
@@ -44,8 +46,10 @@ class DistributedRun:
     def __init__(self, folder: Path, blobs: Path, scheduler: str) -> None:
         """Read what to run from a folder. It and `blobs` are shared with all workers, under the same paths."""
         self.order = RunOrder.read(folder / "order.json")
-        self._folder, self._blobs, self._scheduler = folder.resolve(), blobs.resolve(), scheduler
-        self._began, self._start = time.time(), uuid4().hex
+        self._folder, self._scheduler, self._began = folder.resolve(), scheduler, time.time()
+        self._start = Start(
+            str(self._folder), str(blobs.resolve()), self.order.fingerprint, engine_digest(), uuid4().hex
+        )
         self._counts: Counts = Counter()
         self._parts: Counter[str] = Counter()
         self._told = (0.0, self._parts.copy())  # when, and what
@@ -78,7 +82,7 @@ class DistributedRun:
         waiting: dict[Any, Part | None] = {}
         for part in parts:
             if not self._is_done(part):
-                waiting[self._submit(client, done, partitions.score, asdict(part), self._start)] = part
+                waiting[self._submit(client, done, partitions.score, asdict(part))] = part
         try:
             for answer in self._answers(waiting, done, stop):
                 self._take(answer)
@@ -89,9 +93,8 @@ class DistributedRun:
         """Have the workers stop what is not done yet, and wait for them a while."""
         if not waiting:
             return
-        recall = partitions.recall(self._folder, self._start)
-        recall.parent.mkdir(exist_ok=True)
-        durable.write(recall, b"")
+        self._start.recall.parent.mkdir(exist_ok=True)
+        durable.write(self._start.recall, b"")
         ends = time.monotonic() + RECALL_S
         with suppress(queue.Empty):
             while waiting:
@@ -109,7 +112,7 @@ class DistributedRun:
 
     def _is_done(self, part: Part) -> bool:
         """Tell whether a part has been scored before; then its counts are added."""
-        kept = partitions.record(self._folder, self.order.fingerprint, part)
+        kept = self._start.record(part)
         if kept.exists():
             self._add(json.loads(kept.read_bytes())["counts"])
         return kept.exists()
@@ -121,9 +124,7 @@ class DistributedRun:
     def _submit(self, client: Any, done: queue.SimpleQueue[Any], do: Callable[..., Any], *more: Any) -> Any:
         """Hand a task to the cluster; nothing but names and places goes with it."""
         key = f"mdlc-{self.order.run}-{do.__name__}-{uuid4().hex}"
-        future = client.submit(
-            do, str(self._folder), str(self._blobs), self.order.fingerprint, *more, key=key, pure=False
-        )
+        future = client.submit(do, asdict(self._start), *more, key=key, pure=False)
         future.add_done_callback(done.put)
         return future
 

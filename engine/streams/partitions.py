@@ -12,12 +12,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine import durable
 from engine.errors import EngineError, StreamError
+from engine.sameness import engine_digest
 from engine.schemas import Schema
 from engine.streams.assembly import Blob, assemble
 from engine.streams.descriptors import Stream
@@ -34,65 +35,75 @@ Answer = dict[str, Any]
 LOOK_EVERY_S = 0.5
 
 
-def plan(folder: str, blobs: str, fingerprint: str) -> Answer:
-    """Open everything that the run needs but its records, close it, and return the parts, or the error."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a run: its folders, the fingerprint of its order, the engine that leads it, and its own name."""
+
+    folder: str
+    blobs: str
+    order: str
+    engine: str
+    name: str
+
+    @property
+    def recall(self) -> Path:
+        """Return the file that says that all parts which this start gave out are to stop."""
+        return Path(self.folder) / "recalls" / self.name
+
+    def record(self, part: Part) -> Path:
+        """Return the file that says that a part is done; for another order, or a file that changed, it is another."""
+        return Path(self.folder) / "parts" / self.order[:32] / f"{part.name}.json"
+
+
+def plan(given: dict[str, str]) -> Answer:
+    """Open everything that a run needs but its records, close it, and return the parts, or the error."""
+    start = Start(**given)
 
     def planned() -> Answer:
         parts: list[Part] = []
-        order = _order(Path(folder), fingerprint)
+        order = _order(start)
 
         def divided(stream: Stream, schema: Schema) -> Source:
             parts.extend(divide(stream, reach=order.reach))
             return NoSource()
 
-        assemble(order, Path(folder), _hashed(Path(blobs)), divided).close()
+        assemble(order, Path(start.folder), _hashed(Path(start.blobs)), divided).close()
         return {"parts": [asdict(one) for one in parts]}
 
     return _answer(planned)
 
 
-def score(folder: str, blobs: str, fingerprint: str, given: dict[str, Any], start: str) -> Answer:
+def score(given: dict[str, str], which: dict[str, Any]) -> Answer:
     """Score one part unless that is done, keep a record of it, and return its counts and scores, or the error.
 
     When this start of the run is recalled, finish what is under way, keep no record, and return that it was stopped.
     """
+    start, part = Start(**given), Part(**which)
 
     def scored() -> Answer:
-        part, order = Part(**given), _order(Path(folder), fingerprint)
-        kept = record(Path(folder), fingerprint, part)
+        order, kept = _order(start), start.record(part)
         if kept.exists():  # by a worker that was lost before it could say so
             return {"counts": json.loads(kept.read_bytes())["counts"]}
+        lately: list[Scores] = []
 
         def opened(stream: Stream, schema: Schema) -> Source:
             return open_part(stream, schema, part, reach=order.reach)
-
-        lately: list[Scores] = []
 
         def followed(outputs: Schema) -> Callable[[Rows], None]:
             lately.append(Scores(outputs))
             return lately[0].add
 
-        with _watched(recall(Path(folder), start)) as stop:
-            pipeline = assemble(order, Path(folder), _hashed(Path(blobs)), opened, followed=followed)
+        with _watched(start.recall) as stop:
+            pipeline = assemble(order, Path(start.folder), _hashed(Path(start.blobs)), opened, followed=followed)
             counts = pipeline.run(stop)
             if stop.is_set():
                 return {"stopped": True}
-        content = {"part": given, "counts": counts_to_keep(counts), "worker": socket.gethostname()}
+        content = {"part": which, "counts": counts_to_keep(counts), "worker": socket.gethostname()}
         kept.parent.mkdir(parents=True, exist_ok=True)
-        durable.write(kept, json.dumps(content).encode())
+        durable.write(kept, json.dumps(content | {"engine": start.engine}).encode())
         return {"counts": content["counts"], "scores": lately[0].told()}
 
     return _answer(scored)
-
-
-def record(folder: Path, fingerprint: str, part: Part) -> Path:
-    """Return the file that says that a part is done; for another order, or a file that changed, it is another."""
-    return folder / "parts" / fingerprint[:32] / f"{part.name}.json"
-
-
-def recall(folder: Path, start: str) -> Path:
-    """Return the file that says that all parts which one start of a run had given out are to stop."""
-    return folder / "recalls" / start
 
 
 @contextmanager
@@ -116,15 +127,21 @@ def _watched(path: Path) -> Iterator[threading.Event]:
         watcher.join()
 
 
-def _order(folder: Path, fingerprint: str) -> RunOrder:
-    """Return the run's order. Raises StreamError `folder_not_shared` when this machine does not see the same."""
-    path = folder / "order.json"
+def _order(start: Start) -> RunOrder:
+    """Return the run's order. Raises StreamError `engine_differs` or `folder_not_shared`, for this machine."""
+    if start.engine != engine_digest():
+        raise StreamError(
+            "engine_differs",
+            f"The machine {socket.gethostname()} has another engine, Python or library than the run that leads; install"
+            " the same on all machines of the cluster.",
+        )
+    path = Path(start.folder) / "order.json"
     order = RunOrder.read(path) if path.is_file() else None
-    if order is None or order.fingerprint != fingerprint:
+    if order is None or order.fingerprint != start.order:
         raise StreamError(
             "folder_not_shared",
-            f"The machine {socket.gethostname()} does not find the run's order in {folder}; share this folder, and that"
-            " of the blobs, with all machines of the cluster, under the same paths.",
+            f"The machine {socket.gethostname()} does not find the run's order in {path.parent}; share this folder, and"
+            " that of the blobs, with all machines of the cluster, under the same paths.",
         )
     return order
 

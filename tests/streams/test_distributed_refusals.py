@@ -1,9 +1,11 @@
 """What a cluster is not given, and what a run says when the cluster, Dask itself, or a folder is missing."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from engine.errors import StreamError
+from engine.sameness import engine_digest
 from engine.streams import distributed_runs, partitions
 from engine.streams.distributed_runs import DistributedRun
 from engine.streams.division import refusal
 from engine.streams.orders import RunOrder
+from engine.streams.partitions import Start
 from tests import processes
 from tests.streams.clusters import EACH, FILES, Blobs, Cluster, Ordered, Write
 
@@ -111,25 +115,31 @@ def test_without_dask_a_run_says_what_to_install_and_goes_on_one_machine(
     assert [key for key, _ in order.table] == keys
 
 
-def test_a_worker_that_does_not_share_the_folders_is_told(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
+def given(order: Ordered, **changed: str) -> dict[str, str]:
+    """Return a start of a run as its tasks carry it."""
+    fingerprint = RunOrder.read(order.folder / "order.json").fingerprint
+    start = Start(str(order.folder), str(order.blobs[0]), fingerprint, engine_digest(), "first")
+    return {**asdict(start), **changed}
+
+
+def test_a_worker_that_lacks_the_folders_or_the_engine_scores_nothing(
+    tmp_path: Path, blobs: Blobs, write_source: Write
+) -> None:
     write_source("csv")
     order = Ordered(tmp_path, blobs, "csv")
-    fingerprint = RunOrder.read(order.folder / "order.json").fingerprint
-    folder, elements = str(order.folder), str(blobs[0])
-    parts = partitions.plan(folder, elements, fingerprint)["parts"]
+    parts = partitions.plan(given(order))["parts"]
     assert len(parts) == FILES
 
-    def code(folder: str, elements: str, fingerprint: str) -> str:
-        answers = [
-            partitions.plan(folder, elements, fingerprint),
-            partitions.score(folder, elements, fingerprint, parts[0], "start"),
-        ]
+    def code(**changed: str) -> str:
+        start = given(order, **changed)
+        answers = [partitions.plan(start), partitions.score(start, parts[0])]
         [one] = {answer["error"]["code"] for answer in answers}
         return str(one)
 
-    assert code(str(tmp_path), elements, fingerprint) == "folder_not_shared"
-    assert code(folder, elements, "0" * 64) == "folder_not_shared"
-    assert code(folder, str(tmp_path), fingerprint) == "version_missing"
+    assert code(folder=str(tmp_path)) == "folder_not_shared"
+    assert code(order="0" * 64) == "folder_not_shared"
+    assert code(blobs=str(tmp_path)) == "version_missing"
+    assert code(engine="0" * 64) == "engine_differs"
     assert order.table == []
     assert order.outputs == []
 
@@ -137,13 +147,12 @@ def test_a_worker_that_does_not_share_the_folders_is_told(tmp_path: Path, blobs:
 def test_a_part_is_read_as_it_was_divided_or_not_at_all(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
     write_source("csv")
     order = Ordered(tmp_path, blobs, "csv")
-    given = (str(order.folder), str(blobs[0]), RunOrder.read(order.folder / "order.json").fingerprint)
-    first, second, third, *_ = partitions.plan(*given)["parts"]
+    first, second, third, *_ = partitions.plan(given(order))["parts"]
     Path(first["path"]).write_text("another\n")
     Path(second["path"]).unlink()
     (tmp_path / "day-2.csv").write_bytes(Path(third["path"]).read_bytes())
     third["path"] = str(tmp_path / "day-2.csv")
-    told = [partitions.score(*given, part, "start")["error"]["code"] for part in (first, second, third)]
+    told = [partitions.score(given(order), part)["error"]["code"] for part in (first, second, third)]
     assert told == ["source_changed", "target_missing", "path_forbidden"]
     assert order.table == []
     assert order.outputs == []
@@ -152,16 +161,32 @@ def test_a_part_is_read_as_it_was_divided_or_not_at_all(tmp_path: Path, blobs: B
 def test_a_part_of_a_start_that_was_recalled_is_not_begun(tmp_path: Path, blobs: Blobs, write_source: Write) -> None:
     write_source("csv")
     order = Ordered(tmp_path, blobs, "csv")
-    given = (str(order.folder), str(blobs[0]), RunOrder.read(order.folder / "order.json").fingerprint)
-    first, *_ = partitions.plan(*given)["parts"]
-    recall = partitions.recall(order.folder, "earlier")
+    first, *_ = partitions.plan(given(order))["parts"]
+    recall = Start(**given(order)).recall
     recall.parent.mkdir()
     recall.touch()
-    assert partitions.score(*given, first, "earlier") == {"stopped": True}
+    assert partitions.score(given(order), first) == {"stopped": True}
     assert order.table == []
     assert order.outputs == []
-    assert "counts" in partitions.score(*given, first, "later")
+    assert "counts" in partitions.score(given(order, name="second"), first)
     assert len(order.table) == EACH
+
+
+def test_another_source_or_library_is_another_engine(tmp_path: Path) -> None:
+    """The engine is copied, and told apart in a process of its own."""
+    program = "from engine.sameness import engine_digest; print(engine_digest())"
+
+    def digest() -> str:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, check=True, text=True, timeout=60
+        ).stdout.strip()
+
+    shutil.copytree(processes.ROOT / "engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    assert digest() == engine_digest()
+    changed = tmp_path / "engine" / "streams" / "scoring.py"
+    changed.write_text(changed.read_text() + "\n")
+    assert digest() != engine_digest()
 
 
 @pytest.fixture
