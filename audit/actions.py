@@ -64,6 +64,8 @@ ACTIONS: dict[str, str] = {
     "deployment.failed": "failed to deploy",
     "deployment.superseded": "superseded a deployment",
     "deployment.rolled_back": "rolled a deployment back",
+    "replay.ordered": "ordered a contract replay",
+    "replay.ended": "ended a contract replay",
     "run.ordered": "ordered the run over streams",
     "owner.moved": "moved the ownership of record",
 }

@@ -27,6 +27,7 @@ from engine.scoring import Answer, Scorer
 from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
 from engine.streams.reachability import ask_all
+from engine.streams.replay.orders import ReplayOrder
 from engine.streams.supervisor import Supervisor
 from engine.versions import Loaded, LoadOrder, Versions
 
@@ -216,33 +217,30 @@ class Application:
                 wanted = await self._json(scope, proto)
                 listed = self.versions.index()
                 return [one for one in listed if one["state"] == "READY"] if wanted.get("ready") is True else listed
-            case ["models", model, "load" | "activate" | "unload" as act]:
-                self._authorise(scope)
-                parameters = (await self._json(scope, proto)).get("parameters")
-                run = {"load": self._load, "activate": self._activate, "unload": self._unload}[act]
-                fields = _Fields(parameters if type(parameters) is dict else {})
-                return await self._loop.run_in_executor(self._orders, run, model, fields)
+            case ["models", model, "load" | "activate" | "unload" | "replay" as act]:
+                acts = {"load": self._load, "activate": self._activate, "unload": self._unload, "replay": self._replay}
+                return await self._loop.run_in_executor(self._orders, acts[act], model, await self._order(scope, proto))
             case ["streams", "ask"]:
-                self._authorise(scope)
-                parameters = (await self._json(scope, proto)).get("parameters")
-                fields = _Fields(parameters if type(parameters) is dict else {})
-                return await self._loop.run_in_executor(self._orders, self._ask, fields)
+                return await self._loop.run_in_executor(self._orders, self._ask, await self._order(scope, proto))
             case ["models", model, "runs", *rest]:
-                self._authorise(scope)
-                parameters = (await self._json(scope, proto)).get("parameters")
-                fields = _Fields(parameters if type(parameters) is dict else {})
+                fields = await self._order(scope, proto)
                 return await self._loop.run_in_executor(self._orders, self._run, model, rest, fields)
         raise Refusal("not_found", "There is nothing here.")
 
+    async def _order(self, scope: Scope, proto: HTTPProtocol) -> _Fields:
+        """Return the parameters of an order by somebody who has the token."""
+        self._authorise(scope)
+        parameters = (await self._json(scope, proto)).get("parameters")
+        return _Fields(parameters if type(parameters) is dict else {})
+
     def _load(self, model: str, fields: _Fields) -> dict[str, Any]:
-        order = LoadOrder(
-            order=fields.order(),
-            version=fields.text("version"),
-            digest=fields.text("digest"),
-            manifest=fields.text("manifest").encode(),
-            blobs=fields.texts("blobs"),
-        )
-        return self.versions.load(model, order)
+        return self.versions.load(model, fields.load_order())
+
+    def _replay(self, model: str, fields: _Fields) -> dict[str, Any]:
+        """Compare two sources by a version that need not be staged."""
+        order = ReplayOrder.of(fields.all(), self.runs.limits)
+        with self.versions.held(model, fields.load_order()) as manifest:
+            return order.carry_out(manifest, self.versions.blobs.folder)
 
     def _activate(self, model: str, fields: _Fields) -> dict[str, Any]:
         return self.versions.activate(model, fields.order(), fields.text("version"), fields.text("digest"))
@@ -328,6 +326,15 @@ class _Fields:
         if type(value) is not int or not 0 < value < 1 << 62:
             raise _odd("order", "a whole number above 0")
         return value
+
+    def load_order(self) -> LoadOrder:
+        return LoadOrder(
+            order=self.order(),
+            version=self.text("version"),
+            digest=self.text("digest"),
+            manifest=self.text("manifest").encode(),
+            blobs=self.texts("blobs"),
+        )
 
     def text(self, name: str) -> str:
         value = self._found.get(name)

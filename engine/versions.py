@@ -6,6 +6,8 @@ import fcntl
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,15 @@ class Versions:
                 self._remember(model, state if again else state.with_staged(place), self.table | fresh)
         log.info("loaded %s version %s (order %s)", model, order.version, order.order)
         return _answer(model, place, "live" if again else "staged")
+
+    @contextmanager
+    def held(self, model: str, order: LoadOrder) -> Iterator[Manifest]:
+        """Have a version's elements here while the block lasts; nothing is staged, and no order number seen."""
+        manifest = self._manifest(model, order)
+        with self.blobs.pinned([element.sha256 for element in manifest.elements] + [order.digest]):
+            with self._loads[model]:
+                self._fetch(manifest, order)
+            yield manifest
 
     def activate(self, model: str, order: int, version: str, digest: str) -> dict[str, Any]:
         """Make a staged version the live one, in one step."""

@@ -41,6 +41,11 @@ def engine_url(environment: Environment) -> str:
     return str(url)
 
 
+def links_to(version: ModelVersion) -> dict[str, str]:
+    """Return by digest the links to a version's elements, good for a quarter of an hour."""
+    return {one.blob_id: blob_url(one.blob_id, seconds=LINK_SECONDS) for one in version.elements.all()}
+
+
 def deploy_plan(deployment: Deployment, *, job_id: str, fence: int, previous: Deployment | None) -> DeployPlan:
     """Return the order to run a deployment's version, with links that are good for a quarter of an hour."""
     version = deployment.version
@@ -58,7 +63,7 @@ def deploy_plan(deployment: Deployment, *, job_id: str, fence: int, previous: De
         version=str(version.number),
         digest=version.digest,
         manifest=version.manifest,
-        blobs={e.blob_id: blob_url(e.blob_id, seconds=LINK_SECONDS) for e in elements.values()},
+        blobs=links_to(version),
         golden=tuple(golden),
         tolerance=dict(thresholds.get("tolerance", {})),
         previous=PreviousVersion(str(previous.version.number), previous.digest) if previous else None,

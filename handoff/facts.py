@@ -47,7 +47,12 @@ SELECT h.id, json_build_object(
   'answers', (SELECT json_agg(json_build_array(
         a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
         (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure) ORDER BY e.id)
-           FROM handoff_evidence e WHERE e.answer_id = a.id)) ORDER BY a.id)
+           FROM handoff_evidence e WHERE e.answer_id = a.id AND (e.replay_id IS NULL OR NOT EXISTS (
+             SELECT FROM handoff_replay r
+               CROSS JOIN LATERAL (VALUES (h.source_id, r.creation), (h.target_id, r.production)) side (place, told)
+               LEFT JOIN models_registry_stream s ON s.environment_id = side.place
+                AND s.slug = side.told->>'stream' AND s.retired_at IS NULL
+              WHERE r.id = e.replay_id AND s.digest IS DISTINCT FROM side.told->>'digest')))) ORDER BY a.id)
       FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = h.id),
   'acknowledged', (SELECT json_agg(json_build_array(
         k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)

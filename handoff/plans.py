@@ -109,3 +109,30 @@ class RunReport:
     steps: tuple[dict[str, Any], ...]
     state: dict[str, Any]
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """An order to compare two sources by a version, with the links under which its elements are had."""
+
+    job_id: str
+    fence: int
+    engine_url: str
+    model: str
+    version: str
+    digest: str
+    manifest: str
+    blobs: dict[str, str]
+    creation: dict[str, Any]
+    production: dict[str, Any]
+    keys: tuple[str, ...]
+    tolerances: dict[str, list[float]]
+    output_tolerances: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What an engine found, or why it could not compare."""
+
+    content: dict[str, Any] | None = None
+    error: str = ""

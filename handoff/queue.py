@@ -9,12 +9,14 @@ DEPLOY = "handoff.deploy"
 CONFIRM = "handoff.confirm"
 ROLL_BACK = "handoff.roll_back"
 RUN_STREAMS = "handoff.run_streams"
+REPLAY = "handoff.replay"
 QUEUES = {
     RUN_TEST: Job.Queue.TESTS,
     DEPLOY: Job.Queue.DEPLOYMENTS,
     CONFIRM: Job.Queue.DEPLOYMENTS,
     ROLL_BACK: Job.Queue.DEPLOYMENTS,
     RUN_STREAMS: Job.Queue.DEPLOYMENTS,
+    REPLAY: Job.Queue.DEPLOYMENTS,
 }
 
 

@@ -17,11 +17,12 @@ from audit.errors import Refused
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import engine, probes, testing
+from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
-from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, rollbacks, runs
+from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, replays, rollbacks, runs
 from handoff.states import State
 from models_registry.services import profiles, streams
 
@@ -82,6 +83,16 @@ def run_streams(job_id: str) -> None:
         if holder and (plan := runs.begin(job_id, holder.fence)):
             report = runner.order(plan, token=settings.ENGINE_TOKEN, say=holder.say)
             runs.finish(job_id, holder.fence, plan, report, actor=holder.actor)
+
+
+@shared_task(name=queue.REPLAY, ignore_result=True)
+def replay(job_id: str) -> None:
+    """Have the target's engine compare the records of two sources."""
+    with held(job_id, queue.REPLAY) as holder:
+        if holder and (plan := replays.begin(job_id, holder.fence)):
+            holder.say("the engine reads both sources")
+            report = replaying.carry_out(plan, token=settings.ENGINE_TOKEN)
+            replays.finish(job_id, holder.fence, report, actor=holder.actor)
 
 
 @shared_task(name=WATCH_RUNS, ignore_result=True)

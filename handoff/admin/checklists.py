@@ -20,6 +20,8 @@ def _content(evidence: Evidence) -> SafeString | str:
     if evidence.kind == Evidence.Kind.FIGURE:
         return f"{evidence.figure:g}"
     href = evidence.link
+    if evidence.kind == Evidence.Kind.REPLAY:
+        href = reverse("handoff-replays", args=[evidence.answer.handoff_id])
     if evidence.kind == Evidence.Kind.FILE:
         href = reverse("handoff-evidence", args=[evidence.answer.handoff_id, evidence.pk])
     return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', href, evidence.label)

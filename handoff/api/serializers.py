@@ -49,6 +49,7 @@ class EvidenceIn(serializers.Serializer[Any]):
     receipt = serializers.CharField(required=False, max_length=300, help_text="What POST evidence/ answered.")
     link = serializers.CharField(required=False, max_length=500)
     figure = serializers.FloatField(required=False)
+    replay = serializers.IntegerField(required=False, min_value=1, help_text="The number of an equal replay.")
 
 
 class AnswerIn(serializers.Serializer[Any]):

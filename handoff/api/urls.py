@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.api import checklists, deployments, differences, findings, handoffs, policies, signoffs
+from handoff.api import checklists, deployments, differences, findings, handoffs, policies, replays, signoffs
 
 urlpatterns = [
     path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
@@ -37,6 +37,8 @@ urlpatterns = [
         findings.AcceptFinding.as_view(),
         name="finding-accept",
     ),
+    path("handoffs/<uuid:handoff_id>/replays/", replays.Replays.as_view(), name="handoff-replays"),
+    path("handoffs/<uuid:handoff_id>/replays/<int:number>/", replays.OneReplay.as_view(), name="handoff-replay"),
     path("deployments/", deployments.Deployments.as_view(), name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),

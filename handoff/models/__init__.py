@@ -8,6 +8,7 @@ from handoff.models.handoffs import Handoff, Return
 from handoff.models.jobs import Job
 from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
+from handoff.models.replays import Replay
 from handoff.models.signoffs import Reauthentication, SignOff
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PolicyRevision",
     "PromotionTest",
     "Reauthentication",
+    "Replay",
     "Return",
     "SignOff",
 ]

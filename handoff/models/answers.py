@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from handoff.models.handoffs import Handoff
+from handoff.models.replays import Replay
 from models_registry.models import Blob
 
 APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
@@ -42,27 +43,30 @@ class Answer(models.Model):
 
 
 class Evidence(models.Model):
-    """What backs an answer: a file by content, a link, or a figure."""
+    """What backs an answer: a file by content, a link, a figure, or a contract replay that was equal."""
 
     class Kind(models.TextChoices):
         FILE = "file", "file"
         LINK = "link", "link"
         FIGURE = "figure", "figure"
+        REPLAY = "replay", "replay"
 
     answer = models.ForeignKey(Answer, models.PROTECT, related_name="evidence")
     kind = models.CharField(max_length=6, choices=Kind)
     label = models.CharField(max_length=200)
     blob = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     link = models.URLField(max_length=500, blank=True)
-    figure = models.FloatField(null=True)
+    figure = models.FloatField(null=True, help_text="A number; of a replay its own.")
+    replay = models.ForeignKey(Replay, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         verbose_name_plural = "evidence"
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="file", blob__isnull=False, link="", figure=None)
-                | Q(kind="link", blob=None, figure=None) & ~Q(link="")
-                | Q(kind="figure", blob=None, link="", figure__isnull=False),
+                condition=Q(kind="file", blob__isnull=False, link="", figure=None, replay=None)
+                | Q(kind="link", blob=None, figure=None, replay=None) & ~Q(link="")
+                | Q(kind="figure", blob=None, link="", figure__isnull=False, replay=None)
+                | Q(kind="replay", blob=None, link="", figure__isnull=False, replay__isnull=False),
                 name="evidence_is_what_it_says",
             )
         ]

@@ -15,7 +15,7 @@ from models_registry.rules.strict_yaml import StrictLoader
 GATES = ("review", "release", "confirm")
 KEYS = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "aspects", "drift"}
 DRIFTS = ("suspend", "report")
-EVIDENCE = ("file", "link", "figure")
+EVIDENCE = ("file", "link", "figure", "replay")
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
 KINDS = ("test", "staging", "production")

@@ -13,9 +13,10 @@ from audit.trail import record
 from handoff.access import lock_handoff, require_role
 from handoff.errors import Invalid, WrongState
 from handoff.facts import known_of, rules_of
-from handoff.models import Acknowledgement, Answer, Evidence, Handoff
+from handoff.models import Acknowledgement, Answer, Evidence, Handoff, Replay
 from handoff.moves import chain_of
 from handoff.receipts import received
+from handoff.replayed import moved_since
 from handoff.rules.policies import ChecklistItem
 from handoff.rules.reports import read
 from handoff.states import GATE_OF, State
@@ -32,16 +33,17 @@ def answer(
     reason: str = "",
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> Answer:
-    """Answer one item of the gate under way. Evidence rows are {"kind", "label", and "receipt", "link" or "figure"}.
+    """Answer one item of the gate under way.
 
-    A receipt proves that the actor sent the file: knowing a digest gives nobody the bytes under it. A changed answer
-    voids exactly the sign-offs that covered the answers. Raises Invalid for a yes without the evidence that the item
-    asks for, and for a no or not applicable without a reason.
+    Evidence rows are {"kind", "label", and "receipt", "link", "figure" or "replay" (its number)}. A receipt proves that
+    the actor sent the file: knowing a digest gives nobody the bytes under it. A changed answer voids exactly the
+    sign-offs that covered the answers. Raises Invalid for a yes without the evidence that the item asks for, and for a
+    no or not applicable without a reason.
     """
     handoff, known = lock_handoff(actor, handoff_id)
     gate, asked = _item(handoff, item)
     require_role(actor, known, asked.role, f"answer '{asked.question}'")
-    rows = [_evidence(actor, index, row) for index, row in enumerate(evidence)]
+    rows = [_evidence(actor, handoff, index, row) for index, row in enumerate(evidence)]
     _check(asked, choice, reason, rows)
     given = Answer.objects.create(
         handoff=handoff, item=item, choice=choice, reason=reason.strip(), answered_by=actor.user
@@ -83,7 +85,7 @@ def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Eviden
         )
 
 
-def _evidence(actor: Person | ServiceAccount, index: int, row: Mapping[str, Any]) -> Evidence:
+def _evidence(actor: Person | ServiceAccount, handoff: Handoff, index: int, row: Mapping[str, Any]) -> Evidence:
     """Return one unsaved row of evidence. Raises Invalid that names the field."""
     place = f"evidence[{index}]"
     kind, label = row.get("kind"), str(row.get("label", "")).strip()[:200]
@@ -107,7 +109,26 @@ def _evidence(actor: Person | ServiceAccount, index: int, row: Mapping[str, Any]
         if isinstance(figure, bool) or not isinstance(figure, int | float) or figure != figure or abs(figure) > 1e300:
             raise Invalid("A figure is a finite number.", fields={f"{place}.figure": "is not a finite number"})
         return Evidence(kind=kind, label=label or "figure", figure=float(figure))
-    raise Invalid("Evidence is a file, a link or a figure.", fields={f"{place}.kind": "must be file, link or figure"})
+    if kind == Evidence.Kind.REPLAY:
+        return _replayed(handoff, f"{place}.replay", row.get("replay"), label)
+    words = "must be file, link, figure or replay"
+    raise Invalid("Evidence is a file, a link, a figure or a replay.", fields={f"{place}.kind": words})
+
+
+def _replayed(handoff: Handoff, place: str, number: Any, label: str) -> Evidence:
+    """Return an equal replay of this handoff as evidence, as long as neither source changed since. Raises Invalid."""
+    replay = handoff.replays.filter(number=number).first() if type(number) is int and 0 < number < 1 << 31 else None
+    if replay is None:
+        raise Invalid("This handoff has no such replay.", fields={place: "must be the number of a replay"})
+    if replay.outcome != Replay.Outcome.EQUAL or replay.version_digest != handoff.version.digest:
+        words = f"replay {number} is {replay.get_outcome_display() or 'under way'}"
+        raise Invalid("Only a replay whose sides were equal proves something.", fields={place: words})
+    if moved := moved_since(handoff, [replay])[replay.number]:
+        words = f"{', '.join(moved)} changed since; order another replay"
+        raise Invalid("The replay is out of date.", code="replay_outdated", fields={place: words})
+    compared = (replay.report or {}).get("compared", 0)
+    words = label or f"Replay {number}: {compared} records equal, {replay.compared}"[:200]
+    return Evidence(kind=Evidence.Kind.REPLAY, label=words, figure=float(replay.number), replay=replay)
 
 
 def _told(row: Evidence) -> dict[str, Any]:

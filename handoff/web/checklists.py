@@ -98,13 +98,15 @@ def _name(actor: Person | ServiceAccount, given: str) -> str:
 
 
 def _typed(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the link and the figure that were typed; a figure that is no number goes to the service as it is."""
+    """Return what was typed beside files; a figure that is no number goes to the service as it is."""
     found: list[dict[str, Any]] = []
     label = request.POST.get("label", "")
     if link := request.POST.get("link", "").strip():
         found.append({"kind": "link", "label": label, "link": link})
     if figure := request.POST.get("figure", "").strip():
         found.append({"kind": "figure", "label": label or request.POST.get("unit", ""), "figure": _number(figure)})
+    if replay := request.POST.get("replay", "").strip():
+        found.append({"kind": "replay", "replay": int(replay) if replay.isdecimal() else replay})
     return found
 
 

@@ -34,6 +34,7 @@ GATE_OPENS = {
     "confirm": "ends the canary and makes the version live",
 }
 NEWEST_EVENTS = 12
+APART = ("test:", "replay:")  # work that is shown elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ def progress_of(handoff: Handoff, jobs: list[Job]) -> dict[str, Any]:
         "tests_ended": sum(row.ended for row in rows),
         "tests_started": any(row.job for row in rows),
         "deployments": deployments,
-        "deploy_jobs": [job for job in working if not job.purpose.startswith("test:")],
-        "refused_jobs": [job for job in jobs if job.error and not job.purpose.startswith("test:")],
+        "deploy_jobs": [job for job in working if not job.purpose.startswith(APART)],
+        "refused_jobs": [job for job in jobs if job.error and not job.purpose.startswith(APART)],
         "follows": bool(working) or handoff.state in (State.TESTING, State.DEPLOYING, State.CONFIRMING, State.READY),
         "working": bool(working) or handoff.state in (State.TESTING, State.DEPLOYING),
     }

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from handoff.web import checklists, deployments, differences, drafts, findings, handoffs, inbox, policies, signoffs
+from handoff.web import (
+    checklists,
+    deployments,
+    differences,
+    drafts,
+    findings,
+    handoffs,
+    inbox,
+    policies,
+    replays,
+    signoffs,
+)
 
 urlpatterns = [
     path("", inbox.inbox, name="inbox"),
@@ -28,6 +39,8 @@ urlpatterns = [
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/", findings.accept, name="handoff-finding-accept"
     ),
+    path("handoffs/<uuid:handoff_id>/replays/", replays.index, name="handoff-replays"),
+    path("handoffs/<uuid:handoff_id>/replays/order/", replays.order, name="handoff-replay-order"),
     path("deployments/", deployments.index, name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),
     path("deployments/<uuid:deployment_id>/progress/", deployments.progress, name="deployment-progress"),

@@ -19,8 +19,16 @@ def test_pages_are_accessible_and_fit(visit: Open, site: Place) -> None:
     handoff = walking.answered(site)
     sign(handoff, site.vera, "validation")
     walking.drafted(site, building.a_version(site, 2))
+    replays = f"/handoffs/{handoff.pk}/replays/"
     pages = {
-        "otto": ["/", "/handoffs/", "/handoffs/?view=list", f"/handoffs/{handoff.pk}/", *reports_of(handoff)],
+        "otto": [
+            "/",
+            "/handoffs/",
+            "/handoffs/?view=list",
+            f"/handoffs/{handoff.pk}/",
+            *reports_of(handoff),
+            replays,
+        ],
         "dana": [f"/handoffs/{handoff.pk}/sign/acceptance/", "/handoffs/new/?model=tumours&version=2", "/"],
         "ada": ["/policies/", "/policies/light/1/", "/policies/publish/?from=light", "/deployments/", "/"],
     }

@@ -22,6 +22,7 @@ from handoff.models import (
     PolicyRevision,
     PromotionTest,
     Reauthentication,
+    Replay,
     Return,
     SignOff,
 )
@@ -173,6 +174,19 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
         fence=1,
         version_digest=handoff.version.digest,
         worker="tester",
+    )
+    side = {"stream": "patients", "environment": "production", "digest": "0" * 64, "descriptor": {}}
+    Replay.objects.create(
+        handoff=handoff,
+        number=1,
+        job=job,
+        version_digest=handoff.version.digest,
+        creation=side,
+        production=side,
+        ordered_by=somebody,
+        outcome="failed",
+        error="target_missing: There is no file.",
+        ended_at=now,
     )
     common: dict[str, Any] = {"model": handoff.model, "environment": handoff.target}
     deployment = Deployment.objects.create(

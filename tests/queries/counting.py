@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from audit.actors import Worker
 from audit.models import Account
 from handoff import queue
-from handoff.models import Deployment, Handoff, PolicyRevision, Reauthentication, SignOff
+from handoff.models import Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, SignOff
 from handoff.plans import DeployReport
 from handoff.queries.signing import sheet_for
 from handoff.services import deployments, jobs, policies, signoffs
@@ -90,6 +90,7 @@ def a_site() -> Site:
     site.handoffs["ready"] = building.tested(signed(place, next(versions)))
     a_sink(place)
     an_exception(place, "2.5.0")
+    a_replay(first, place)
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
@@ -108,6 +109,23 @@ def an_exception(place: Place, version: str, **answer: Any) -> ImportException:
     """Write that dana asked for an exception, and perhaps what was answered."""
     asked = {"library": "torch", "version": version, "reason": "The weights need it.", "asked_by": place.dana}
     return ImportException.objects.create(environment=place.target, **asked, **answer)
+
+
+def a_replay(handoff: Handoff, place: Place, number: int = 1) -> Replay:
+    """Keep a replay that found one field to differ."""
+    ended = {"state": "done", "ended_at": timezone.now()}
+    job = Job.objects.create(
+        handoff=handoff, purpose=f"replay:{number}", queue="deployments", task=queue.REPLAY, **ended
+    )
+    side = {"stream": "patients", "environment": "production", "digest": "0" * 64, "descriptor": {}}
+    examples = [{"creation": 1, "production": 2, "kind": "value", "cause": ""}]
+    differs = {"field": "radius", "differing": 1, "kinds": {"value": 1}, "examples": examples}
+    read = {"records": 1, "rejects": {}, "missing": 0, "twins": 0}
+    report = {"equal": False, "compared": 1, "fields": [differs], "creation": read, "production": read}
+    return Replay.objects.create(
+        handoff=handoff, number=number, job=job, version_digest=handoff.version.digest, creation=side, production=side,
+        ordered_by=place.otto, outcome="not_equal", report=report, ended_at=timezone.now(),
+    )  # fmt: skip
 
 
 def a_consumer(place: Place, name: str, stream: str, environment: str = "production") -> Consumer:
@@ -178,6 +196,7 @@ def add_more(site: Site, number: int) -> None:
     walking.offered(more, building.a_version(more, 2, latency_p99_ms=400 + number))
     building.a_version(place, 100 + number, latency_p99_ms=600 + number)
     a_policy(place, number)
+    a_replay(site.handoffs["live"], place, number + 1)
     a_sink(place, f"scores-{number}")
     a_consumer(place, f"Ward {number}", "scores")
     an_exception(place, f"1.{number}")

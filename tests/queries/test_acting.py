@@ -16,7 +16,7 @@ from handoff.models import Handoff, Job
 from handoff.plans import DeployReport
 from handoff.services import deployments, findings, jobs
 from models_registry.models import Environment, EnvironmentUserGrant, ImportException, RegisteredModel
-from models_registry.services import versions
+from models_registry.services import streams, versions
 from tests.handoff import artifacts, building, walking
 from tests.handoff.walking import by
 from tests.queries.counting import Site, signature, sql_of
@@ -159,6 +159,16 @@ class Story:
         path = f"handoffs/{live.pk}/findings/{finding.pk}/accept/"
         self.act("accept a finding", "otto", path, {"comment": "Tried on staging."}, status=200)
 
+    def of_replays(self) -> None:
+        """Order a replay of two files."""
+        live, who = self.site.handoffs["live"], by(self.place.otto)
+        building._grant(EnvironmentUserGrant, self.place.otto, "it_operations", self.place.source)
+        for where, slug in (("workbench", "measurements"), ("production", "patients")):
+            file = {"transport": "file", "encoding": "csv", "location": {"url": f"file:///data/{slug}.csv"}}
+            told = {"slug": slug, "direction": "source", "descriptor": file, "owner": "otto"}
+            streams.declare(actor=who, environment=where, **told)
+        self.act("order a replay", "otto", f"handoffs/{live.pk}/replays/", {"production": "patients"}, status=202)
+
     def of_tokens(self) -> None:
         """Sign in, and out."""
         self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
@@ -225,6 +235,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "deploy again": 20,
         "roll back": 15,
     },
+    Story.of_replays: {"order a replay": 15},
     Story.of_tokens: {
         "sign in": 30,
         "sign out": 5,

@@ -30,6 +30,7 @@ PAGES = [
     ("/handoffs/{live}/differences/print/", "dana", 8),
     ("/handoffs/{answered}/sign/validation/", "vera", 12),
     ("/handoffs/{ready}/sign/release/", "otto", 13),
+    ("/handoffs/{live}/replays/", "otto", 12),
     ("/deployments/", "otto", 9),
     ("/deployments/{deployment}/", "otto", 10),
     ("/deployments/{deployment}/progress/", "otto", 4),
@@ -98,6 +99,8 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{live}/decisions/", "dana", 3),
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/handoffs/{answered}/differences/?severity=medium", "dana", 7),
+    ("/api/v1/handoffs/{live}/replays/", "dana", 3),
+    ("/api/v1/handoffs/{live}/replays/1/", "dana", 3),
     ("/api/v1/handoffs/{answered}/sheets/validation/", "vera", 4),
     ("/api/v1/deployments/", "otto", 2),
     ("/api/v1/deployments/{deployment}/", "otto", 2),
@@ -120,7 +123,7 @@ def counts(site: Site) -> dict[str, int]:
 # Addresses that only act (`test_acting`), or send a file that somebody attached.
 ACTS = {
     *(f"handoff-{act}" for act in ("change", "offer", "withdraw", "deploy-again", "answer", "acknowledge", "evidence")),
-    *("handoff-finding-accept", "api:finding-accept"),
+    *("handoff-finding-accept", "api:finding-accept", "handoff-replay-order"),
     *("handoff-signoff-withdraw", "deployment-try", "deployment-roll-back"),
     *(f"version-{act}" for act in ("element-remove", "infer-schemas", "nominate", "discard")),
     *(f"api:handoff-{act}" for act in ("offer", "withdraw", "evidence", "answers", "acknowledgements", "deploy-again")),

@@ -15,7 +15,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from handoff.models import Acknowledgement, Answer, Deployment, Finding, Handoff, Job, PolicyRevision, SignOff
+from handoff.models import Acknowledgement, Answer, Deployment, Finding, Handoff, Job, PolicyRevision, Replay, SignOff
 from models_registry.models import (
     Blob,
     Consumer,
@@ -114,6 +114,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
     ("api:finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
+    ("api:handoff-replays", "post"): ({"production": "patients"}, "dana", "live"),
+    ("handoff-replay-order", "post"): ({"production": "patients"}, "dana", "live"),
     ("policy-publish", "get"): ({}, "dana", ""),
     ("policy-publish", "post"): ({"source": "policy: x"}, "dana", ""),
     ("version-new", "post"): ({"notes": "mine"}, "vera", ""),
@@ -127,7 +129,7 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
 FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {("api:handoff-evidence", "post"), ("deployment-try", "post")}
 TABLES = (
-    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, SignOff,
+    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, Replay, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
@@ -199,7 +201,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
-    if "policy" in name and "number" in filled:
+    if ("policy" in name or "replay" in name) and "number" in filled:
         filled["number"] = 1
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
@@ -320,7 +322,7 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
         if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):
             continue
         number = {"api:version-manifest": 1, "api:element": 1, "api:environment-profile": 1}.get(name)
-        where = address(site, name, number=number)
+        where = address(site, name, "live" if name == "api:handoff-replay" else "", number=number)
         more = {
             "api:owner-of-record": "?model=tumours&environment=production",
             "api:stream-fit": "?model=tumours&version=1",
