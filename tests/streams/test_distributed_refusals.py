@@ -115,10 +115,10 @@ def test_without_dask_a_run_says_what_to_install_and_goes_on_one_machine(
     assert [key for key, _ in order.table] == keys
 
 
-def given(order: Ordered, **changed: str) -> dict[str, str]:
+def given(ordered: Ordered, /, **changed: str) -> dict[str, str]:
     """Return a start of a run as its tasks carry it."""
-    fingerprint = RunOrder.read(order.folder / "order.json").fingerprint
-    start = Start(str(order.folder), str(order.blobs[0]), fingerprint, engine_digest(), "first")
+    fingerprint = RunOrder.read(ordered.folder / "order.json").fingerprint
+    start = Start(str(ordered.folder), str(ordered.blobs[0]), fingerprint, engine_digest(), "first")
     return {**asdict(start), **changed}
 
 
