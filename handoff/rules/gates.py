@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain, conflicts
-from handoff.rules.policies import GATES, ChecklistItem, Gate, PolicyRules, SignOffRule
+from handoff.rules.policies import GATES, Gate, PolicyRules, SignOffRule
 from handoff.rules.scopes import scope_for, touched
 
 

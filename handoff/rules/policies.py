@@ -10,38 +10,19 @@ import yaml
 
 from handoff.errors import Invalid
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, Declared, declared, mistakes_in
+from handoff.rules.checklists import ChecklistItem, read_item
+from handoff.rules.reading import ROLES, Reader
 from models_registry.rules.strict_yaml import StrictLoader
 
 GATES = ("review", "release", "confirm")
 KEYS = {"policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "aspects", "drift"}
 DRIFTS = ("suspend", "report")
-EVIDENCE = ("file", "link", "figure", "replay")
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
 KINDS = ("test", "staging", "production")
 TESTS = ("integrity", "safety", "schema", "golden", "performance", "robustness", "latency")
-ROLES = (
-    "data_scientist",
-    "model_owner",
-    "validator",
-    "analytic_engineer",
-    "it_operations",
-    "integration_owner",
-    "risk_compliance",
-)
 ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
 LIMIT = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ChecklistItem:
-    """A question, who answers it, and which kinds of evidence back a yes (none listed: none needed)."""
-
-    key: str
-    question: str
-    role: str
-    help: str = ""
-    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +114,8 @@ def parse(content: Mapping[str, Any]) -> PolicyRules:
     return rules
 
 
-class _Reader:
-    """Walk the content and collect every mistake instead of stopping at the first."""
-
-    def __init__(self) -> None:
-        self.mistakes: dict[str, str | list[str]] = {}
-        self.keys: set[str] = set()
+class _Reader(Reader):
+    """Walk a policy."""
 
     def policy(self, content: Mapping[str, Any]) -> PolicyRules:
         self.unknown("", content, KEYS)
@@ -208,17 +185,6 @@ class _Reader:
             allowed=self.texts(f"{place}.allowed", row.get("allowed", [])),
         )
 
-    def texts(self, place: str, raw: Any) -> tuple[str, ...]:
-        """Read a list of short texts."""
-        if (
-            isinstance(raw, list)
-            and len(raw) <= 100
-            and all(isinstance(one, str) and 0 < len(one) <= 200 for one in raw)
-        ):
-            return tuple(raw)
-        self.mistakes[place] = "must be a list of at most 100 short texts"
-        return ()
-
     def gate(self, name: str, raw: Any) -> Gate:
         place = f"gates.{name}"
         raw = self.mapping(place, raw)
@@ -230,19 +196,9 @@ class _Reader:
             acknowledge = self.one_of(f"{place}.acknowledge", acknowledge, ROLES)
         return Gate(
             name=name,
-            checklist=tuple(self.item(f"{place}.checklist[{i}]", row) for i, row in enumerate(items)),
+            checklist=tuple(read_item(self, f"{place}.checklist[{i}]", row) for i, row in enumerate(items)),
             acknowledge=acknowledge,
             signoffs=tuple(self.rule(f"{place}.signoffs[{i}]", row) for i, row in enumerate(rules)),
-        )
-
-    def item(self, place: str, row: Mapping[str, Any]) -> ChecklistItem:
-        self.unknown(place, row, {"key", "question", "help", "role", "evidence"})
-        return ChecklistItem(
-            key=self.key(place, row.get("key")),
-            question=self.text(f"{place}.question", row.get("question")),
-            role=self.one_of(f"{place}.role", row.get("role"), ROLES),
-            help=str(row.get("help", "")),
-            evidence=self.subset(f"{place}.evidence", row.get("evidence", []), EVIDENCE, empty=True),
         )
 
     def rule(self, place: str, row: Mapping[str, Any]) -> SignOffRule:
@@ -258,51 +214,3 @@ class _Reader:
             count=count,
             help=str(row.get("help", "")),
         )
-
-    def unknown(self, place: str, row: Mapping[str, Any], known: set[str]) -> None:
-        for key in row:
-            if key not in known:
-                self.mistakes[f"{place}.{key}".lstrip(".")] = "is not known; known are " + ", ".join(sorted(known))
-
-    def mapping(self, place: str, raw: Any) -> Mapping[str, Any]:
-        if isinstance(raw, Mapping):
-            return raw
-        self.mistakes[place] = "must be a mapping"
-        return {}
-
-    def rows(self, place: str, raw: Any) -> list[Mapping[str, Any]]:
-        if isinstance(raw, list) and all(isinstance(row, Mapping) for row in raw) and len(raw) <= 200:
-            return raw
-        self.mistakes[place] = "must be a list of at most 200 mappings"
-        return []
-
-    def text(self, place: str, raw: Any) -> str:
-        if not isinstance(raw, str) or not raw.strip() or len(raw) > 1000:
-            self.mistakes[place] = "must be a text of at most 1000 characters"
-        return str(raw)
-
-    def slug(self, place: str, raw: Any) -> str:
-        text = str(raw)
-        if not (isinstance(raw, str) and 1 <= len(text) <= 50 and text.replace("-", "").replace("_", "").isalnum()):
-            self.mistakes[place] = "must be a short name of letters, digits, - and _"
-        return text
-
-    def key(self, place: str, raw: Any) -> str:
-        found = self.slug(f"{place}.key", raw)
-        if found in self.keys:
-            self.mistakes[f"{place}.key"] = f"{found} stands twice in the policy"
-        self.keys.add(found)
-        return found
-
-    def one_of(self, place: str, raw: Any, known: tuple[str, ...]) -> str:
-        if raw not in known:
-            self.mistakes[place] = "must be one of " + ", ".join(known)
-        return str(raw)
-
-    def subset(self, place: str, raw: Any, known: tuple[str, ...], *, empty: bool = False) -> tuple[str, ...]:
-        if not isinstance(raw, list) or any(value not in known for value in raw) or not (raw or empty):
-            self.mistakes[place] = ("must be a list of " if empty else "must be a list, not empty, of ") + ", ".join(
-                known
-            )
-            return ()
-        return tuple(value for value in known if value in raw)

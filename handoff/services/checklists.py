@@ -17,7 +17,7 @@ from handoff.models import Acknowledgement, Answer, Evidence, Handoff, Replay
 from handoff.moves import chain_of
 from handoff.receipts import received
 from handoff.replayed import moved_since
-from handoff.rules.policies import ChecklistItem
+from handoff.rules.checklists import ChecklistItem
 from handoff.rules.reports import read
 from handoff.states import GATE_OF, State
 from handoff.voiding import void_touched

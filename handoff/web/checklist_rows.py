@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from handoff.models import Answer, Evidence
-from handoff.rules.policies import EVIDENCE, ChecklistItem, PolicyRules
+from handoff.rules.checklists import EVIDENCE, ChecklistItem
+from handoff.rules.policies import PolicyRules
 from handoff.web.doors import Choice, Form
 from models_registry.roles import Role
 

@@ -6,9 +6,10 @@ from itertools import product
 
 import pytest
 
+from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain, conflicts
 from handoff.rules.gates import AnswerFact, Facts, SignOffFact, TestFact, evaluate
-from handoff.rules.policies import ChecklistItem, Gate, PolicyRules, SignOffRule
+from handoff.rules.policies import Gate, PolicyRules, SignOffRule
 from handoff.rules.scopes import COVERS, scope_for, touched
 
 PARTS = {name: f"digest of {name}" for name in COVERS["confirm"]}
