@@ -1,7 +1,8 @@
 """A run: one version over one source into its sinks, in a process of its own, with a folder that outlives it.
 
 `order.json` says what to run, `position.json` how far it came, `state.json` how it goes, `scores.json` what it scored
-lately. A run that is started again goes on where it was: behind its position, or where its consumer group stands.
+lately. A run that is started again goes on where it was: behind its position, or where its consumer group stands. A
+position is good for the source that it was reached in; another source is read from its start.
 """
 
 from __future__ import annotations
@@ -47,17 +48,26 @@ class Run:
         self._scores: Scores | None = None
         if (folder / "position.json").exists():
             kept = json.loads((folder / "position.json").read_bytes())
-            self._position = kept["position"]
+            if kept.get("source", self._place()) == self._place():
+                self._position = kept["position"]
             self._before = counts_kept(kept["counts"])
 
     def carry_out(self, stop: threading.Event) -> None:
-        """Run to the end or until told to stop, and leave in `state.json` what became of it. Raises EngineError."""
+        """Run to the end or until told to stop, and leave in `state.json` what became of it. Raises EngineError.
+
+        It is running once its source and its sinks are open.
+        """
+        try:
+            pipeline = self._pipeline()
+        except EngineError as error:
+            self._tell("failed", self._before, error=error)
+            raise
         self._tell("running", self._before)
         ended = threading.Event()
         teller = threading.Thread(target=self._tell_at_times, args=[ended], name="teller", daemon=True)
         teller.start()
         try:
-            counts = self._pipeline().run(stop)
+            counts = pipeline.run(stop)
         except EngineError as error:
             _end(teller, ended)
             self._tell("failed", self._before, error=error)
@@ -79,6 +89,10 @@ class Run:
 
         return assemble(self.order, self._folder, self._blob, opened, saved=self._save, followed=followed)
 
+    def _place(self) -> dict[str, Any]:
+        """Return where the records come from, however they are read."""
+        return {key: self.order.source.get(key) for key in ("transport", "location")}
+
     def _blob(self, sha256: str) -> Path:
         path = self._blobs / sha256
         if not path.is_file():
@@ -93,7 +107,7 @@ class Run:
                 self._keep(*self._saved)
 
     def _keep(self, position: Any, counts: Counts) -> None:
-        content = {"position": position, "counts": counts_to_keep(counts)}
+        content = {"position": position, "counts": counts_to_keep(counts), "source": self._place()}
         durable.write(self._folder / "position.json", json.dumps(content).encode())
 
     def _tell_at_times(self, ended: threading.Event) -> None:

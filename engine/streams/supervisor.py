@@ -54,18 +54,25 @@ class Supervisor:
     def start(self, model: str, number: int, order: RunOrder) -> dict[str, Any]:
         """Start a run; one that was started by the same order number answers how it goes.
 
-        Raises StreamError `stale_order`.
+        A run that goes already finishes what is under way, and goes on from there by the newer order. Raises
+        StreamError `stale_order`.
         """
-        run = order.run
+        run, wanted = order.run, {"do": "run", "model": model, "order": number}
         with self._lock:
             if not self._fresh(run, number):
                 return self.state(run)
             folder = self._home / run
             folder.mkdir(parents=True, exist_ok=True)
             order.write(folder / "order.json")
-            (folder / "state.json").unlink(missing_ok=True)
-            self._want(run, {"do": "run", "model": model, "order": number})
-            self._start(run)
+            self._want(run, wanted)
+            before = self._processes.pop(run, None)
+            self._again.pop(run, None)
+        if before is not None:
+            _end(before)
+        with self._lock:
+            if self._wanted(run) == wanted and run not in self._processes:  # nobody ordered anything meanwhile
+                (folder / "state.json").unlink(missing_ok=True)
+                self._start(run)
             return self.state(run)
 
     def stop(self, run: str, number: int) -> dict[str, Any]:
@@ -87,6 +94,8 @@ class Supervisor:
         told = json.loads(path.read_bytes()) if path.exists() else {"run": run, "state": "starting", "counts": {}}
         if wanted["do"] == "stop" and told["state"] not in ENDED and run not in self._processes:
             told["state"] = "stopped"
+        elif wanted["do"] == "run" and told["state"] == "stopped" and run in self._processes:
+            told["state"] = "starting"  # what the process before this one told
         scores = self._home / run / "scores.json"
         if scores.exists():
             told["scores"] = json.loads(scores.read_bytes())

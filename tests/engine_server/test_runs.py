@@ -154,3 +154,31 @@ def test_an_odd_order_starts_nothing(
 def test_runs_need_the_token(engine: Engine, live: Sealed, streams: dict[str, Any]) -> None:
     for act in ("runs", "runs/1", "runs/1/start", "runs/1/stop", "runs/1/forget"):
         assert engine.order(live.model, act, token="wrong", **streams)[0] == 401
+
+
+def test_a_newer_order_of_a_run_adds_a_sink_and_goes_on_where_it_was(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
+) -> None:
+    streams["source"]["loop"] = True
+    assert start(engine, live, **streams)[0] == 200
+    until(lambda: state(engine, live)["state"] == "running" and len(scored(tmp_path)) >= 20)
+    place = {"transport": "file", "encoding": "json_lines"}
+    more = {**place, "location": {"url": f"file://{tmp_path}/data/more"}}
+    assert start(engine, live, order=6, source=streams["source"], sinks={**streams["sinks"], "more": more})[0] == 200
+    until(lambda: state(engine, live)["counts"].get("delivered", {}).get("more", 0) > 0)
+    counts = engine.order(live.model, "runs/1/stop", order=7)[1]["counts"]
+    assert counts["delivered"]["scores"] == counts["scored"] > counts["delivered"]["more"]
+    assert engine.order(live.model, "runs")[1][0]["state"] == "stopped"
+
+
+def test_a_run_whose_source_is_another_one_reads_it_from_its_start(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
+) -> None:
+    assert start(engine, live, **streams)[0] == 200
+    until(lambda: state(engine, live)["state"] == "finished")
+    lines = (tmp_path / "data" / "in.jsonl").read_text().splitlines()[:20]
+    (tmp_path / "data" / "other.jsonl").write_text("\n".join(lines) + "\n")
+    other = {**streams["source"], "location": {"url": f"file://{tmp_path}/data/other.jsonl"}}
+    assert start(engine, live, order=6, source=other, sinks=streams["sinks"])[0] == 200
+    until(lambda: state(engine, live)["state"] == "finished" and state(engine, live)["order"] == 6)
+    assert state(engine, live)["counts"]["read"] == 70
