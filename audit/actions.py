@@ -12,6 +12,8 @@ ACTIONS: dict[str, str] = {
     "group.changed": "changed the group",
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",
+    "key.registered": "signed with a new key of the site",
+    "key.retired": "retired a signing key",
     "organisation.created": "created the organisation",
     "role.granted": "granted a role",
     "role.revoked": "took a role away",

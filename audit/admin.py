@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from audit.actors import Person
-from audit.models import Account, AuditEvent
+from audit.models import Account, AuditEvent, SigningKey
 from audit.trail import record
 from audit.visibility import events_visible_to
 
@@ -97,8 +97,34 @@ class RecordedGroupAdmin(GroupAdmin):
         record(action, actor=Person.at(request, "admin"), on=group, chain="site", data={"name": group.name})
 
 
+class Kept(admin.ModelAdmin):
+    """A record that is read here, and never written."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say no: records are written by acts."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: a record never changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no: a record is never deleted."""
+        return False
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(Kept):
+    """The public keys of the site. A key is retired by `manage.py signing_keys`, where the new one is set, too."""
+
+    list_display = ("id", "registered_at", "retired_at", "retired_because")
+    exclude = ("public_key",)
+
+
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):
+class AuditEventAdmin(Kept):
     """The trail, to read: for those who audit, what they audit."""
 
     list_display = ("at", "chain", "seq", "actor_label", "action", "subject")
@@ -108,7 +134,6 @@ class AuditEventAdmin(admin.ModelAdmin):
     ordering = ("-at", "-pk")
     show_full_result_count = False
     exclude = ("previous", "hash")
-    actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         """Return what the asker audits; being a superuser adds nothing."""
@@ -116,15 +141,3 @@ class AuditEventAdmin(admin.ModelAdmin):
         return (
             found.filter(pk__in=events_visible_to(request.user)) if isinstance(request.user, Account) else found.none()
         )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Say no: events are written by acts."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Say no: an event never changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Say no: an event is never deleted."""
-        return False

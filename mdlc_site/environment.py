@@ -1,5 +1,6 @@
 """Read settings from the environment, and refuse odd values by name."""
 
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -64,3 +65,15 @@ def storage(name: str, value: str) -> dict[str, Any]:
         # The name is the hash of the bytes, so whoever is second writes the same again.
         "OPTIONS": {**options, "file_overwrite": True, "client_config": patience},
     }
+
+
+def key(name: str, value: str) -> str:
+    """Return where a private key is told: nowhere, in 64 hexadecimal digits, or in a file that is there."""
+    if value and not (len(value) == 64 and all(one in "0123456789abcdefABCDEF" for one in value)):
+        try:
+            there = Path(value).is_file()
+        except OSError:
+            there = False
+        if not there:
+            raise ImproperlyConfigured(f"{name} must be 64 hexadecimal digits, or the path of a file.")
+    return value

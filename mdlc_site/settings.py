@@ -8,7 +8,7 @@ from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from mdlc_site.environment import env, flag, names, number, storage, text, urls
+from mdlc_site.environment import env, flag, key, names, number, storage, text, urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -24,6 +24,7 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 ENGINE_URLS = urls("ENGINE_URLS")
 STORE = text("MDLC_STORE", str(BASE_DIR / "var" / "store"))
 ANCHORS = text("MDLC_ANCHORS", str(BASE_DIR / "var" / "anchors.jsonl"))
+SIGNING_KEY = key("MDLC_SIGNING_KEY", text("MDLC_SIGNING_KEY", ""))  # empty: one is derived from SECRET_KEY
 UPLOAD_LIMIT = number("MDLC_UPLOAD_LIMIT", 2 * 1024**3, least=1)
 
 INSTALLED_APPS = [

@@ -2,6 +2,7 @@
 
 from audit.models.accounts import Account
 from audit.models.events import AuditEvent
+from audit.models.keys import SigningKey
 from audit.models.requests import RequestKey
 
-__all__ = ["Account", "AuditEvent", "RequestKey"]
+__all__ = ["Account", "AuditEvent", "RequestKey", "SigningKey"]

@@ -106,6 +106,7 @@ ENDPOINTS = [
     ("/api/v1/deployments/{deployment}/", "otto", 2),
     ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
     ("/api/v1/events/", "rita", 3),
+    ("/api/v1/keys/", "dana", 2),
 ]
 
 

@@ -45,6 +45,8 @@ def test_how_the_server_must_prove_itself_reaches_every_connection() -> None:
         ("MDLC_JOB_LEASE", "1"),
         ("MDLC_BEHIND_PROXY", "2"),
         ("MDLC_TEST_MEMORY_MB", "1.5"),
+        ("MDLC_SIGNING_KEY", "/no/such/file"),
+        ("MDLC_SIGNING_KEY", "f" * 63),
     ],
 )
 def test_an_odd_value_stops_the_process_and_names_the_variable(name: str, value: str) -> None:

@@ -1,0 +1,129 @@
+"""The site's key: where it comes from, what it signs, and that what it signed stays provable."""
+
+import subprocess
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from audit import signing
+from audit.actors import Worker
+from audit.envelopes import EnvelopeBroken, open_envelope, seal
+from audit.errors import Refused
+from audit.models import AuditEvent, SigningKey
+
+KIND = "application/vnd.mdlc.test+json"
+SEED = "17" * 32
+OTHER = Ed25519PrivateKey.from_private_bytes(b"\x02" * 32)
+pytestmark = pytest.mark.django_db
+
+
+def test_what_the_site_signs_can_be_opened_and_its_key_is_on_the_trail_once() -> None:
+    envelope, key = signing.sign(KIND, b"{}")
+    signing.sign(KIND, b"[]")
+    assert signing.open_signed(KIND, envelope).payload == b"{}"
+    assert key.pk == sha256(bytes(key.public_key)).hexdigest()
+    assert AuditEvent.objects.filter(action="key.registered").count() == SigningKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("how", ["payload", "kind", "signature", "key", "another key under its name", "no envelope"])
+def test_a_forged_envelope_is_not_opened(how: str) -> None:
+    envelope, key = signing.sign(KIND, b"{}")
+    told, keys, kind = orjson.loads(envelope), signing.public_keys(), KIND
+    if how == "payload":
+        told["payload"] = "W10="
+    elif how == "kind":
+        kind = told["payloadType"] = "application/other"
+    elif how == "signature":
+        told["signatures"][0]["sig"] = "A" + told["signatures"][0]["sig"][1:]
+        told["signatures"][0]["sig"] = "B" + told["signatures"][0]["sig"][1:]
+    elif how == "key":
+        told = orjson.loads(seal(KIND, b"{}", OTHER))
+    elif how == "another key under its name":
+        told["signatures"][0]["sig"] = orjson.loads(seal(KIND, b"{}", OTHER))["signatures"][0]["sig"]
+        keys = {key.pk: OTHER.public_key().public_bytes_raw()}
+    text = "[]" if how == "no envelope" else orjson.dumps(told).decode()
+    with pytest.raises(EnvelopeBroken):
+        open_envelope(text, kind, keys)
+
+
+def test_the_key_comes_as_digits_as_a_file_as_pem_or_from_the_secret(tmp_path: Path) -> None:
+    pem = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", pem], check=True, capture_output=True)
+    digits = tmp_path / "digits"
+    digits.write_text(SEED + "\n")
+    by_digits = signing.private_key(SEED, "s").private_bytes_raw()
+    assert by_digits == signing.private_key(str(digits), "s").private_bytes_raw() == bytes.fromhex(SEED)
+    drawn = {signing.private_key(told, secret).private_bytes_raw() for told in ("", str(pem)) for secret in ("a", "b")}
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize("content", ["", "not a key", "rsa"])
+def test_a_file_without_such_a_key_is_refused_and_not_repeated(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(content)
+    if content == "rsa":
+        subprocess.run(["openssl", "genrsa", "-out", path, "2048"], check=True, capture_output=True)
+    with pytest.raises(ImproperlyConfigured, match="MDLC_SIGNING_KEY must") as told:
+        signing.private_key(str(path), "s")
+    assert not content or content not in str(told.value)
+
+
+def test_after_a_rotation_both_keys_prove_what_they_signed(settings: Any) -> None:
+    before, old = signing.sign(KIND, b"1")
+    settings.SIGNING_KEY = SEED
+    after, new = signing.sign(KIND, b"2")
+    call_command("signing_keys", retire=old.pk, reason="a year is over", stdout=(out := StringIO()))
+    assert (old.pk in out.getvalue(), new.pk in out.getvalue(), "a year is over" in out.getvalue()) == (True,) * 3
+    assert signing.open_signed(KIND, before).key_id == old.pk
+    assert signing.open_signed(KIND, after).key_id == new.pk
+    settings.SIGNING_KEY = ""
+    with pytest.raises(signing.KeyRetired):
+        signing.sign(KIND, b"3")
+
+
+def test_a_key_is_retired_once_and_with_a_reason() -> None:
+    _, key = signing.sign(KIND, b"1")
+    for wrong in ({"key_id": "0" * 64, "reason": "x"}, {"key_id": key.pk, "reason": " "}):
+        with pytest.raises(Refused):
+            signing.retire(actor=Worker("clerk"), **wrong)
+    key.refresh_from_db()
+    assert key.retired_at is None
+    signing.retire(actor=Worker("clerk"), key_id=key.pk, reason="lost")
+    with pytest.raises(CommandError, match="before"):
+        call_command("signing_keys", retire=key.pk, reason="again", stdout=StringIO())
+    assert AuditEvent.objects.filter(action="key.retired").count() == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_signingkey SET public_key = '\\x00'",
+        "UPDATE audit_signingkey SET registered_at = now() - interval '1 year'",
+        "UPDATE audit_signingkey SET retired_at = now()",
+        "DELETE FROM audit_signingkey",
+        "INSERT INTO audit_signingkey (id, public_key, retired_because) VALUES (repeat('0', 64), '\\x00', '')",
+    ],
+)
+def test_the_database_keeps_keys_as_they_were(statement: str) -> None:
+    signing.sign(KIND, b"1")
+    kept = list(SigningKey.objects.values())
+    with pytest.raises((DatabaseError, IntegrityError)), transaction.atomic():
+        connection.cursor().execute(statement)
+    assert list(SigningKey.objects.values()) == kept
+
+
+def test_a_retired_key_stays_retired() -> None:
+    _, key = signing.sign(KIND, b"1")
+    signing.retire(actor=Worker("clerk"), key_id=key.pk, reason="lost")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        SigningKey.objects.filter(pk=key.pk).update(retired_at=None, retired_because="")
+    key.refresh_from_db()
+    assert key.retired_because == "lost"
