@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +85,12 @@ def environment(reader: Reader, slug: str) -> Environment:
     """Return one environment with its organisation and owner. Raises Hidden."""
     found = find_environment(reader, slug)
     return Environment.objects.select_related("organisation", "owner").get(pk=found.pk)
+
+
+def owned_since(place: Environment) -> datetime | None:
+    """Return since when an environment's owner answers for it; None where that was never kept."""
+    current = place.owners.filter(period__upper_inf=True).first()
+    return current.period.lower if current is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,7 @@
-"""Deployments over the API: what is live, what was, who answered for it, roll back, deploy again."""
+"""Deployments over the API: what is live, what was, roll back, deploy again."""
 
-from datetime import datetime
 from uuid import UUID
 
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,8 +10,7 @@ from rest_framework.views import APIView
 from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
-from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, OwnerOut, ReasonIn
-from handoff.errors import Hidden, Invalid
+from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, ReasonIn
 from handoff.queries import deployments as queries
 from handoff.services import deployments
 
@@ -68,32 +64,3 @@ class DeployAgain(APIView):
             return Response(HandoffOut(handoff).data, status=202)
 
         return once(request, create)
-
-
-class OwnerOn(APIView):
-    """Who answered for a model in an environment at a moment."""
-
-    @extend_schema(
-        responses=OwnerOut,
-        parameters=[OpenApiParameter(name, str) for name in ("model", "environment", "at")],
-        operation_id="owner_of_record_read",
-    )
-    def get(self, request: Request) -> Response:
-        asked = known_parameters(request, ("model", "environment", "at"))
-        moment = _moment(asked["at"]) if "at" in asked else timezone.now()
-        user = actor_at(request, "api").user
-        owner = queries.owner_on(user, asked.get("model", ""), asked.get("environment", ""), moment)
-        if owner is None:
-            raise Hidden("Nobody answered for that then, or you may not know.")
-        return Response(OwnerOut(owner).data)
-
-
-def _moment(text: str) -> datetime:
-    """Return a moment from ISO 8601 with a time zone. Raises Invalid."""
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Invalid("A moment is written like 2026-11-23T10:00:00Z.", fields={"at": "is not a moment with a zone"})
-    return moment

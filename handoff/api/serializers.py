@@ -18,6 +18,7 @@ from handoff.models import (
     Return,
     SignOff,
 )
+from models_registry.models import EnvironmentOwner
 
 
 class PersonOut(serializers.Serializer[Any]):
@@ -296,15 +297,22 @@ class TaskOut(serializers.Serializer[Any]):
     overdue = serializers.BooleanField()
 
 
-class OwnerOut(serializers.ModelSerializer[OwnerOfRecord]):
+class OwnerOut(serializers.Serializer[Any]):
+    """Who answered: for a model with the version that was live, or for an environment, without both."""
+
     person = PersonOut()
-    organisation = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    organisation = serializers.SerializerMethodField()
+    environment = serializers.CharField(source="environment.slug")
+    model = serializers.CharField(source="model.slug", allow_null=True, default=None)
+    version = serializers.IntegerField(source="deployment.version.number", allow_null=True, default=None)
+    deployment = serializers.UUIDField(source="deployment_id", allow_null=True, default=None)
     since = serializers.DateTimeField(source="period.lower")
     until = serializers.DateTimeField(source="period.upper", allow_null=True)
 
-    class Meta:
-        model = OwnerOfRecord
-        fields = ("person", "organisation", "since", "until")
+    def get_organisation(self, owner: OwnerOfRecord | EnvironmentOwner) -> str:
+        """Return the organisation that the person answered for."""
+        party = owner.organisation if isinstance(owner, OwnerOfRecord) else owner.environment.organisation
+        return party.slug
 
 
 class DeploymentOut(serializers.ModelSerializer[Deployment]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from handoff.api import checklists, deployments, differences, findings, handoffs, policies, replays, signoffs
+from handoff.api import checklists, deployments, differences, findings, handoffs, owners, policies, replays, signoffs
 
 urlpatterns = [
     path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
@@ -42,5 +42,5 @@ urlpatterns = [
     path("deployments/", deployments.Deployments.as_view(), name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),
-    path("owners-of-record/", deployments.OwnerOn.as_view(), name="owner-of-record"),
+    path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
 ]

@@ -1,6 +1,5 @@
-"""Read deployments: what is live now, what was, and who answered for it."""
+"""Read deployments: what is live now, and what was."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from django.db.models import QuerySet
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
-from handoff.models import Deployment, OwnerOfRecord
+from handoff.models import Deployment
 
 RELATED = ("model", "version", "environment", "handoff", "rollback_of__version")
 
@@ -32,13 +31,3 @@ def fetch(user: Account, deployment_id: UUID | str) -> Deployment:
     if found is None:
         raise Hidden("There is no such deployment.")
     return found
-
-
-def owner_on(user: Account, model: str, environment: str, moment: datetime) -> OwnerOfRecord | None:
-    """Return who answered for a model in an environment at a moment; None before it was first live, or unseen."""
-    return (
-        OwnerOfRecord.objects.select_related("person", "organisation")
-        .filter(deployment__handoff__in=handoffs_visible_to(user))
-        .filter(model__slug=model, environment__slug=environment, period__contains=moment)
-        .first()
-    )

@@ -28,7 +28,7 @@ class Profiles(APIView):
         request=OpenApiTypes.OBJECT,
         responses={201: ProfileDetailOut},
         operation_id="profile_report",
-        description="Report what `python -m engine.capture` prints. The environment is set to it.",
+        description="Report what `mdlc capture` prints. The environment is set to it.",
     )
     def post(self, request: Request, environment: str) -> Response:
         def create() -> Response:

@@ -4,6 +4,7 @@ from models_registry.models.consumers import Consumer
 from models_registry.models.environments import (
     Environment,
     EnvironmentGroupGrant,
+    EnvironmentOwner,
     EnvironmentUserGrant,
     Organisation,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Element",
     "Environment",
     "EnvironmentGroupGrant",
+    "EnvironmentOwner",
     "EnvironmentProfile",
     "EnvironmentUserGrant",
     "ImportException",

@@ -2,7 +2,10 @@
 
 import uuid
 
+import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -66,6 +69,39 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class EnvironmentOwner(models.Model):
+    """Who answered for an environment, from when until when; without gap or overlap."""
+
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="owners")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    period = DateTimeRangeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            ExclusionConstraint(
+                name="environment_owner_one_at_a_time",
+                expressions=[("environment", RangeOperators.EQUAL), ("period", RangeOperators.OVERLAPS)],
+            )
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="only_ended",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["period"]),
+            ),
+            pgtrigger.Protect(
+                name="ended_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("NOT upper_inf(OLD.period) OR lower(NEW.period) <> lower(OLD.period)"),
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} for {self.environment_id}"
 
 
 class EnvironmentUserGrant(UserObjectPermissionBase):

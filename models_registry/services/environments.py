@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from packaging.version import InvalidVersion, Version
 
 from audit.actors import Person
@@ -12,10 +13,15 @@ from audit.errors import StaleView
 from audit.trail import record
 from models_registry.access import find_environment, find_person, roles_on
 from models_registry.errors import Forbidden, Hidden, Invalid, SlugTaken
-from models_registry.models import Environment, Organisation
+from models_registry.models import Environment, EnvironmentOwner, Organisation
 from models_registry.roles import Role
 from models_registry.rules import import_policies
 
+# Later than the last change of owner even if the clock was set back: a period never ends before it began.
+INSTANT = """
+    SELECT GREATEST(clock_timestamp(), max(lower(period)) + interval '1 microsecond')
+      FROM models_registry_environmentowner WHERE environment_id = %s
+"""
 FREE = ("name", "purpose", "python", "packages", "hardware", "import_policy", "engine")
 
 
@@ -45,6 +51,7 @@ def create(
             )
     except IntegrityError as error:
         raise SlugTaken(f"The short name {slug} is in use.", fields={"slug": "is in use"}) from error
+    _let_answer(environment)
     record(
         "environment.created",
         actor=actor,
@@ -80,6 +87,8 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
             setattr(environment, field, changes[field])
     environment.revision += 1
     environment.save(update_fields=[*changes, "revision"])
+    if before.get("owner", environment.owner.username) != environment.owner.username:
+        _let_answer(environment)
     record(
         "environment.changed",
         actor=actor,
@@ -88,6 +97,20 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
         data={"before": before, "after": changes},
     )
     return environment
+
+
+def _let_answer(environment: Environment) -> None:
+    """End the time of who answered for an environment, and begin that of its owner, at one instant."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSTANT, [environment.pk])
+        at = cursor.fetchone()[0]
+    before = environment.owners.filter(period__upper_inf=True).first()
+    if before is not None:
+        before.period = DateTimeTZRange(before.period.lower, at, "[)")
+        before.save(update_fields=["period"])
+    EnvironmentOwner.objects.create(
+        environment=environment, person=environment.owner, period=DateTimeTZRange(at, None, "[)")
+    )
 
 
 def _check(values: Mapping[str, Any]) -> None:

@@ -44,6 +44,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "rules": rows_of(policy),
         "let_in": [one for one in holding if one.answer],
         "open_requests": [one for one in holding if not one.answer],
+        "owned_since": queries.owned_since(found),
         "may_ask": may_ask(actor.user, found),
         "default": policy.get("default", "warn"),
         "licences": policy.get("licences", []),

@@ -75,6 +75,8 @@ def test_a_drift_is_seen_and_accepted(visit: Open, site: Place) -> None:
     expect(page.get_by_text("Accepted just now by Otto")).to_be_visible()
     check(page)
     assert Finding.objects.get().closing == "accepted"
+    page.goto("/owners-of-record/")
+    check(page)
 
 
 def test_who_may_not_sign_reads_why(visit: Open, site: Place) -> None:

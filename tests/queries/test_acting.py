@@ -188,7 +188,7 @@ def deployed_again(handoff: Handoff) -> str:
 EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_the_site: {
         "create an organisation": 7,
-        "create an environment": 9,
+        "create an environment": 12,
         "change an environment": 11,
         "report a profile": 15,
         "grant a role": 12,
