@@ -1,4 +1,4 @@
-"""Capture what an environment is made of, on the spot: `python -m engine.capture`, or `capture()` in a notebook.
+"""Capture what an environment is made of, on the spot: `mdlc capture`, or `report("lab")` in a notebook.
 
 It reports interpreter, packages with licences, platform, hardware, data files by their hashes, and whether secrets are
 there; never a secret's value, never a line of data.
@@ -12,7 +12,8 @@ import platform
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,7 @@ CHUNK = 1 << 20
 LONGEST_LICENCE = 80
 MOST_FILES = 1000
 TIMEOUT_S = 30
+FEW = 6
 
 
 class CaptureError(EngineError):
@@ -53,65 +55,136 @@ def capture(files: Iterable[str | Path] = (), named_secrets: Iterable[str] = ())
 def send(profile: dict[str, Any], *, site: str, environment: str, token: str) -> dict[str, Any]:
     """Report a profile to MDLC Handoff, and return its answer: the record, and what the import policies say.
 
-    Raises CaptureError `site_refuses` or `site_unreachable`.
+    Raises CaptureError `token_missing`, `site_refuses` or `site_unreachable`.
     """
+    if not token:
+        where = f"{site.rstrip('/')}/api/v1/tokens/"
+        raise CaptureError("token_missing", f"Put a token into MDLC_TOKEN; {where} gives one.", field="token")
     url = f"{site.rstrip('/')}/api/v1/environments/{environment}/profiles/"
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     if not url.startswith(("https://", "http://")):
-        raise CaptureError("site_unreachable", f"{site} is not an address with http or https.", field="site")
+        words = f"{site} is not an address" if site else "Name the site with --site or MDLC_SITE, an address"
+        raise CaptureError("site_unreachable", f"{words} with http or https.", field="site")
     request = urllib.request.Request(url, json.dumps(profile).encode(), headers)  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
-        words = error.read(2000).decode(errors="replace")
-        raise CaptureError("site_refuses", f"The site answers {error.code}: {words}") from error
+        raise CaptureError("site_refuses", _refusal(error.code, error.read(20_000))) from error
     except (OSError, ValueError) as error:
         raise CaptureError("site_unreachable", f"The site does not answer: {error}.", field="site") from error
 
 
-def main(given: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What MDLC Handoff said to a profile: its number, and what import policies say other than yes, the worst first.
+
+    Shown as text, also by a notebook.
+    """
+
+    site: str
+    number: int
+    verdicts: tuple[Mapping[str, Any], ...]
+
+    @property
+    def barred(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the libraries that are prohibited somewhere, and that no exception lets in."""
+        return tuple(one for one in self.verdicts if one["answer"] == "prohibit" and not one.get("let_in_until"))
+
+    def __str__(self) -> str:
+        """Return the answer in lines: what is the same for many libraries takes one."""
+        count = len({(one["library"], one["version"]) for one in self.verdicts})
+        lines = [f"Recorded as profile {self.number}; {count} libraries need a look.", *_lines(self.verdicts)]
+        places = {str(one.get("environment", "")) for one in self.barred if not one.get("asked_for")} - {""}
+        for place in sorted(places):
+            url = f"{self.site.rstrip('/')}/api/v1/environments/{place}/exceptions/"
+            lines.append(f"Ask IT for an exception: POST {url} with library, version and reason.")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def report(
+    environment: str,
+    *,
+    site: str = "",
+    token: str = "",
+    files: Iterable[str | Path] = (),
+    named_secrets: Iterable[str] = (),
+) -> Answer:
+    """Capture this environment, report it under its short name, and return IT's answer: one line in a notebook.
+
+    Site and token are those in MDLC_SITE and MDLC_TOKEN where they are left out. Raises CaptureError.
+    """
+    site = site or os.environ.get("MDLC_SITE", "")
+    token = token or os.environ.get("MDLC_TOKEN", "")
+    told = send(capture(files, named_secrets), site=site, environment=environment, token=token)
+    return Answer(site, int(told.get("number", 0)), tuple(told.get("verdicts", ())))
+
+
+def main(given: Sequence[str] | None = None, *, name: str = "python -m engine.capture") -> int:
     """Print the profile, or report it with --site; return 0, or 1 when something is prohibited, or 2 for an error."""
-    parser = argparse.ArgumentParser(prog="python -m engine.capture", description="Report what this environment is.")
+    parser = argparse.ArgumentParser(prog=name, description="Report what this environment is.")
     parser.add_argument("files", nargs="*", help="data files to name with their hashes")
     parser.add_argument("--secret", action="append", default=[], help="a secret whose presence is told")
-    parser.add_argument("--site", help="address of MDLC Handoff; without it the profile is printed")
-    parser.add_argument("--environment", help="the environment's short name")
+    parser.add_argument(
+        "--site", default=os.environ.get("MDLC_SITE", ""), help="address of MDLC Handoff, else that in MDLC_SITE"
+    )
+    parser.add_argument("--environment", help="the environment's short name; without it the profile is only printed")
     options = parser.parse_args(given)
     try:
-        profile = capture(options.files, options.secret)
-        if not options.site:
-            print(json.dumps(profile, indent=2))
+        if not options.environment:
+            print(json.dumps(capture(options.files, options.secret), indent=2))
             return 0
-        token = os.environ.get("MDLC_TOKEN", "")
-        answer = send(profile, site=options.site, environment=options.environment or "", token=token)
+        answer = report(options.environment, site=options.site, files=options.files, named_secrets=options.secret)
     except EngineError as error:
         print(error.message, file=sys.stderr)
         return 2
-    return _tell(answer, options.site)
+    print(answer)
+    return int(bool(answer.barred))
 
 
-def _tell(answer: dict[str, Any], site: str) -> int:
-    """Print what the policies say, the worst first; return 1 when something is prohibited and not let in."""
-    verdicts = answer.get("verdicts", [])
-    print(f"Recorded as profile {answer.get('number', '?')}; {len(verdicts)} libraries need a look.")
+def _lines(verdicts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what policies say in lines, in their order; more than a few libraries of which the same is said share one.
+
+    What is prohibited has a line for each library and version, for each is a case of its own.
+    """
+    places: dict[tuple[str, ...], list[str]] = {}
     for one in verdicts:
         nearest = f" Nearest allowed: {one['nearest']}." if one.get("nearest") else ""
-        where = f" in {one['environment']}" if one.get("environment") else ""
-        print(f"{one['answer']:9} {one['library']} {one['version']}{where}: {one['reason']}{nearest}{_excepted(one)}")
-    barred = [one for one in verdicts if one["answer"] == "prohibit" and not one.get("let_in_until")]
-    for place in sorted({str(one.get("environment", "")) for one in barred if not one.get("asked_for")} - {""}):
-        url = f"{site.rstrip('/')}/api/v1/environments/{place}/exceptions/"
-        print(f"Ask IT for an exception: POST {url} with library, version and reason.")
-    return int(bool(barred))
+        said = (str(one["answer"]), f"{one['reason']}{nearest}{_excepted(one)}", f"{one['library']} {one['version']}")
+        places.setdefault(said, []).append(str(one.get("environment", "")))
+    libraries: dict[tuple[str, str, str], list[str]] = {}
+    for (answer, words, library), where in places.items():
+        libraries.setdefault((answer, words, ", ".join(filter(None, where))), []).append(library)
+    lines = []
+    for (answer, words, joined), named in libraries.items():
+        place = f" in {joined}" if joined else ""
+        if answer == "prohibit" or len(named) <= FEW:
+            lines += [f"{answer:9} {library}{place}: {words}" for library in named]
+        else:
+            first = ", ".join(named[:FEW])
+            lines.append(f"{answer:9} {len(named)} libraries{place}: {words} {first}, and {len(named) - FEW} more.")
+    return lines
 
 
-def _excepted(verdict: dict[str, Any]) -> str:
+def _excepted(verdict: Mapping[str, Any]) -> str:
     """Return what became of an exception for a library, if somebody asked for one."""
     if until := verdict.get("let_in_until"):
         return f" Let in until {until}."
     return " An exception is asked for." if verdict.get("asked_for") else ""
+
+
+def _refusal(status: int, content: bytes) -> str:
+    """Return in words what a site answered instead of taking a profile."""
+    try:
+        told = json.loads(content)
+        words = [told["message"], told.get("todo", "")]
+        words += [f"{field}: {' '.join(why)}" for field, why in told.get("fields", {}).items()]
+        return " ".join(word for word in words if word)
+    except (ValueError, KeyError, TypeError, AttributeError):  # whatever stands between us and the site
+        return f"The site answers {status}: {content[:200].decode(errors='replace')}"
 
 
 def _packages() -> dict[str, dict[str, str]]:

@@ -19,7 +19,7 @@ MOST_FILES = 1000
 MOST_SECRETS = 200
 LONGEST = 300
 CLOCKS_DIFFER = timedelta(minutes=5)
-RECAPTURE = "Capture it anew with `python -m engine.capture`, and send what that prints."
+RECAPTURE = "Capture it anew with `mdlc capture`, and send what that prints."
 
 
 class ProfileInvalid(Invalid):
