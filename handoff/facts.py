@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -68,6 +69,8 @@ SELECT h.id, json_build_object(
   'authors', (SELECT json_build_array(v.digest, COALESCE(c.responsible_id, c.id), COALESCE(n.responsible_id, n.id))
       FROM models_registry_modelversion v JOIN audit_account c ON c.id = v.created_by_id
       LEFT JOIN audit_account n ON n.id = v.nominated_by_id WHERE v.id = h.version_id),
+  'now', clock_timestamp(),
+  'tier', (SELECT m.risk_tier FROM models_registry_registeredmodel m WHERE m.id = h.model_id),
   'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
       FROM audit_account u WHERE u.id IN (h.drafted_by_id, h.offered_by_id)),
   'finding', (SELECT f.items FROM handoff_finding f
@@ -153,6 +156,8 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         tests={t[0]: TestFact(t[1], t[2]) for t in raw["tests"]},
         holders=holders,
         chain=_chain(raw),
+        tier=str(raw["tier"]),
+        now=datetime.fromisoformat(str(raw["now"])),
     )
     return Known(facts, roles, str(raw["head"] or ""))
 

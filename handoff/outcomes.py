@@ -12,6 +12,7 @@ from handoff.facts import rules_of
 from handoff.leases import cancel_waiting
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
+from handoff.rules.gates import GateResult
 from handoff.states import DeploymentState, JobState, State
 
 WAITING = (JobState.QUEUED, JobState.RUNNING)
@@ -125,6 +126,20 @@ def make_ready_again(handoff: Handoff, because: str, *, actor: Actor, unknown: b
         queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"restore:{deployment.order}"])
     if handoff.state == State.DEPLOYING:
         move(handoff, State.READY, actor=actor, because=because)
+
+
+def release(handoff: Handoff, result: GateResult, *, actor: Actor, because: str) -> None:
+    """Order the deployment of a locked handoff whose release gate is open, and write the work beside that."""
+    record(
+        "gate.decided",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"gate": result.gate, "open": True, "requirements": [r.key for r in result.requirements]},
+    )
+    attempt = handoff.jobs.filter(task=queue.DEPLOY).count() + 1
+    queue.enqueue(handoff, gate="release", task=queue.DEPLOY, purposes=[f"deploy:{attempt}"])
+    move(handoff, State.DEPLOYING, actor=actor, because=because)
 
 
 def after_death(handoff: Handoff, job: Job, *, actor: Actor) -> None:

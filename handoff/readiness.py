@@ -11,10 +11,10 @@ from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.rules.aspects import declared
 from handoff.rules.differences import Cargo, Difference, broken, report
-from handoff.rules.duties import conflicts
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
+from handoff.rules.seats import most_seats
 from handoff.sides import fields_of, sides_of
 from models_registry.models import Environment, ModelVersion
 from models_registry.roles import Role
@@ -111,19 +111,16 @@ def policy_for(handoff: Handoff) -> PolicyRevision | None:
 def _empty_roles(rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:
     """Name each role that must act and has too few active holders who are free of conflicts."""
     found = {}
-    for role in dict.fromkeys((*rules.roles(), *sorted(answering))):
+    for role in dict.fromkeys((*rules.roles(known.facts.tier), *sorted(answering))):
         if not known.facts.holders.get(role):
             found[f"roles.{role}"] = f"Nobody holds the role {Role(role).label}; an administrator must grant it"
     for gate in rules.gates.values():
         for rule in gate.signoffs:
-            able = [
-                person
-                for person in known.facts.holders.get(rule.role, {})
-                if not conflicts(known.facts.chain, person=person, role=rule.role)
-            ]
-            if len(able) < rule.count and f"roles.{rule.role}" not in found:
-                found[f"roles.{rule.role}"] = (
-                    f"{rule.count} must sign as {Role(rule.role).label}, and only {len(able)} can without a conflict "
+            able, place = most_seats(rule, known.facts), f"roles.{rule.role or rule.key}"
+            if rule.needed(known.facts.tier) and able < rule.count and place not in found:
+                named = " or ".join(str(Role(role).label) for role in rule.roles)
+                found[place] = (
+                    f"{rule.count} must sign as {named}, and only {able} can without a conflict "
                     "of duties; an administrator must grant the role to somebody else"
                 )
     return found

@@ -22,12 +22,13 @@ from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
-from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, replays, rollbacks, runs
+from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, replays, rollbacks, runs, windows
 from handoff.states import State
 from models_registry.services import profiles, streams
 
 log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
+OPEN_WINDOWS = "handoff.open_windows"
 WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
@@ -111,6 +112,13 @@ def watch_runs() -> None:
             continue
         if told:
             runs.keep(one.pk, told)
+
+
+@shared_task(name=OPEN_WINDOWS, ignore_result=True)
+def open_windows() -> None:
+    """Go on with the releases whose deployment window has opened."""
+    for handoff_id in windows.waiting().values_list("pk", flat=True):
+        windows.go_on(actor=Worker("windows"), handoff_id=handoff_id)
 
 
 @shared_task(name=EXPIRE, ignore_result=True)

@@ -274,6 +274,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "tests"},
     },
     "expire handoffs": {"task": "handoff.expire", "schedule": schedule(60), "options": {"queue": "tests"}},
+    "open windows": {"task": "handoff.open_windows", "schedule": schedule(30), "options": {"queue": "tests"}},
     "look for drift": {"task": "handoff.look_for_drift", "schedule": schedule(60), "options": {"queue": "tests"}},
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},

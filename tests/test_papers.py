@@ -14,6 +14,8 @@ from django.db import DatabaseError, connection, models, transaction
 from django.urls import resolve
 
 from engine import command, counters
+from handoff.rules import policy_reader, policy_windows
+from handoff.rules.policies import understood
 from handoff.states import DEPLOYMENT_MOVES, JOB_MOVES, MOVES
 from models_registry.states import MOVES as VERSION_MOVES
 from tests.handoff import walking
@@ -337,3 +339,25 @@ def attacks() -> Iterator[str]:
 def test_the_role_of_the_application_cannot_touch_the_trail(as_the_application: None, statement: str) -> None:
     with pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
         connection.cursor().execute(statement)
+
+
+# Policies
+
+
+def test_the_example_in_the_paper_of_policies_is_one_and_has_every_key() -> None:
+    paper = (DOCS / "policies.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", paper, re.MULTILINE | re.DOTALL)
+    content, _ = understood(example)
+    keys = {*policy_reader.KEYS, *policy_reader.APPLIES_KEYS, *policy_reader.GATE_KEYS, *policy_reader.SIGNOFF_KEYS}
+    keys |= {*policy_reader.QUORUM_KEYS, *policy_reader.ASPECT_KEYS, *policy_reader.CASE_KEYS}
+    keys |= {*policy_windows.WINDOW_KEYS, *policy_windows.OPENING_KEYS, *policy_windows.FREEZE_KEYS}
+    assert keys <= set(keys_in(content))
+
+
+def keys_in(content: Any) -> Iterator[str]:
+    """Give every key of plain data."""
+    if isinstance(content, Mapping):
+        yield from content
+        yield from (key for value in content.values() for key in keys_in(value))
+    elif isinstance(content, list):
+        yield from (key for value in content for key in keys_in(value))

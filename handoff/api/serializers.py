@@ -160,6 +160,9 @@ class RequirementOut(serializers.Serializer[Any]):
     why = serializers.CharField(help_text="Why it is not met.")
     who = serializers.ListField(child=serializers.CharField(), help_text="Who can clear it.")
     by = serializers.ListField(child=serializers.CharField(), help_text="Who has met it.")
+    needed = serializers.BooleanField(help_text="Whether the gate waits for it; false where it is advisory.")
+    turn = serializers.BooleanField(help_text="Whether its turn has come; else `who` are those who sign first.")
+    roles = serializers.ListField(child=serializers.CharField(), help_text="The roles of which somebody may sign.")
 
 
 class GateOut(serializers.Serializer[Any]):
@@ -273,7 +276,7 @@ class SheetOut(serializers.Serializer[Any]):
     handoff = serializers.UUIDField(source="handoff.pk")
     gate = serializers.CharField()
     requirement = serializers.CharField(source="rule.key")
-    role = serializers.CharField(source="rule.role")
+    role = serializers.CharField(help_text="The role in which you would sign.")
     meaning = serializers.CharField(source="rule.meaning")
     words = serializers.CharField(source="rule.help")
     parts = serializers.SerializerMethodField()

@@ -70,7 +70,8 @@ def _known(user: Account, version: ModelVersion, target: Environment) -> Known:
         if account is not None:
             acts.setdefault(account.natural_person_id, {})[sentence] = None
     chain = Chain({person: tuple(found) for person, found in acts.items()})
-    facts = Facts(version=version.digest, parts={}, holders=_holders(version.model, target), chain=chain)
+    held = _holders(version.model, target)
+    facts = Facts(version=version.digest, parts={}, holders=held, chain=chain, tier=version.model.risk_tier)
     return Known(facts, {}, "")
 
 

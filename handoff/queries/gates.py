@@ -49,7 +49,8 @@ def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
     for name in GATES:
         if name in rules.gates:
             status = "passed" if handoff.state in PASSED[name] else ("now" if name == now else "ahead")
-            views.append(GateView(name, status, evaluate(name, rules, known.facts)))
+            judged = rules.timeless() if status == "passed" else rules  # a window that closed afterwards is no matter
+            views.append(GateView(name, status, evaluate(name, judged, known.facts)))
     return views
 
 
@@ -69,14 +70,14 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     signed = any(s.person == user.pk and s.gate == gate for s in known.facts.signoffs)
     may_sign = user.is_person and not homework and not signed
     found = []
-    for requirement in result.missing:
-        if requirement.role not in mine:
+    for requirement in result.requirements:
+        if requirement.met or not requirement.asks(mine):
             continue
         if requirement.kind == "answer":
             found.append(Task("answer", requirement.key, requirement.title, handoff, gate))
         elif requirement.kind == "differences":
             found.append(Task("acknowledge", requirement.key, "Acknowledge undeclared differences", handoff, gate))
-        elif requirement.kind == "signoff" and may_sign:
-            barred = conflicts(known.facts.chain, person=user.pk, role=requirement.role)
+        elif requirement.kind == "signoff" and may_sign and requirement.turn:
+            barred = all(conflicts(known.facts.chain, person=user.pk, role=role) for role in requirement.roles)
             found += [] if barred else [Task("sign", requirement.key, requirement.title, handoff, gate)]
     return found

@@ -9,7 +9,7 @@ from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, SignOff
 from handoff.queries.handoffs import fetch
 from handoff.rules.duties import conflicts
-from handoff.rules.gates import GateResult, evaluate
+from handoff.rules.gates import GateResult, evaluate, seat_of
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import COVERS, WORDS, digest, scope_for, touched
 from handoff.states import GATE_OF, State
@@ -19,13 +19,15 @@ from handoff.states import GATE_OF, State
 class Sheet:
     """What is put before a signer: the parts with their digests, and the digest over all that must come back.
 
-    `barred` says why this person may not sign; `changed` what has changed since they last signed here.
+    `role` is the one in which they would sign; `barred` says why this person may not sign; `changed` what has
+    changed since they last signed here.
     """
 
     handoff: Handoff
     known: Known
     gate: str
     rule: SignOffRule
+    role: str
     parts: tuple[tuple[str, str, str], ...]
     seen: str
     result: GateResult
@@ -42,8 +44,9 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         raise Hidden("Nothing is to be signed here now.", code="nothing_to_sign", todo="Go back to the handoff.")
     known = known_of(handoff)
     scope = scope_for(gate, known.facts.parts)
-    barred = [f"you {act}" for act in conflicts(known.facts.chain, person=user.pk, role=rules[0].role)]
-    if not known.holds(user.pk, rules[0].role):
+    role = _seat(user, known, gate, rules[0])
+    barred = [f"you {act}" for act in conflicts(known.facts.chain, person=user.pk, role=role)]
+    if not known.holds(user.pk, role):
         barred.insert(0, "you do not hold the role that signs here")
     before = (
         SignOff.objects.filter(handoff=handoff, signer=user, gate=gate, voided_at__isnull=False)
@@ -55,9 +58,16 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         known=known,
         gate=gate,
         rule=rules[0],
+        role=role,
         parts=tuple((name, WORDS[name], scope[name]) for name in COVERS[gate]),
         seen=digest(scope),
         result=evaluate(gate, rules_of(handoff), known.facts),
         barred=tuple(barred),
         changed=touched(before.scope, known.facts.parts) if before else (),
     )
+
+
+def _seat(user: Account, known: Known, gate: str, rule: SignOffRule) -> str:
+    """Return the role in which somebody would sign: one that they may sign in, else one that they hold, else any."""
+    held = [role for role in rule.roles if known.holds(user.pk, role)]
+    return seat_of(gate, rule, known.facts, user.pk) or (held or list(rule.roles))[0]

@@ -1,110 +1,37 @@
 """Whether a gate is open, why not, and who can clear it: one pure function from recorded facts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from handoff.rules.checklists import ChecklistItem
-from handoff.rules.duties import Chain, conflicts
-from handoff.rules.policies import GATES, Gate, PolicyRules, SignOffRule
-from handoff.rules.scopes import scope_for, touched
+from handoff.rules.gate_facts import AnswerFact, Facts, GateResult, Requirement, SignOffFact, TestFact
+from handoff.rules.policies import GATES, Gate, PolicyRules
+from handoff.rules.seats import counts, people_in, seat_of, signatures, title_of
+from handoff.rules.windows import next_opening, open_at, told
 
-
-@dataclass(frozen=True, slots=True)
-class AnswerFact:
-    """The latest answer to an item. `evidence` names the kinds that were attached."""
-
-    choice: str
-    person: int
-    evidence: tuple[str, ...] = ()
-    entitled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SignOffFact:
-    """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in."""
-
-    id: str
-    gate: str
-    requirement: str
-    role: str
-    person: int
-    name: str
-    decision: str
-    meaning: str
-    scope: Mapping[str, str]
-    entitled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TestFact:
-    """The result of one promotion test, for one version digest."""
-
-    __test__ = False
-
-    verdict: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
-
-    `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what
-    came in the way since the report was signed: what a finding says, or what a worker sees for itself.
-    """
-
-    version: str
-    parts: Mapping[str, str]
-    differences: tuple[str, ...] = ()
-    answering: Mapping[str, str] = field(default_factory=dict)
-    moved: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[str, AnswerFact] = field(default_factory=dict)
-    acknowledged: Mapping[str, int] = field(default_factory=dict)
-    signoffs: tuple[SignOffFact, ...] = ()
-    tests: Mapping[str, TestFact] = field(default_factory=dict)
-    holders: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    chain: Chain = field(default_factory=Chain)
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One thing a gate asks for, whether it is met, and if not why and who can clear it."""
-
-    kind: str
-    key: str
-    title: str
-    role: str
-    met: bool
-    why: str = ""
-    who: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GateResult:
-    """A gate, judged."""
-
-    gate: str
-    open: bool
-    refused: bool
-    requirements: tuple[Requirement, ...]
-
-    @property
-    def missing(self) -> tuple[Requirement, ...]:
-        """Return what is not met yet."""
-        return tuple(r for r in self.requirements if not r.met)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, to be stored with a decision or sent to a client."""
-        return asdict(self)
+__all__ = [
+    "AnswerFact",
+    "Facts",
+    "GateResult",
+    "Requirement",
+    "SignOffFact",
+    "TestFact",
+    "before_approval",
+    "counts",
+    "evaluate",
+    "seat_of",
+    "waits_for_its_time",
+]
+TIMED = ("window", "freeze")
 
 
 def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
-    """Judge one gate. It is open only if every requirement is met and no standing refusal is on record.
+    """Judge one gate. It is open only if every needed requirement is met and no standing refusal is on record.
 
     Only the facts count: no silence, no rank. A sign-off counts if it approves, its signer is entitled now, has no
-    conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats.
+    conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
+    two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
+    of somebody whose sign-off is advisory.
     """
     gate = rules.gate(name)
     found = [
@@ -114,31 +41,57 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
         *(_answer(item, facts) for item in gate.checklist),
         *_acknowledgements(gate, facts),
     ]
-    seats: set[int] = set()
-    found += [_signoffs(name, rule, facts, seats) for rule in gate.signoffs]
+    found += signatures(gate, facts)
+    found += _timed(rules, facts) if name == "release" else []
     refused = any(s.decision == "refuse" for s in facts.signoffs)
-    met = bool(gate.signoffs or name == "confirm") and all(r.met for r in found)
+    somebody = name == "confirm" or any(r.kind == "signoff" and r.needed for r in found)
+    met = somebody and not any(r.open for r in found)
     return GateResult(name, met and not refused, refused, tuple(found))
 
 
-def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> bool:
-    """Tell whether one sign-off counts for one requirement now."""
-    return (
-        signoff.gate == name
-        and signoff.requirement == rule.key
-        and signoff.role == rule.role
-        and signoff.meaning == rule.meaning
-        and signoff.decision == "approve"
-        and signoff.entitled
-        and not conflicts(facts.chain, person=signoff.person, role=rule.role)
-        and not touched(scope_for(name, facts.parts), signoff.scope)
-    )
+def before_approval(result: GateResult, key: str) -> list[Requirement]:
+    """Return what must be done before somebody can approve for a rule: the open questions, and those who sign first."""
+    return [r for r in result.missing if r.kind not in ("signoff", *TIMED)] + [
+        r for r in result.requirements if r.kind == "signoff" and r.key == key and not r.met and not r.turn
+    ]
+
+
+def waits_for_its_time(result: GateResult) -> bool:
+    """Tell whether a gate is shut by nothing but a window or a freeze, so that it opens by itself."""
+    return bool(result.missing) and not result.refused and all(r.kind in TIMED for r in result.missing)
+
+
+def _timed(rules: PolicyRules, facts: Facts) -> list[Requirement]:
+    """Ask that the windows are open and no freeze holds; where nobody knows the time, nothing is open."""
+    now = facts.now
+    zones = [one.zone for one in rules.windows] + [one.zone for one in rules.freezes]
+    if not zones:
+        return []
+    open_ = now is None or open_at(rules.windows, rules.freezes, now)
+    when = "" if now is None or open_ else told(next_opening(rules.windows, rules.freezes, now), zones[0])
+    found = []
+    if rules.windows:
+        met = now is not None and all(one.open_at(now) for one in rules.windows)
+        found.append(_clock("window", "window", "The deployment window is open", "it is closed", when, met=met))
+    for at, one in enumerate(rules.freezes):
+        met = now is not None and not one.holds_at(now)
+        found.append(_clock("freeze", f"freeze-{at}", f"No freeze: {one.name}", "it holds", when, met=met))
+    return found
+
+
+def _clock(kind: str, key: str, title: str, why: str, when: str, *, met: bool) -> Requirement:
+    told_ = f"{why}; the next opening is {when}" if when else "nobody knows the time"
+    return Requirement(kind, key, title, "", met, "" if met else told_, () if met else ("the clock",))
 
 
 def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
-    """Ask that the gates before this one still stand: a role taken away, or an answer changed, shuts them again."""
+    """Ask that the gates before this one still stand: a role taken away, or an answer changed, shuts them again.
+
+    The clock does not: what was released inside its window goes on after it.
+    """
     before = GATES[: GATES.index(name)]
-    results = [evaluate(gate, rules, replace(facts, moved={})) for gate in before]
+    timeless = rules.timeless()
+    results = [evaluate(gate, timeless, replace(facts, moved={})) for gate in before]
     return [
         Requirement(
             "gate",
@@ -153,14 +106,6 @@ def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
     ]
 
 
-def _people(role: str, facts: Facts, *, but: set[int] | frozenset[int] = frozenset()) -> dict[int, str]:
-    return {person: name for person, name in facts.holders.get(role, {}).items() if person not in but}
-
-
-def _title(role: str) -> str:
-    return {"it_operations": "IT operations"}.get(role, role.replace("_", " ").capitalize())
-
-
 def _test(kind: str, facts: Facts) -> Requirement:
     result = facts.tests.get(kind)
     met = result is not None and result.verdict == "passed" and result.digest == facts.version
@@ -173,12 +118,12 @@ def _answer(item: ChecklistItem, facts: Facts) -> Requirement:
     answer = facts.answers.get(item.key)
     why = ""
     if answer is None:
-        why = f"{_title(item.role)} has not answered"
+        why = f"{title_of(item.role)} has not answered"
     elif answer.choice == "no":
         why = "was answered no"
     elif answer.choice == "yes" and item.evidence and not set(answer.evidence) & set(item.evidence):
         why = f"needs evidence: {' or '.join(item.evidence)}"
-    who = tuple(_people(item.role, facts).values()) or (f"nobody holds the role {_title(item.role)}",)
+    who = tuple(people_in(item.role, facts).values()) or (f"nobody holds the role {title_of(item.role)}",)
     return Requirement("answer", item.key, item.question, item.role, not why, why, () if not why else who)
 
 
@@ -187,7 +132,7 @@ def _moved(facts: Facts) -> list[Requirement]:
     if not facts.moved:
         return []
     why = "; ".join(facts.moved.values())
-    who = tuple(_people("it_operations", facts).values())
+    who = tuple(people_in("it_operations", facts).values())
     return [Requirement("report", "report", "The difference report still holds", "it_operations", False, why, who)]
 
 
@@ -203,38 +148,8 @@ def _acknowledgements(gate: Gate, facts: Facts) -> list[Requirement]:
 def _acknowledgement(role: str, gate: Gate, asked: Sequence[str], facts: Facts) -> Requirement:
     open_ = [key for key in asked if key not in facts.acknowledged]
     why = f"{len(open_)} of {len(asked)} undeclared differences are not acknowledged" if open_ else ""
-    who = tuple(_people(role, facts).values()) if open_ else ()
+    who = tuple(people_in(role, facts).values()) if open_ else ()
     key, title = "differences", "Undeclared differences acknowledged"
     if role != gate.acknowledge:
-        key, title = f"differences-{role}", f"{title} by {_title(role)}"
+        key, title = f"differences-{role}", f"{title} by {title_of(role)}"
     return Requirement("differences", key, title, role, not open_, why, who)
-
-
-def _signoffs(name: str, rule: SignOffRule, facts: Facts, seats: set[int]) -> Requirement:
-    counting = [s for s in facts.signoffs if counts(s, name, rule, facts) and s.person not in seats]
-    chosen = list({s.person: s for s in counting}.values())[: rule.count]
-    seats.update(s.person for s in chosen)
-    met = len(chosen) >= rule.count
-    refusal = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision == "refuse"), None)
-    able = {
-        person: who
-        for person, who in _people(rule.role, facts, but={s.person for s in chosen}).items()
-        if not conflicts(facts.chain, person=person, role=rule.role)
-    }
-    why = ""
-    if not met:
-        why = f"{len(chosen)} of {rule.count} signed" if rule.count > 1 else f"{_title(rule.role)} has not signed"
-        if refusal is not None:
-            why = f"{refusal.name} refused"
-        elif len(able) < rule.count - len(chosen):
-            why += "; nobody who holds the role is free of conflicts" if not able else "; too few can sign"
-    return Requirement(
-        "signoff",
-        rule.key,
-        f"{_title(rule.role)} signs: {rule.meaning}",
-        rule.role,
-        met,
-        why,
-        () if met else tuple(able.values()),
-        tuple(s.name for s in chosen),
-    )

@@ -31,8 +31,9 @@ from handoff.errors import (
 from handoff.facts import Known, rules_of
 from handoff.models import Handoff, Return, SignOff
 from handoff.moves import chain_of, move
+from handoff.outcomes import release
 from handoff.rules.duties import conflicts
-from handoff.rules.gates import GateResult, SignOffFact, evaluate
+from handoff.rules.gates import GateResult, SignOffFact, before_approval, evaluate, seat_of, waits_for_its_time
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
 from handoff.states import GATE_OF, State
@@ -71,7 +72,7 @@ def sign(
         raise Forbidden("Only a natural person signs.", code="person_required")
     handoff, known = lock_handoff(actor, handoff_id, parts=())
     gate, rule = _requirement(handoff, requirement)
-    _check_signer(actor, known, rule)
+    role = _seat(actor, known, gate, rule)
     scope = scope_for(gate, known.facts.parts)
     if digest(scope) != seen:
         raise StaleView(
@@ -82,10 +83,10 @@ def sign(
         raise AlreadySigned("You have signed at this gate already.", todo="Withdraw your sign-off to sign anew.")
     _check_decision(rule, decision, meaning, comment, reasons)
     if decision == SignOff.Decision.APPROVE:
-        _check_homework(gate, handoff, known)
+        _check_homework(gate, rule, handoff, known)
     signed_at, method = _use_up(reauthentication, actor)
     signoff = _write(
-        handoff, known, gate, rule, scope, actor, decision, meaning, comment, signed_at, method, reauthentication
+        handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, signed_at, method, reauthentication
     )
     _settle(handoff, known, gate, signoff, actor, reasons, retests)
     return signoff
@@ -105,16 +106,22 @@ def _requirement(handoff: Handoff, key: str) -> tuple[str, SignOffRule]:
     raise Hidden(f"The {gate} gate asks for no such signature.", code="requirement_unknown")
 
 
-def _check_signer(actor: Person, known: Known, rule: SignOffRule) -> None:
-    if not known.holds(actor.user_id, rule.role):
-        who = ", ".join(known.facts.holders.get(rule.role, {}).values()) or "nobody yet"
-        raise WrongRole(f"Only {Role(rule.role).label} may sign this.", todo=f"Those who hold the role: {who}.")
-    found = conflicts(known.facts.chain, person=actor.user_id, role=rule.role)
-    if found:
+def _seat(actor: Person, known: Known, gate: str, rule: SignOffRule) -> str:
+    """Return the role in which the actor signs. Raises WrongRole or Conflict."""
+    held = [role for role in rule.roles if known.holds(actor.user_id, role)]
+    if not held:
+        words = " or ".join(str(Role(role).label) for role in rule.roles)
+        names = [name for role in rule.roles for name in known.facts.holders.get(role, {}).values()]
+        who = ", ".join(dict.fromkeys(names)) or "nobody yet"
+        raise WrongRole(f"Only {words} may sign this.", todo=f"Those who hold the role: {who}.")
+    seat = seat_of(gate, rule, known.facts, actor.user_id)
+    if not seat:
+        found = conflicts(known.facts.chain, person=actor.user_id, role=held[0])
         raise Conflict(
             "You may not approve here: you " + ", and ".join(found) + ".",
             todo="Somebody else who holds the role must sign. Rank makes no exception.",
         )
+    return seat
 
 
 def _check_decision(rule: SignOffRule, decision: str, meaning: str, comment: str, reasons: Sequence[str]) -> None:
@@ -132,17 +139,21 @@ def _check_decision(rule: SignOffRule, decision: str, meaning: str, comment: str
         raise Invalid("Name at least one reason for the return.", fields={"reasons": f"must be among {known}"})
 
 
-def _check_homework(gate: str, handoff: Handoff, known: Known) -> None:
-    """Let nobody sign over questions that are still open: a later answer would void the signature."""
-    result = evaluate(gate, rules_of(handoff), known.facts)
-    open_ = [r for r in result.missing if r.kind != "signoff"]
-    if open_:
-        raise GateShut(
-            "There is something to do before anybody can approve: " + "; ".join(f"{r.title}: {r.why}" for r in open_),
-            code="answers_open",
-            todo="Those named can clear it: " + ", ".join(dict.fromkeys(who for r in open_ for who in r.who)),
-            fields={r.key: r.why for r in open_},
-        )
+def _check_homework(gate: str, rule: SignOffRule, handoff: Handoff, known: Known) -> None:
+    """Let nobody sign over questions that are still open, for a later answer would void it; nor before their turn."""
+    open_ = before_approval(evaluate(gate, rules_of(handoff), known.facts), rule.key)
+    if not open_:
+        return
+    why = {r.key: r.why for r in open_}
+    todo = "Those named can clear it: " + ", ".join(dict.fromkeys(who for r in open_ for who in r.who))
+    if all(r.kind == "signoff" for r in open_):
+        raise GateShut(f"It is not your turn: {open_[0].why}.", code="not_your_turn", todo=todo, fields=why)
+    raise GateShut(
+        "There is something to do before anybody can approve: " + "; ".join(f"{r.title}: {r.why}" for r in open_),
+        code="answers_open",
+        todo=todo,
+        fields=why,
+    )
 
 
 def _use_up(reauthentication: str, actor: Person) -> tuple[datetime, str]:
@@ -162,6 +173,7 @@ def _write(
     known: Known,
     gate: str,
     rule: SignOffRule,
+    role: str,
     scope: dict[str, str],
     actor: Person,
     decision: str,
@@ -177,7 +189,7 @@ def _write(
         "handoff": str(handoff.pk),
         "gate": gate,
         "requirement": rule.key,
-        "role": rule.role,
+        "role": role,
         "scope": scope,
         "scope_digest": digest(scope),
         "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": actor.label},
@@ -193,7 +205,7 @@ def _write(
         handoff=handoff,
         gate=gate,
         requirement=rule.key,
-        role=rule.role,
+        role=role,
         signer=actor.user,
         printed_name=actor.label,
         decision=decision,
@@ -214,7 +226,7 @@ def _write(
         data={
             "gate": gate,
             "requirement": rule.key,
-            "role": rule.role,
+            "role": role,
             "meaning": meaning,
             "scope": signoff.scope_digest,
             "statement": signoff.statement_digest,
@@ -251,13 +263,17 @@ def _settle(
     )
     facts = replace(known.facts, signoffs=(*known.facts.signoffs, fact))
     result = evaluate(gate, rules_of(handoff), facts)
-    if result.open:
+    if result.open or waits_for_its_time(result):
         keep(handoff, result, facts, actor=actor)
+    if result.open:
         _open(handoff, result, actor)
 
 
 def _open(handoff: Handoff, result: GateResult, actor: Person) -> None:
     """Move on, and write the work that follows beside the signature that caused it."""
+    if result.gate == "release":
+        release(handoff, result, actor=actor, because="the release gate opened")
+        return
     record(
         "gate.decided",
         actor=actor,
@@ -269,10 +285,6 @@ def _open(handoff: Handoff, result: GateResult, actor: Person) -> None:
         kinds = rules_of(handoff).tests
         queue.enqueue(handoff, gate="review", task=queue.RUN_TEST, purposes=[f"test:{kind}" for kind in kinds])
         move(handoff, State.TESTING, actor=actor, because="the review gate opened")
-    elif result.gate == "release":
-        attempt = handoff.jobs.filter(task=queue.DEPLOY).count() + 1
-        queue.enqueue(handoff, gate="release", task=queue.DEPLOY, purposes=[f"deploy:{attempt}"])
-        move(handoff, State.DEPLOYING, actor=actor, because="the release gate opened")
     else:
         queue.enqueue(handoff, gate="confirm", task=queue.CONFIRM, purposes=["confirm"])
 

@@ -14,6 +14,7 @@ from handoff.queries.differences import may_answer
 from handoff.queries.gates import GateView
 from handoff.queries.handoffs import HandoffView, view_of
 from handoff.queries.page import acknowledgements_of, deployments_of
+from handoff.rules.gates import waits_for_its_time
 from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
 from handoff.web.bindings import typed_of
@@ -108,7 +109,9 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "findings": [] if handoff.state == State.DRAFT else list(handoff.findings.select_related("closed_by")),
         "may_accept": Role.IT_OPERATIONS in roles and handoff.state == State.LIVE,
         "may_change": Role.DATA_SCIENTIST in roles and handoff.state == State.DRAFT,
-        "may_deploy_again": Role.IT_OPERATIONS in roles and _deployed_in_vain(handoff, view.jobs),
+        "may_deploy_again": Role.IT_OPERATIONS in roles
+        and _deployed_in_vain(handoff, view.jobs)
+        and not (result and waits_for_its_time(result)),
         "events": events[:NEWEST_EVENTS],
         "older_events": events[NEWEST_EVENTS:],
         "binding": _binding(handoff, form),
@@ -177,7 +180,7 @@ def _binding(handoff: Handoff, form: Form | None) -> dict[str, str]:
 
 
 def _panel(gate: GateView, status: str) -> GatePanel:
-    requirements = gate.result.requirements
+    requirements = [r for r in gate.result.requirements if r.needed]
     met = sum(r.met for r in requirements)
     return GatePanel(gate, status, GATE_TITLES[gate.name], GATE_OPENS[gate.name], met, len(requirements))
 

@@ -9,7 +9,8 @@ from django.shortcuts import render
 from audit.actors import Person
 from handoff.errors import Forbidden, Refused
 from handoff.queries.policies import all_revisions, newest_source, revision_of
-from handoff.rules.policies import Gate, PolicyRules, parse
+from handoff.rules.policies import Gate, PolicyRules, SignOffRule, parse
+from handoff.rules.windows import DAYS
 from handoff.services import policies
 from handoff.web.aspects import matrix_of
 from handoff.web.doors import Form, account_of, go, page
@@ -27,7 +28,7 @@ class GateRules:
     gate: Gate
     items: list[tuple[str, str, str, tuple[str, ...]]]
     acknowledge: str
-    signoffs: list[tuple[str, str, int, str]]
+    signoffs: list[tuple[str, str, str]]
 
 
 @page("GET")
@@ -47,6 +48,8 @@ def revision(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "rules": rules,
         "gates": gates_in_words(rules),
         "matrix": matrix_of(rules),
+        "windows": windows_in_words(rules),
+        "freezes": [f"{one.name}: {one.first} to {one.last} ({one.zone})" for one in rules.freezes],
         "tests": [(kind, *TITLES.get(kind, (kind, ""))) for kind in rules.tests],
     }
     return render(request, "handoff/policies/revision.html", context)
@@ -81,7 +84,40 @@ def gates_in_words(rules: PolicyRules) -> list[GateRules]:
             gate=gate,
             items=[(i.question, str(Role(i.role).label), i.help, i.evidence) for i in gate.checklist],
             acknowledge=str(Role(gate.acknowledge).label) if gate.acknowledge else "",
-            signoffs=[(str(Role(s.role).label), s.meaning, s.count, s.help) for s in gate.signoffs],
+            signoffs=[_signoff(gate, rule) for rule in gate.signoffs],
         )
         for name, gate in rules.gates.items()
     ]
+
+
+def _signoff(gate: Gate, rule: SignOffRule) -> tuple[str, str, str]:
+    """Return who signs with which meaning, in which turn and whether it is waited for, and the words of the rule."""
+    how = [rule.meaning]
+    if rule.count > 1 and not rule.quorum:
+        how.append(f"{rule.count} people")
+    if before := [one for one in map(gate.signoff, rule.after) if one is not None]:
+        how.append("after " + " and ".join(_signers(one) for one in before))
+    if rule.required_above:
+        how.append(f"waited for above {rule.required_above} risk")
+    elif rule.advisory:
+        how.append("advisory, nobody waits for it")
+    return _signers(rule), ", ".join(how), rule.help
+
+
+def _signers(rule: SignOffRule) -> str:
+    named = [str(Role(role).label) for role in rule.roles]
+    return f"{rule.count} of {', '.join(named)}" if rule.quorum else named[0]
+
+
+def windows_in_words(rules: PolicyRules) -> list[str]:
+    """Return the deployment windows of a policy as people read them."""
+    return [
+        f"{', '.join(one.days) if len(one.days) < len(DAYS) else 'every day'} "
+        f"{_clock(one.begins)} to {_clock(one.ends)} ({window.zone})"
+        for window in rules.windows
+        for one in window.openings
+    ]
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -16,6 +16,7 @@ from handoff.models import Handoff, Return
 from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
 from handoff.queries.signing import Sheet, sheet_for
+from handoff.rules.gates import before_approval
 from handoff.rules.policies import MEANINGS
 from handoff.rules.scopes import WORDS
 from handoff.services import reauthentications, signoffs
@@ -104,11 +105,11 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "gate": GateView(sheet.gate, "now", sheet.result),
         "gate_title": GATE_TITLES[sheet.gate],
         "gate_opens": GATE_OPENS[sheet.gate],
-        "role": str(Role(sheet.rule.role).label),
+        "role": str(Role(sheet.role).label),
         "parts": [Part(n, w, which.get(n, ""), d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
         "stale": [WORDS[name] for name in stale],
         "changed": [WORDS[name] for name in sheet.changed],
-        "homework": [r for r in sheet.result.missing if r.kind != "signoff"],
+        "homework": before_approval(sheet.result, sheet.rule.key),
         "signed": own,
         "shown": shown_of(handoff.report, acknowledgements_of(handoff)),
         "items": item_rows(rules, "", answers_of(handoff), sheet.known.facts.holders, frozenset(), None),

@@ -81,7 +81,7 @@ def _caption(key: str, status: str, handoff: Handoff, gates: dict[str, GateView]
     if key == "offer":
         return "drafted" if handoff.offered_at is None else f"by {handoff.offered_by.printed_name}"  # type: ignore[union-attr]
     if key in gates:
-        requirements = [r for r in gates[key].result.requirements if r.kind not in {"gate", "test"}]
+        requirements = [r for r in gates[key].result.requirements if r.needed and r.kind not in {"gate", "test"}]
         met = sum(r.met for r in requirements)
         return "passed" if status == "done" else f"{met} of {len(requirements)} met"
     if key == "tests" and tests:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
@@ -11,6 +11,7 @@ from handoff.rules.duties import Chain, conflicts
 from handoff.rules.gates import AnswerFact, Facts, SignOffFact, TestFact, evaluate
 from handoff.rules.policies import Gate, PolicyRules, SignOffRule
 from handoff.rules.scopes import COVERS, scope_for, touched
+from handoff.rules.seats import most_seats
 
 PARTS = {name: f"digest of {name}" for name in COVERS["confirm"]}
 VERA, OTTO, IRIS, DANA = 1, 2, 3, 4
@@ -155,6 +156,139 @@ def test_every_one_signature_case_against_a_plain_oracle() -> None:
             and signoff.person != DANA
         )
         assert evaluate("review", rules, with_signoffs(signoff)).open == counts, signoff
+
+
+RITA = 5
+THREE = {"validator": {VERA: "Vera"}, "it_operations": {OTTO: "Otto", IRIS: "Iris"}, "risk_compliance": {RITA: "Rita"}}
+QUORUM = SignOffRule("two", "", "approval", count=2, quorum=("validator", "it_operations", "risk_compliance"))
+
+
+def only(*rules: SignOffRule) -> PolicyRules:
+    """Return rules whose review asks for these sign-offs alone."""
+    return replace(RULES, gates={"review": Gate("review", signoffs=rules)})
+
+
+def test_a_quorum_against_a_plain_oracle() -> None:
+    """Every set of seven signatures: two roles of the three must have signed, one role counts once."""
+    pool = [
+        signed("two", role, person, "approval")
+        for role, person in [
+            ("validator", VERA), ("it_operations", OTTO), ("it_operations", IRIS), ("risk_compliance", RITA),
+            ("validator", DANA), ("model_owner", 6),
+        ]
+    ]  # fmt: skip
+    pool.append(replace(pool[3], decision="refuse", person=7))
+    facts = replace(FULL, holders=THREE)
+    for present in product((False, True), repeat=len(pool)):
+        given = [s for s, there in zip(pool, present, strict=True) if there]
+        roles = {s.role for s in given if s.decision == "approve" and s.person != DANA and s.role in THREE}
+        expected = len(roles) >= 2 and all(s.decision == "approve" for s in given)
+        result = evaluate("review", only(QUORUM), replace(facts, signoffs=tuple(given)))
+        assert result.open == expected, given
+        (asked,) = result.requirements
+        assert len(asked.by) == min(2, len(roles))
+
+
+ORDERED = (
+    SignOffRule("last", "risk_compliance", "approval", after=("first", "second")),
+    SignOffRule("second", "it_operations", "approval", after=("first",)),
+    SignOffRule("first", "validator", "approval"),
+)
+IN_ORDER = {
+    "first": signed("first", "validator", VERA, "approval"),
+    "second": signed("second", "it_operations", OTTO, "approval"),
+    "last": signed("last", "risk_compliance", RITA, "approval"),
+}
+
+
+def test_orders_of_signing_against_a_plain_oracle() -> None:
+    """Every set and every order of three signatures: each counts exactly if all before it in the policy came before."""
+    facts = replace(FULL, holders=THREE)
+    for many in range(4):
+        for keys in permutations(IN_ORDER, many):
+            counted: list[str] = []
+            for key in keys:
+                before = next(rule.after for rule in ORDERED if rule.key == key)
+                counted += [key] if set(before) <= set(counted) else []
+            result = evaluate("review", only(*ORDERED), replace(facts, signoffs=tuple(IN_ORDER[key] for key in keys)))
+            assert {r.key for r in result.requirements if r.met} == set(counted), keys
+            assert result.open == (len(counted) == 3)
+            assert {r.key for r in result.requirements if not r.turn} == {
+                rule.key for rule in ORDERED if rule.key not in counted and not set(rule.after) <= set(counted)
+            }
+
+
+def test_the_gate_says_whose_turn_it_is() -> None:
+    facts = replace(FULL, holders=THREE, signoffs=(IN_ORDER["last"],))
+    last, second, first = evaluate("review", only(*ORDERED), facts).requirements
+    assert (first.who, first.turn) == (("Vera",), True)
+    assert (second.who, second.turn) == (("Vera",), False)
+    assert "Validator signs: approval" in second.why
+    assert (last.met, last.turn, last.who) == (False, False, ("Vera",))
+
+
+def test_who_signed_before_their_turn_is_told() -> None:
+    facts = replace(FULL, holders=THREE, signoffs=(IN_ORDER["second"], IN_ORDER["first"]))
+    requirement = next(r for r in evaluate("review", only(*ORDERED), facts).requirements if r.key == "second")
+    assert not requirement.met
+    assert "before it was their turn" in requirement.why
+
+
+@pytest.mark.parametrize(
+    ("rule", "waits"),
+    [
+        (SignOffRule("advice", "risk_compliance", "review"), {"low": True, "medium": True, "high": True}),
+        (
+            SignOffRule("advice", "risk_compliance", "review", advisory=True),
+            {"low": False, "medium": False, "high": False},
+        ),
+        (
+            SignOffRule("advice", "risk_compliance", "review", required_above="low"),
+            {"low": False, "medium": True, "high": True, "": True, "unheard of": True},
+        ),
+        (
+            SignOffRule("advice", "risk_compliance", "review", required_above="medium"),
+            {"low": False, "medium": False, "high": True},
+        ),
+    ],
+)
+def test_an_advisory_sign_off_is_asked_for_and_not_waited_for(rule: SignOffRule, waits: dict[str, bool]) -> None:
+    first = signed("first", "validator", VERA, "approval")
+    advice = signed("advice", "risk_compliance", RITA, "review")
+    for tier, expected in waits.items():
+        facts = replace(FULL, holders=THREE, tier=tier, signoffs=(first,))
+        result = evaluate("review", only(ORDERED[2], rule), facts)
+        assert result.open is not expected
+        assert result.requirements[1].who == ("Rita",)
+        assert [r.key for r in result.missing] == (["advice"] if expected else [])
+        assert evaluate("review", only(ORDERED[2], rule), replace(facts, signoffs=(first, advice))).open
+        refused = replace(facts, signoffs=(first, replace(advice, decision="refuse")))
+        assert not evaluate("review", only(ORDERED[2], rule), refused).open
+
+
+def test_advice_alone_never_opens_a_gate() -> None:
+    rule = SignOffRule("advice", "validator", "approval", advisory=True)
+    facts = replace(FULL, holders=THREE, signoffs=(signed("advice", "validator", VERA, "approval"),))
+    assert not evaluate("review", only(rule), facts).open
+
+
+@pytest.mark.parametrize("rule", [QUORUM, SignOffRule("two", "it_operations", "approval", count=2)])
+def test_the_most_that_can_sit_against_trying_all(rule: SignOffRule) -> None:
+    """Over all sets of holders of three roles among three people: seats are people each in another role."""
+    people = {1: "a", 2: "b", 3: "c"}
+    for held in product((False, True), repeat=9):
+        holders = {
+            role: {p: people[p] for p in people if held[at * 3 + p - 1]} for at, role in enumerate(QUORUM.quorum)
+        }
+        most = most_seats(rule, replace(FULL, holders=holders, chain=Chain()))
+        if not rule.quorum:
+            assert most == len(holders["it_operations"])
+            continue
+        tried = (
+            sum(p in holders[role] for p, role in zip(order, QUORUM.quorum, strict=True))
+            for order in permutations(people)
+        )
+        assert most == max(tried), holders
 
 
 def test_opening_is_monotone() -> None:

@@ -1,0 +1,117 @@
+"""What a gate is judged on, and what the judgement says."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from handoff.rules.duties import Chain
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFact:
+    """The latest answer to an item. `evidence` names the kinds that were attached."""
+
+    choice: str
+    person: int
+    evidence: tuple[str, ...] = ()
+    entitled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffFact:
+    """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in."""
+
+    id: str
+    gate: str
+    requirement: str
+    role: str
+    person: int
+    name: str
+    decision: str
+    meaning: str
+    scope: Mapping[str, str]
+    entitled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestFact:
+    """The result of one promotion test, for one version digest."""
+
+    __test__ = False
+
+    verdict: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
+
+    `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what
+    came in the way since the report was signed: what a finding says, or what a worker sees for itself. `now` is what
+    the database's clock says.
+    """
+
+    version: str
+    parts: Mapping[str, str]
+    differences: tuple[str, ...] = ()
+    answering: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, AnswerFact] = field(default_factory=dict)
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+    signoffs: tuple[SignOffFact, ...] = ()
+    tests: Mapping[str, TestFact] = field(default_factory=dict)
+    holders: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    chain: Chain = field(default_factory=Chain)
+    tier: str = ""
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing a gate asks for, whether it is met, and if not why and who can clear it.
+
+    The gate does not wait for one that is not `needed`. `turn` is false for a sign-off that comes after another one
+    which is missing; `who` are then those who must sign first. `roles` are all that may sign.
+    """
+
+    kind: str
+    key: str
+    title: str
+    role: str
+    met: bool
+    why: str = ""
+    who: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    needed: bool = True
+    turn: bool = True
+    roles: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Tell whether the gate still waits for it."""
+        return self.needed and not self.met
+
+    def asks(self, held: Collection[str]) -> bool:
+        """Tell whether it asks something of whoever holds these roles."""
+        return any(role in held for role in self.roles or (self.role,))
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate, judged."""
+
+    gate: str
+    open: bool
+    refused: bool
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def missing(self) -> tuple[Requirement, ...]:
+        """Return what the gate still waits for."""
+        return tuple(r for r in self.requirements if r.open)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, to be stored with a decision or sent to a client."""
+        return asdict(self)

@@ -1,0 +1,220 @@
+"""Read the content of a policy into its terms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
+from handoff.rules.checklists import read_item
+from handoff.rules.policy_terms import (
+    DRIFTS,
+    ELEMENTS,
+    GATES,
+    KINDS,
+    MEANINGS,
+    MOST_SIGNERS,
+    TESTS,
+    TIERS,
+    Gate,
+    PolicyRules,
+    SignOffRule,
+)
+from handoff.rules.policy_windows import read_freezes, read_windows
+from handoff.rules.reading import ROLES, Reader, likeness
+
+KEYS = (
+    "policy",
+    "title",
+    "applies_to",
+    "elements",
+    "tests",
+    "gates",
+    "expires_after_days",
+    "aspects",
+    "drift",
+    "windows",
+    "freezes",
+)
+APPLIES_KEYS = ("risk_tiers", "target_kinds")
+GATE_KEYS = ("checklist", "acknowledge", "signoffs")
+SIGNOFF_KEYS = ("key", "role", "quorum", "meaning", "count", "after", "advisory", "required_above", "help")
+QUORUM_KEYS = ("of", "count")
+ASPECT_KEYS = ("freedom", "answered_by", "changed_by", "allowed", "cases")
+CASE_KEYS = ("freedom", "target_kinds", "risk_tiers", "allowed")
+
+
+class PolicyReader(Reader):
+    """Walk the content of a policy."""
+
+    def policy(self, content: Mapping[str, Any]) -> PolicyRules:
+        """Read the whole."""
+        self.unknown("", content, KEYS)
+        applies = self.mapping("applies_to", content.get("applies_to", {}))
+        self.unknown("applies_to", applies, APPLIES_KEYS)
+        tiers = self.subset("applies_to.risk_tiers", applies.get("risk_tiers"), TIERS)
+        gates = self.gates(content.get("gates", {}), tiers)
+        return PolicyRules(
+            key=self.slug("policy", content.get("policy")),
+            title=self.text("title", content.get("title")),
+            risk_tiers=tiers,
+            target_kinds=self.subset("applies_to.target_kinds", applies.get("target_kinds"), KINDS),
+            elements=self.subset("elements", content.get("elements", list(ELEMENTS)), ELEMENTS),
+            tests=self.subset("tests", content.get("tests"), TESTS),
+            gates=gates,
+            expires_after_days=self.whole(
+                "expires_after_days", content.get("expires_after_days", 30), 1, 3650, of="of days "
+            ),
+            aspects=self.aspects(content.get("aspects", {}), gates.get("review", Gate("review")).acknowledge),
+            drift=self.one_of("drift", content.get("drift", DRIFTS[0]), DRIFTS),
+            windows=read_windows(self, content.get("windows", [])),
+            freezes=read_freezes(self, content.get("freezes", [])),
+        )
+
+    def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:
+        """Read the gates; at each risk tier somebody must sign at the review and at the release."""
+        raw = self.mapping("gates", raw)
+        self.unknown("gates", raw, GATES)
+        read = {name: self.gate(name, raw[name]) for name in GATES if name in raw}
+        for name in ("review", "release"):
+            rules = read.get(name, Gate(name)).signoffs
+            for tier in tiers or TIERS[-1:]:
+                if not any(rule.needed(tier) for rule in rules):
+                    where = f" at {tier} risk" if rules else ""
+                    self.wrong(f"gates.{name}.signoffs", f"nobody must sign{where}; a gate never opens by silence")
+        return read
+
+    def gate(self, name: str, raw: Any) -> Gate:
+        """Read one gate."""
+        place = f"gates.{name}"
+        raw = self.mapping(place, raw)
+        self.unknown(place, raw, GATE_KEYS)
+        items = self.rows(f"{place}.checklist", raw.get("checklist", []))
+        rows = self.rows(f"{place}.signoffs", raw.get("signoffs", []))
+        acknowledge = raw.get("acknowledge", "")
+        if acknowledge:
+            acknowledge = self.one_of(f"{place}.acknowledge", acknowledge, ROLES)
+        rules = tuple(self.rule(f"{place}.signoffs[{i}]", row) for i, row in enumerate(rows))
+        self.orders(f"{place}.signoffs", rules)
+        return Gate(
+            name=name,
+            checklist=tuple(read_item(self, f"{place}.checklist[{i}]", row) for i, row in enumerate(items)),
+            acknowledge=acknowledge,
+            signoffs=rules,
+        )
+
+    def rule(self, place: str, row: Mapping[str, Any]) -> SignOffRule:
+        """Read a sign-off: of one role, or of a quorum of roles."""
+        self.unknown(place, row, SIGNOFF_KEYS)
+        role, quorum = "", tuple[str, ...]()
+        if "quorum" in row:
+            quorum, count = self.quorum(f"{place}.quorum", row["quorum"])
+            for key in {"role", "count"} & row.keys():
+                self.wrong(f"{place}.{key}", "does not go with a quorum, which names its roles and its count itself")
+        else:
+            role = self.one_of(f"{place}.role", row.get("role"), ROLES)
+            count = self.whole(f"{place}.count", row.get("count", 1), 1, MOST_SIGNERS)
+        return SignOffRule(
+            key=self.key(place, row.get("key")),
+            role=role,
+            meaning=self.one_of(f"{place}.meaning", row.get("meaning"), MEANINGS),
+            count=count,
+            help=str(row.get("help", "")),
+            quorum=quorum,
+            after=self.texts(f"{place}.after", row.get("after", [])),
+            advisory=self.flag(f"{place}.advisory", row.get("advisory", False)),
+            required_above=self.above(place, row),
+        )
+
+    def quorum(self, place: str, raw: Any) -> tuple[tuple[str, ...], int]:
+        """Read of which roles how many must sign; each role counts once."""
+        raw = self.mapping(place, raw)
+        self.unknown(place, raw, QUORUM_KEYS)
+        roles = self.subset(f"{place}.of", raw.get("of"), ROLES)
+        count = self.whole(f"{place}.count", raw.get("count"), 1, MOST_SIGNERS)
+        if roles and count > len(roles):
+            self.wrong(f"{place}.count", f"can never be met: {count} must sign, and only {len(roles)} roles are named")
+        return roles, count
+
+    def above(self, place: str, row: Mapping[str, Any]) -> str:
+        """Read the risk tier above which a sign-off is waited for."""
+        if "required_above" not in row:
+            return ""
+        tier = self.one_of(f"{place}.required_above", row["required_above"], TIERS)
+        if tier == TIERS[-1]:
+            self.wrong(f"{place}.required_above", f"nothing is above {tier}; say advisory: true")
+        if "advisory" in row:
+            self.wrong(f"{place}.advisory", "does not go with required_above, which says where it is advisory")
+        return tier
+
+    def orders(self, place: str, rules: Sequence[SignOffRule]) -> None:
+        """Refuse an order that names what the gate does not ask for, or that goes in a circle."""
+        known = {rule.key: rule for rule in rules}
+        for at, rule in enumerate(rules):
+            odd = [key for key in rule.after if key not in known]
+            if odd:
+                told = f"the gate asks for no sign-off {odd[0]}{likeness(odd[0], known)}; it asks for "
+                self.wrong(f"{place}[{at}].after", told + ", ".join(known))
+            elif circle := circle_from(rule.key, known):
+                self.wrong(f"{place}[{at}].after", "goes in a circle: " + " after ".join(circle))
+            elif looser := [key for key in rule.after if not _needed_wherever(rule, known[key])]:
+                self.wrong(f"{place}[{at}].after", f"is required where {looser[0]} is advisory, and would wait for it")
+
+    def aspects(self, raw: Any, acknowledge: str) -> dict[str, Aspect]:
+        """Read the lock policy: what each aspect is, by default and in cases; those not named are as usual."""
+        raw = self.mapping("aspects", raw)
+        self.unknown("aspects", raw, USUAL)
+        found = {}
+        for name in USUAL:
+            if name in raw:
+                found[name] = self.aspect(f"aspects.{name}", USUAL[name], raw[name])
+                for told in mistakes_in(name, found[name], acknowledge):
+                    self.wrong(f"aspects.{name}", told)
+        return found
+
+    def aspect(self, place: str, usual: Aspect, raw: Any) -> Aspect:
+        """Read one aspect: a freedom alone, or a mapping with roles, allowed values and cases."""
+        row = {"freedom": raw} if isinstance(raw, str) else self.mapping(place, raw)
+        self.unknown(place, row, ASPECT_KEYS)
+        cases = self.rows(f"{place}.cases", row.get("cases", []))
+        return replace(
+            usual,
+            freedom=self.one_of(f"{place}.freedom", row.get("freedom", usual.freedom), FREEDOMS),
+            allowed=self.texts(f"{place}.allowed", row.get("allowed", [])),
+            cases=tuple(self.case(f"{place}.cases[{i}]", case) for i, case in enumerate(cases)),
+            answered_by=self.role(place, row, "answered_by", usual.answered_by),
+            changed_by=self.role(place, row, "changed_by", usual.changed_by),
+        )
+
+    def role(self, place: str, row: Mapping[str, Any], name: str, usual: str) -> str:
+        """Read a role that may be left out."""
+        return self.one_of(f"{place}.{name}", row[name], ROLES) if name in row else usual
+
+    def case(self, place: str, row: Mapping[str, Any]) -> Case:
+        """Read what an aspect is for some kinds of target and some risk tiers."""
+        self.unknown(place, row, CASE_KEYS)
+        return Case(
+            freedom=self.one_of(f"{place}.freedom", row.get("freedom"), FREEDOMS),
+            target_kinds=self.subset(f"{place}.target_kinds", row.get("target_kinds", []), KINDS, empty=True),
+            risk_tiers=self.subset(f"{place}.risk_tiers", row.get("risk_tiers", []), TIERS, empty=True),
+            allowed=self.texts(f"{place}.allowed", row.get("allowed", [])),
+        )
+
+
+def circle_from(start: str, rules: Mapping[str, SignOffRule]) -> tuple[str, ...]:
+    """Return a way along `after` that comes back to where it started; nothing if there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for key in rules[way[-1]].after if way[-1] in rules else ():
+            if key == start:
+                return (*way, key)
+            if key not in seen:
+                seen.add(key)
+                ways.append((*way, key))
+    return ()
+
+
+def _needed_wherever(rule: SignOffRule, before: SignOffRule) -> bool:
+    """Tell whether what comes before is waited for at every tier at which the rule is."""
+    return all(before.needed(tier) for tier in TIERS if rule.needed(tier))

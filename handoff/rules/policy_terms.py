@@ -1,0 +1,105 @@
+"""The terms in which a policy is written: the words that it may use, and what each of its parts is once it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from handoff.rules.aspects import Aspect, Declared, declared
+from handoff.rules.checklists import ChecklistItem
+from handoff.rules.windows import Freeze, Window
+
+GATES = ("review", "release", "confirm")
+DRIFTS = ("suspend", "report")
+MEANINGS = ("authorship", "review", "approval", "responsibility")
+TIERS = ("low", "medium", "high")
+KINDS = ("test", "staging", "production")
+TESTS = ("integrity", "safety", "schema", "golden", "performance", "robustness", "latency")
+ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+MOST_SIGNERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffRule:
+    """Who must sign, with which meaning, how many of them, after whom, and whether the gate waits for it.
+
+    Either `count` holders of `role` sign, or `count` of the roles in `quorum`, each by another person. `after` names
+    the sign-offs of the same gate that come first. An `advisory` one is asked for and not waited for; one with
+    `required_above` is waited for where the risk tier is above that, and advisory elsewhere.
+    """
+
+    key: str
+    role: str
+    meaning: str
+    count: int = 1
+    help: str = ""
+    quorum: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    advisory: bool = False
+    required_above: str = ""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles that may sign."""
+        return self.quorum or (self.role,)
+
+    def needed(self, tier: str) -> bool:
+        """Tell whether the gate waits for it at a risk tier; at one that nobody knows it does."""
+        if self.required_above and tier in TIERS:
+            return TIERS.index(tier) > TIERS.index(self.required_above)
+        return not self.advisory
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A point that opens when its checklist is answered, differences are acknowledged, and all have signed."""
+
+    name: str
+    checklist: tuple[ChecklistItem, ...] = ()
+    acknowledge: str = ""
+    signoffs: tuple[SignOffRule, ...] = ()
+
+    def signoff(self, key: str) -> SignOffRule | None:
+        """Return the rule of a sign-off, if the gate asks for it."""
+        return next((rule for rule in self.signoffs if rule.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRules:
+    """One policy, read."""
+
+    key: str
+    title: str
+    risk_tiers: tuple[str, ...]
+    target_kinds: tuple[str, ...]
+    elements: tuple[str, ...]
+    tests: tuple[str, ...]
+    gates: Mapping[str, Gate]
+    expires_after_days: int = 30
+    aspects: Mapping[str, Aspect] = field(default_factory=dict)
+    drift: str = "suspend"
+    windows: tuple[Window, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+
+    def held(self, kind: str, tier: str) -> dict[str, Declared]:
+        """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""
+        return declared(self.aspects, kind=kind, tier=tier, acknowledge=self.gate("review").acknowledge)
+
+    def gate(self, name: str) -> Gate:
+        """Return a gate; one that the policy does not name has no requirements."""
+        return self.gates.get(name, Gate(name))
+
+    def timeless(self) -> "PolicyRules":
+        """Return the same rules without windows and freezes, which only bear on the instant of a release."""
+        return replace(self, windows=(), freezes=()) if self.windows or self.freezes else self
+
+    def roles(self, tier: str = "") -> tuple[str, ...]:
+        """Return every role that must act at a risk tier, in the order of the gates; a quorum needs no one role."""
+        found: dict[str, None] = {}
+        for gate in self.gates.values():
+            for item in gate.checklist:
+                found[item.role] = None
+            if gate.acknowledge:
+                found[gate.acknowledge] = None
+            for rule in gate.signoffs:
+                if rule.role and rule.needed(tier):
+                    found[rule.role] = None
+        return tuple(found)
