@@ -13,6 +13,7 @@ ACTIONS: dict[str, str] = {
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",
     "key.registered": "signed with a new key of the site",
+    "key.compromised": "marked a signing key as compromised",
     "key.retired": "retired a signing key",
     "organisation.created": "created the organisation",
     "role.granted": "granted a role",

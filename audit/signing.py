@@ -5,8 +5,12 @@
 A key is registered when it first signs; another one in the environment is a rotation, and the old one stays on record.
 """
 
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,10 +19,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from audit.actors import Actor, Worker
 from audit.acts import act
-from audit.envelopes import Opened, key_id_of, open_envelope, seal
+from audit.envelopes import Opened, key_id_of, open_envelope, seal, signed_bytes
 from audit.errors import Hidden, Invalid, Refused, WrongState
 from audit.models import SigningKey
 from audit.trail import record
@@ -34,6 +39,60 @@ class KeyRetired(Refused):
     code = "signing_key_retired"
 
 
+class KeyMissing(Refused):
+    """No key was set for this process, so it signs nothing for a person."""
+
+    status = 503
+    code = "signing_key_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key that was set for this process."""
+
+    id: str
+    private: Ed25519PrivateKey
+
+    def sign(self, kind: str, payload: bytes) -> str:
+        """Return the bare signature of a payload of a kind, in base64."""
+        return b64encode(self.private.sign(signed_bytes(kind, payload))).decode()
+
+
+def own_key() -> OwnKey:
+    """Return the key that was set for this process. Raises KeyMissing where none was.
+
+    What follows from SECRET_KEY is held by every process, those that run models among them, and says for nobody that
+    they signed.
+    """
+    try:
+        if not settings.SIGNING_KEY:
+            raise ImproperlyConfigured("MDLC_SIGNING_KEY is empty.")
+        key = private_key(settings.SIGNING_KEY, settings.SECRET_KEY)
+    except ImproperlyConfigured:
+        raise KeyMissing(
+            "The site has no signing key, so nobody can sign. Nothing was signed.",
+            todo="Whoever runs the site sets MDLC_SIGNING_KEY for the web process; docs/operations.md says how.",
+        ) from None
+    return OwnKey(key_id_of(key.public_key().public_bytes_raw()), key)
+
+
+def require_signing(key: OwnKey, signs: bool | None) -> None:
+    """Let a key pass that is on record and not retired; None says that it is new, and it is registered then.
+
+    Raises KeyRetired.
+    """
+    kept = _registered(key.private.public_key().public_bytes_raw()) if signs is None else None
+    if signs is False or (kept is not None and kept.retired_at is not None):
+        raise _retired()
+
+
+def _retired() -> KeyRetired:
+    return KeyRetired(
+        "The site's signing key was retired, so nothing can be signed.",
+        todo="Whoever runs the site sets MDLC_SIGNING_KEY to a new key.",
+    )
+
+
 def sign(kind: str, payload: bytes) -> tuple[str, SigningKey]:
     """Sign a payload of a kind, inside the caller's transaction; return the envelope and the key's record.
 
@@ -42,10 +101,7 @@ def sign(kind: str, payload: bytes) -> tuple[str, SigningKey]:
     key = private_key(settings.SIGNING_KEY, settings.SECRET_KEY)
     kept = _registered(key.public_key().public_bytes_raw())
     if kept.retired_at is not None:
-        raise KeyRetired(
-            "The site's signing key was retired, so nothing can be signed.",
-            todo="Whoever runs the site sets MDLC_SIGNING_KEY to a new key.",
-        )
+        raise _retired()
     return seal(kind, payload, key), kept
 
 
@@ -71,6 +127,33 @@ def retire(*, actor: Actor, key_id: str, reason: str) -> SigningKey:
         raise WrongState("The key was retired before.", code="already_retired")
     SigningKey.objects.filter(pk=key.pk).update(retired_at=Now(), retired_because=reason.strip())
     record("key.retired", actor=actor, on=key, chain=CHAIN, data={"key": key.pk}, reason=reason.strip())
+    key.refresh_from_db()
+    return key
+
+
+@act
+def mark_compromised(*, actor: Actor, key_id: str, since: datetime, reason: str) -> SigningKey:
+    """Say that somebody else may have had a key since an instant: what it signed from then on proves nothing.
+
+    It is retired with that, if it was not. Raises Hidden, Invalid or WrongState.
+    """
+    key = SigningKey.objects.select_for_update().filter(pk=key_id).first()
+    if key is None:
+        raise Hidden("There is no such signing key.")
+    if not reason.strip():
+        raise Invalid("Say what happened.", fields={"reason": "is empty"})
+    if key.compromised_since is not None:
+        raise WrongState("The key is marked as compromised already.", code="already_compromised")
+    now = timezone.now()
+    if since > now:
+        raise Invalid("Nobody knows what will be.", fields={"since": "is later than now"})
+    because = reason.strip()
+    change: dict[str, Any] = {"compromised_since": since, "compromised_because": because}
+    if key.retired_at is None:
+        change |= {"retired_at": now, "retired_because": because}
+    SigningKey.objects.filter(pk=key.pk).update(**change)
+    data = {"key": key.pk, "since": since.isoformat()}
+    record("key.compromised", actor=actor, on=key, chain=CHAIN, data=data, reason=because)
     key.refresh_from_db()
     return key
 

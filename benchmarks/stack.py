@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "mdlc_site.settings",
     "SECRET_KEY": "only-for-benchmarks-only-for-benchmarks-only",
+    "MDLC_SIGNING_KEY": "5e" * 32,
     "LOG_LEVEL": "WARNING",
 }
 

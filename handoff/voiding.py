@@ -1,6 +1,6 @@
 """Void exactly the sign-offs whose scope a change touches, and say why."""
 
-from django.db.models.functions import Now
+from django.utils import timezone
 
 from audit.actors import Actor
 from audit.trail import record
@@ -24,12 +24,13 @@ def void_touched(handoff: Handoff, known: Known, *, actor: Actor) -> list[SignOf
 
 def void(handoff: Handoff, signoff: SignOffFact, because: str, *, actor: Actor, action: str = "signoff.voided") -> None:
     """Void one sign-off of a locked handoff; it never counts again."""
-    SignOff.objects.filter(pk=signoff.id, voided_at=None).update(voided_at=Now(), voided_because=because)
+    now = timezone.now()
+    SignOff.objects.filter(pk=signoff.id, voided_at=None).update(voided_at=now, voided_because=because)
     record(
         action,
         actor=actor,
         on=f"signoff:{signoff.id}",
         chain=chain_of(handoff),
-        data={"signer": signoff.name, "role": signoff.role, "gate": signoff.gate},
+        data={"signer": signoff.name, "role": signoff.role, "gate": signoff.gate, "at": now.isoformat()},
         reason=because,
     )

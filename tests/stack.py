@@ -35,6 +35,7 @@ def _start(home: Path) -> Servers:
             "STATIC_ROOT": str(home / "static"),
             "MDLC_STORE": str(home / "store"),
             "MDLC_ANCHORS": str(home / "anchors.jsonl"),
+            "MDLC_SIGNING_KEY": "5e" * 32,
             "LOG_LEVEL": "WARNING",
         }
     except Trouble as trouble:

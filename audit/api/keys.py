@@ -20,6 +20,10 @@ class KeyOut(serializers.Serializer[SigningKey]):
     registered_at = serializers.DateTimeField()
     retired_at = serializers.DateTimeField(allow_null=True)
     retired_because = serializers.CharField()
+    compromised_since = serializers.DateTimeField(
+        allow_null=True, help_text="What it signed from then on proves nothing."
+    )
+    compromised_because = serializers.CharField()
 
     def get_algorithm(self, key: SigningKey) -> str:
         """Return what kind of key it is."""

@@ -21,6 +21,8 @@ class SigningKey(models.Model):
     registered_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True)
     retired_because = models.TextField(blank=True)
+    compromised_since = models.DateTimeField(null=True, help_text="From then on its signatures prove nothing.")
+    compromised_because = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ["registered_at"]
@@ -30,17 +32,31 @@ class SigningKey(models.Model):
                 condition=Q(retired_at=None, retired_because="") | Q(retired_at__isnull=False) & ~Q(retired_because=""),
                 name="signing_key_retired_with_a_reason",
             ),
+            models.CheckConstraint(
+                condition=Q(compromised_since=None, compromised_because="")
+                | Q(compromised_since__isnull=False, retired_at__isnull=False) & ~Q(compromised_because=""),
+                name="signing_key_compromised_signs_no_more",
+            ),
         ]
         triggers = [
             pgtrigger.Protect(
                 name="only_retiring",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["retired_at", "retired_because"]),
+                condition=pgtrigger.AnyChange("id", "public_key", "registered_at"),
             ),
             pgtrigger.Protect(
                 name="retired_once",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__retired_at__isnull=False),
+                condition=pgtrigger.Q(old__retired_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__retired_at__df=pgtrigger.F("new__retired_at"))
+                    | pgtrigger.Q(old__retired_because__df=pgtrigger.F("new__retired_because"))
+                ),
+            ),
+            pgtrigger.Protect(
+                name="compromised_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__compromised_since__isnull=False),
             ),
             pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
         ]

@@ -49,7 +49,7 @@ class SignOffAdmin(OfHandoff):
             {
                 "fields": (
                     folded("scope"), digest("scope_digest", whole=True), folded("statement"),
-                    digest("statement_digest", whole=True),
+                    digest("statement_digest", whole=True), digest("key_id", "key", whole=True),
                 )
             },
         ),

@@ -204,9 +204,19 @@ class SignOffOut(serializers.Serializer[Any]):
     scope_digest = serializers.CharField()
     statement = serializers.CharField(help_text="The canonical bytes of the signed statement.")
     statement_digest = serializers.CharField()
+    key = serializers.CharField(source="key_id", allow_null=True, help_text="The name of the site's key; see /keys/.")
+    signature = serializers.CharField(help_text="By that key over the statement in its envelope, in base64.")
     signed_at = serializers.DateTimeField()
     voided_at = serializers.DateTimeField(allow_null=True)
     voided_because = serializers.CharField()
+
+
+class SignOffProofOut(SignOffOut):
+    """One signature with what proves it."""
+
+    envelope = serializers.JSONField(allow_null=True, help_text="The statement in a DSSE envelope.")
+    verified = serializers.ChoiceField(choices=["verified", "compromised", "unsigned", "wrong"], source="verdict.state")
+    verified_words = serializers.CharField(source="verdict.words")
 
 
 class TestOut(serializers.ModelSerializer[PromotionTest]):

@@ -1,5 +1,6 @@
 """Signing over the API: the sheet, the confirmation of identity, the signature, its withdrawal."""
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -17,7 +18,9 @@ from handoff.api.serializers import (
     SheetOut,
     SignOffIn,
     SignOffOut,
+    SignOffProofOut,
 )
+from handoff.queries.signatures import signoff_of, verdict_of
 from handoff.queries.signing import sheet_for
 from handoff.services import reauthentications, signoffs
 
@@ -60,6 +63,16 @@ class SignOffs(APIView):
             )
 
         return once(request, create)
+
+
+class OneSignOff(APIView):
+    """One signature, with the envelope that proves it on its own."""
+
+    @extend_schema(responses=SignOffProofOut, operation_id="signoff_read")
+    def get(self, request: Request, handoff_id: UUID, signoff_id: UUID) -> Response:
+        signoff: Any = signoff_of(actor_at(request, "api").user, handoff_id, signoff_id)
+        signoff.verdict = verdict_of(signoff)
+        return Response(SignOffProofOut(signoff).data)
 
 
 class WithdrawSignOff(APIView):

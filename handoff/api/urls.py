@@ -26,6 +26,11 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/", signoffs.Sheet.as_view(), name="handoff-sheet"),
     path("handoffs/<uuid:handoff_id>/signoffs/", signoffs.SignOffs.as_view(), name="handoff-signoffs"),
     path(
+        "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/",
+        signoffs.OneSignOff.as_view(),
+        name="handoff-signoff",
+    ),
+    path(
         "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
         signoffs.WithdrawSignOff.as_view(),
         name="signoff-withdraw",

@@ -1,6 +1,7 @@
 """Sign-offs: electronic signatures, and the confirmations of identity that each one uses up."""
 
 import uuid
+from typing import Any
 
 import pgtrigger
 from django.conf import settings
@@ -8,7 +9,16 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from audit.models import SigningKey
 from handoff.models.handoffs import Handoff
+from handoff.rules.statements import envelope_of
+
+SIGNED = """
+    IF NOT EXISTS (SELECT FROM audit_signingkey k WHERE k.id = NEW.key_id AND k.retired_at IS NULL) THEN
+        RAISE EXCEPTION 'A sign-off is signed by a key that is in use.' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class Reauthentication(models.Model):
@@ -61,6 +71,12 @@ class SignOff(models.Model):
     scope_digest = models.CharField(max_length=64)
     statement = models.TextField(help_text="The canonical bytes of the signed statement.")
     statement_digest = models.CharField(max_length=64, unique=True)
+    key = models.ForeignKey(
+        SigningKey, models.PROTECT, null=True, related_name="+", help_text="Empty: given before there were keys."
+    )
+    signature = models.CharField(
+        max_length=88, blank=True, default="", help_text="Of the statement in a DSSE envelope, by that key; base64."
+    )
     reauthentication = models.OneToOneField(Reauthentication, models.PROTECT, related_name="signoff")
     signed_at = models.DateTimeField()
     voided_at = models.DateTimeField(null=True)
@@ -83,8 +99,13 @@ class SignOff(models.Model):
             models.CheckConstraint(
                 condition=Q(decision="approve") | ~Q(comment=""), name="signoff_refusal_has_a_comment"
             ),
+            models.CheckConstraint(
+                condition=Q(key=None, signature="") | Q(key__isnull=False) & ~Q(signature=""),
+                name="signoff_signature_has_a_key",
+            ),
         ]
         triggers = [
+            pgtrigger.Trigger(name="signed_by_a_key", operation=pgtrigger.Insert, when=pgtrigger.Before, func=SIGNED),
             pgtrigger.Protect(
                 name="only_voiding",
                 operation=pgtrigger.Update,
@@ -100,3 +121,10 @@ class SignOff(models.Model):
 
     def __str__(self) -> str:
         return f"{self.printed_name} ({self.role}): {self.decision}"
+
+    @property
+    def envelope(self) -> dict[str, Any] | None:
+        """Return the statement in its envelope, which proves itself; nothing for one from before there were keys."""
+        if self.key_id is None:
+            return None
+        return envelope_of(self.statement, self.key_id, self.signature)

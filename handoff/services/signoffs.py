@@ -1,15 +1,15 @@
 """Sign, refuse and withdraw. The last signature of a gate opens it, and writes the work in the same transaction."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from uuid import uuid4
 
-import rfc8785
 from django.db import connection
 from django.utils import timezone
 
+from audit import signing
 from audit.actors import Person
 from audit.acts import act
 from audit.trail import record
@@ -36,14 +36,16 @@ from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, SignOffFact, before_approval, evaluate, seat_of, waits_for_its_time
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
+from handoff.rules.statements import KIND, stated
 from handoff.states import GATE_OF, State
 from handoff.voiding import void
 from models_registry.roles import Role
 
+# Whether the key may sign comes along: one statement less, and read as late as can be.
 USE_UP = """
     UPDATE handoff_reauthentication SET used_at = clock_timestamp()
      WHERE id = %s AND person_id = %s AND used_at IS NULL AND expires_at > clock_timestamp()
- RETURNING used_at, method
+ RETURNING used_at, method, (SELECT k.retired_at IS NULL FROM audit_signingkey k WHERE k.id = %s)
 """
 
 
@@ -65,8 +67,9 @@ def sign(
 
     `seen` is the digest of the scope that was shown; `reauthentication` the key of an unused confirmation of the
     signer. An approval that meets the gate's last requirement opens it. A refusal returns the handoff to data science
-    with `reasons`. Raises Hidden, WrongState, WrongRole, Conflict, StaleView, AlreadySigned, Invalid, GateShut or
-    NotConfirmed; then nothing has changed, and the confirmation can be used again.
+    with `reasons`. Raises Hidden, WrongState, WrongRole, Conflict, StaleView, AlreadySigned, Invalid, GateShut,
+    NotConfirmed, or KeyMissing or KeyRetired where the site cannot sign; then nothing has changed, and the confirmation
+    can be used again.
     """
     if not isinstance(actor, Person) or not actor.user.is_person:
         raise Forbidden("Only a natural person signs.", code="person_required")
@@ -84,10 +87,8 @@ def sign(
     _check_decision(rule, decision, meaning, comment, reasons)
     if decision == SignOff.Decision.APPROVE:
         _check_homework(gate, rule, handoff, known)
-    signed_at, method = _use_up(reauthentication, actor)
-    signoff = _write(
-        handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, signed_at, method, reauthentication
-    )
+    proof = _use_up(reauthentication, actor)
+    signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof)
     _settle(handoff, known, gate, signoff, actor, reasons, retests)
     return signoff
 
@@ -156,16 +157,29 @@ def _check_homework(gate: str, rule: SignOffRule, handoff: Handoff, known: Known
     )
 
 
-def _use_up(reauthentication: str, actor: Person) -> tuple[datetime, str]:
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """That the signer has just confirmed who they are, and the key by which the site says so."""
+
+    reauthentication: str
+    method: str
+    at: datetime
+    key: signing.OwnKey
+
+
+def _use_up(reauthentication: str, actor: Person) -> _Proof:
+    key = signing.own_key()
     with connection.cursor() as cursor:
-        cursor.execute(USE_UP, [reauthentication, actor.user_id])
+        cursor.execute(USE_UP, [reauthentication, actor.user_id, key.id])
         row = cursor.fetchone()
     if row is None:
         raise NotConfirmed(
             "Confirm who you are again: the confirmation is used up, too old, or not yours.",
             todo="Give your password again; a confirmation is good for one signature within five minutes.",
         )
-    return row[0], row[1]
+    at, method, signs = row
+    signing.require_signing(key, signs)
+    return _Proof(str(reauthentication), method, at, key)
 
 
 def _write(
@@ -179,29 +193,31 @@ def _write(
     decision: str,
     meaning: str,
     comment: str,
-    signed_at: datetime,
-    method: str,
-    reauthentication: str,
+    proof: _Proof,
 ) -> SignOff:
     """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
-    statement: dict[str, Any] = {
-        "statement": 1,
-        "handoff": str(handoff.pk),
-        "gate": gate,
-        "requirement": rule.key,
-        "role": role,
-        "scope": scope,
-        "scope_digest": digest(scope),
-        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": actor.label},
-        "decision": decision,
-        "meaning": meaning,
-        "comment": comment,
-        "confirmed": {"method": method, "id": str(reauthentication)},
-        "signed_at": signed_at.isoformat(),
-        "previous_event": known.head,
-    }
-    body = rfc8785.dumps(statement)
+    key, scope_digest = uuid4(), digest(scope)
+    body = stated(
+        {
+            "signoff": str(key),
+            "handoff": str(handoff.pk),
+            "gate": gate,
+            "requirement": rule.key,
+            "role": role,
+            "scope": scope,
+            "scope_digest": scope_digest,
+            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": actor.label},
+            "decision": decision,
+            "meaning": meaning,
+            "comment": comment,
+            "confirmed": {"method": proof.method, "id": proof.reauthentication},
+            "signed_at": proof.at.isoformat(),
+            "previous_event": known.head,
+        },
+        version=known.facts.version,
+    )
     signoff = SignOff.objects.create(
+        pk=key,
         handoff=handoff,
         gate=gate,
         requirement=rule.key,
@@ -212,11 +228,13 @@ def _write(
         meaning=meaning,
         comment=comment,
         scope=scope,
-        scope_digest=statement["scope_digest"],
+        scope_digest=scope_digest,
         statement=body.decode(),
         statement_digest=sha256(body).hexdigest(),
-        reauthentication_id=reauthentication,
-        signed_at=signed_at,
+        key_id=proof.key.id,
+        signature=proof.key.sign(KIND, body),
+        reauthentication_id=proof.reauthentication,
+        signed_at=proof.at,
     )
     record(
         "signoff.given" if decision == SignOff.Decision.APPROVE else "signoff.refused",
@@ -230,6 +248,7 @@ def _write(
             "meaning": meaning,
             "scope": signoff.scope_digest,
             "statement": signoff.statement_digest,
+            "key": signoff.key_id,
         },
         reason=comment,
     )

@@ -1,5 +1,6 @@
 """Sign in the browser: read exactly what is signed, decide, confirm who you are."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from handoff.facts import rules_of
 from handoff.models import Handoff, Return
 from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
+from handoff.queries.signatures import signoff_of, verdict_of
 from handoff.queries.signing import Sheet, sheet_for
 from handoff.rules.gates import before_approval
 from handoff.rules.policies import MEANINGS
@@ -146,6 +148,22 @@ def _typed(form: Form | None, name: str) -> str:
 
 def _many(form: Form | None, name: str) -> list[str]:
     return form.typed.getlist(name) if form else []  # type: ignore[attr-defined]
+
+
+@page("GET")
+def detail(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResponse:
+    """Show one signature as it goes into a file: who, what it means, when, what it covers, and what proves it."""
+    signoff = signoff_of(account_of(request), handoff_id, signoff_id)
+    context = {
+        "signoff": signoff,
+        "handoff": signoff.handoff,
+        "role": str(Role(signoff.role).label),
+        "meaning": MEANING_WORDS.get(signoff.meaning, ""),
+        "parts": [(WORDS.get(name, name), digest) for name, digest in signoff.scope.items()],
+        "verdict": verdict_of(signoff),
+        "envelope": json.dumps(signoff.envelope, indent=2) if signoff.envelope else "",
+    }
+    return render(request, "handoff/signoffs/detail.html", context)
 
 
 @page("POST")

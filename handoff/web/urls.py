@@ -32,6 +32,7 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/acknowledgements/", checklists.acknowledge, name="handoff-acknowledge"),
     path("handoffs/<uuid:handoff_id>/evidence/<int:evidence_id>/", checklists.evidence, name="handoff-evidence"),
     path("handoffs/<uuid:handoff_id>/sign/<slug:requirement>/", signoffs.sign, name="handoff-sign"),
+    path("handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/", signoffs.detail, name="handoff-signoff"),
     path(
         "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
         signoffs.withdraw,

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from mdlc_site.local.demo import demo
-from mdlc_site.local.installation import environment, ports
+from mdlc_site.local.installation import SIGNING_KEY, environment, ports, secrets_of
 from mdlc_site.local.servers import Servers
 from mdlc_site.local.trouble import Trouble, in_words
 
@@ -23,6 +23,7 @@ def with_servers(command: list[str]) -> int:
     servers = Servers(home, fast=True)
     try:
         settings = {"LOG_LEVEL": "WARNING"} | environment(home, servers.start(), ports())
+        settings |= {SIGNING_KEY: secrets_of(home)[SIGNING_KEY]}
         settings |= {name: os.environ[name] for name in GIVEN if name in os.environ}
         return subprocess.run(command, env=settings, check=False).returncode
     finally:

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,13 @@ from mdlc_site.local.trouble import Trouble
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "MDLC_ENGINE_TOKEN"  # noqa: S105 - the variable's name
+SIGNING_KEY = "MDLC_SIGNING_KEY"
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL", "SSL_CERT_FILE")
+DRAWN: Mapping[str, Callable[[], str]] = {
+    "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    TOKEN: lambda: secrets.token_urlsafe(32),
+    SIGNING_KEY: lambda: secrets.token_hex(32),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +56,24 @@ def _port(variable: str, default: str) -> int:
 def secrets_of(home: Path) -> dict[str, str]:
     """Return this installation's own secrets; the first time they are drawn, and kept for their owner's eyes only."""
     path = home / "secrets.json"
-    if not path.exists():
+    try:
+        kept = dict(json.loads(path.read_text())) if path.exists() else {}
+    except ValueError:
+        raise Trouble(f"{path} cannot be read as JSON; restore it, or remove all data with `make clean`.") from None
+    if missing := {name: draw() for name, draw in DRAWN.items() if name not in kept}:
         home.mkdir(parents=True, exist_ok=True)
-        drawn = {"SECRET_KEY": secrets.token_urlsafe(48), TOKEN: secrets.token_urlsafe(32)}
         half = path.with_suffix(".new")
         half.unlink(missing_ok=True)
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            json.dump(drawn, stream)
+            json.dump(kept | missing, stream)
         half.rename(path)
-    try:
-        return dict(json.loads(path.read_text()))
-    except ValueError:
-        raise Trouble(f"{path} cannot be read as JSON; restore it, or remove all data with `make clean`.") from None
+    return kept | missing
 
 
 def environment(home: Path, servers: dict[str, str], at: Ports) -> dict[str, str]:
-    """Return the environment of all processes, without the engine's token, which only two of them get."""
-    passed = {k: v for k, v in os.environ.items() if k in KEPT or (k.startswith("MDLC_") and k != TOKEN)}
+    """Return the environment of all processes, without the engine's token and the signing key, which few get."""
+    apart = (TOKEN, SIGNING_KEY)
+    passed = {k: v for k, v in os.environ.items() if k in KEPT or (k.startswith("MDLC_") and k not in apart)}
     return passed | {
         **servers,
         "SECRET_KEY": secrets_of(home)["SECRET_KEY"],
@@ -96,11 +103,12 @@ def processes(home: Path, at: Ports) -> list[Process]:
     engine = ["--host", "127.0.0.1", "--port", str(at.engine), "--home", str(home / "engine")]
     engine += ["--registry", f"http://127.0.0.1:{at.site}/"]
     engine += ["--private", "--folders", f"{home / 'servers'}:{home / 'sample'}"]  # all that it reaches is here
+    signs = {SIGNING_KEY: secrets_of(home)[SIGNING_KEY]}
     secrets_dir = {"MDLC_SECRETS_DIR": str(home / "engine-secrets")}
     return [
         Process("engine", [python, "-m", "engine", *engine], True, secrets_dir),
-        Process("web", [python, "-m", "granian", *web, "mdlc_site.wsgi:application"]),
-        Process("relay", [python, "manage.py", "relay"]),
+        Process("web", [python, "-m", "granian", *web, "mdlc_site.wsgi:application"], told=signs),
+        Process("relay", [python, "manage.py", "relay"], told=signs),
         Process("worker-tests", worker("tests", 4)),
         Process("worker-deployments", worker("deployments", 2), True),
         Process("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile="]),

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
+from audit import signing
 from audit.models import Account
 from handoff.models import (
     Acknowledgement,
@@ -142,6 +143,8 @@ def _review(handoff: Handoff, somebody: Account) -> None:
         scope_digest="0" * 64,
         statement="{}",
         statement_digest=sha256(str(handoff.pk).encode()).hexdigest(),
+        key=signing.sign("text/plain", b"")[1],
+        signature="0",
         reauthentication=proof,
         signed_at=now,
     )

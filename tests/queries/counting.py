@@ -66,6 +66,7 @@ class Site:
         exception = ImportException.objects.get(version="2.5.0").pk
         return {
             **found,
+            "signoff": str(live.signoffs.first().pk),
             "consumer": str(consumer),
             "exception": str(exception),
             "deployment": str(self.deployment and self.deployment.pk),

@@ -98,6 +98,7 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{answered}/", "dana", 8),
     ("/api/v1/handoffs/{live}/", "dana", 8),
     ("/api/v1/handoffs/{live}/decisions/", "dana", 3),
+    ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 2),
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/handoffs/{answered}/differences/?severity=medium", "dana", 7),
     ("/api/v1/handoffs/{live}/replays/", "dana", 3),

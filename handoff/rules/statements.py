@@ -1,0 +1,84 @@
+"""What a signature states, as the canonical bytes of an in-toto statement, and whether columns say the same.
+
+Statements:
+https://github.com/in-toto/attestation/blob/v1.0/spec/v1.0/statement.md; envelopes: audit/envelopes.py.
+Earlier releases stated what is now the predicate by itself (`statement: 1`), and had no key to sign it.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+
+KIND = "application/vnd.in-toto+json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:mdlc-handoff:sign-off:2"
+# Where the statement says what a column of the sign-off holds.
+PLACES: dict[str, tuple[str, ...]] = {
+    "id": ("signoff",),
+    "handoff_id": ("handoff",),
+    "gate": ("gate",),
+    "requirement": ("requirement",),
+    "role": ("role",),
+    "signer_id": ("person", "account"),
+    "printed_name": ("person", "printed_name"),
+    "decision": ("decision",),
+    "meaning": ("meaning",),
+    "comment": ("comment",),
+    "scope": ("scope",),
+    "scope_digest": ("scope_digest",),
+    "reauthentication_id": ("confirmed", "id"),
+    "signed_at": ("signed_at",),
+}
+SINCE_KEYS = ("id",)  # what earlier statements lack
+
+
+def stated(predicate: Mapping[str, Any], *, version: str) -> bytes:
+    """Return the canonical bytes (RFC 8785) of the statement about the version with a digest."""
+    return rfc8785.dumps(
+        {
+            "_type": STATEMENT,
+            "subject": [{"name": "model version", "digest": {"sha256": version}}],
+            "predicateType": PREDICATE,
+            "predicate": dict(predicate),
+        }
+    )
+
+
+def envelope_of(statement: str, key_id: str, signature: str) -> dict[str, Any]:
+    """Return a statement with the signature of a key over it, in an envelope that proves itself."""
+    return {
+        "payload": b64encode(statement.encode()).decode(),
+        "payloadType": KIND,
+        "signatures": [{"keyid": key_id, "sig": signature}],
+    }
+
+
+def told_in(statement: str) -> dict[str, Any] | None:
+    """Return what a statement says of a sign-off, or nothing where its bytes are not those of a statement of ours."""
+    try:
+        told = json.loads(statement)
+        if rfc8785.dumps(told) != statement.encode():
+            return None
+    except (ValueError, RecursionError, rfc8785.CanonicalizationError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    if told.get("_type") == STATEMENT and told.get("predicateType") == PREDICATE:
+        predicate = told.get("predicate")
+        return predicate if isinstance(predicate, dict) else None
+    return told if told.get("statement") == 1 else None
+
+
+def differing(columns: Mapping[str, Any], told: Mapping[str, Any], *, by_key: bool) -> list[str]:
+    """Return the columns of a sign-off that hold something else than its statement says."""
+    asked = [name for name in PLACES if by_key or name not in SINCE_KEYS]
+    return [name for name in asked if _at(told, PLACES[name]) != columns[name]]
+
+
+def _at(told: Any, place: tuple[str, ...]) -> Any:
+    for name in place:
+        told = told.get(name) if isinstance(told, Mapping) else None
+    return told
