@@ -58,10 +58,18 @@ def assemble(
     return Pipeline(records, scorer, outlets, letters, saved=saved, scored=followed(outputs))
 
 
+def local_letters(folder: Path) -> dict[str, Any]:
+    """Return the descriptor of the letters that a run keeps in its own folder."""
+    return {
+        "transport": "file",
+        "encoding": "json_lines",
+        "location": {"url": f"file://{folder.resolve()}/letters"},
+    }
+
+
 def _letters(order: RunOrder, folder: Path) -> DeadLetters:
     """Open the sink of the letters that the order chose, if it did, and the run's own."""
-    folder = folder.resolve()
-    local = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{folder}/letters"}}
+    folder, local = folder.resolve(), local_letters(folder)
     own = open_sink(parse_stream(local, "out", LETTER), LETTER, reach=Reach(folders=(str(folder),)))
     if not order.letters:
         return DeadLetters(own)

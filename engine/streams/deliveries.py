@@ -16,7 +16,7 @@ from engine.streams.transports import Sink
 
 log = logging.getLogger("engine.streams")
 
-Done = Callable[[str, str, int], None]
+Done = Callable[[str, str, int, str], None]
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # A sink whose buffer is full may hold up the others by so many seconds at once, and by this share of the time for good.
 HOLD_S, HOLD_SHARE = 0.5, 0.05
@@ -31,7 +31,7 @@ class Patience:
 
 
 class Delivery(threading.Thread):
-    """One sink's thread. Each batch ends delivered or dead, as letters; then `done` is told so, with sink and count."""
+    """One sink's thread. Each batch ends delivered or dead, as letters; then `done` is told sink, count and why not."""
 
     def __init__(
         self, name: str, sink: Sink, fields: tuple[str, ...], letters: DeadLetters, patience: Patience
@@ -105,14 +105,14 @@ class Delivery(threading.Thread):
                 self._down_until = time.monotonic() + LONGEST_PAUSE
                 self._bury(rows, done, error.code, error.message)
             else:
-                done("delivered", self._sink_name, len(rows))
+                done("delivered", self._sink_name, len(rows), "")
             return
 
     def _bury(self, rows: Rows, done: Done, code: str, words: str) -> None:
         pairs = zip(rows.keys, rows.records, strict=True)
         letters = [Reject(key, "delivery", code, "", words, record) for key, record in pairs]
         self._letters.keep(letters, sink=self._sink_name)
-        done("dead", self._sink_name, len(rows))
+        done("dead", self._sink_name, len(rows), code)
 
     def _is_down(self) -> bool:
         """Tell whether the sink failed a moment ago, so that nobody waits for it again and again."""

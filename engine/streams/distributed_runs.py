@@ -160,11 +160,11 @@ class DistributedRun:
             self._tell("running")
 
     def _tell(self, state: str, error: EngineError | None = None) -> None:
-        about = {"run": self.order.run, "state": state, "began": self._began}
-        about["parts"] = {name: self._parts[name] for name in ("all", "done", "failed")}
+        parts = {name: self._parts[name] for name in ("all", "done", "failed")}
+        about = {"state": state, "began": self._began, "parts": parts}
         if self._scores is not None:
             durable.write(self._folder / "scores.json", json.dumps(self._scores).encode())
-        tell(self._folder, about, self._counts, error=error)
+        tell(self._folder, self.order, about, self._counts, error=error)
         self._told = (time.monotonic(), self._parts.copy())
 
 

@@ -6,6 +6,7 @@ rejects are kept. What a dead engine had not acknowledged is read again; the key
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter, deque
@@ -23,8 +24,17 @@ from engine.streams.transports import Batch, Sink, Source
 PAUSE = 0.001
 
 
-# How many records were read, scored, rejected (by cause), delivered (by sink) and dead (by sink).
+# How many records were read, scored, rejected (by cause), delivered (by sink) and dead (by sink); and why each of the
+# rejected and dead was so, as `fault_of` says.
 Counts = Counter[tuple[str, str]]
+
+
+FAULT = "fault"
+
+
+def fault_of(cause: str, rule: str, field: str) -> str:
+    """Return the name under which a fault is counted. A field that only the record knows is left out: it may be any."""
+    return json.dumps([cause, rule, "" if rule == "unknown_field" else field])
 
 
 @dataclass(slots=True)
@@ -36,10 +46,12 @@ class Ticket:
     counts: Counts
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def done(self, how: str, sink: str, records: int) -> None:
+    def done(self, how: str, sink: str, records: int, why: str = "") -> None:
         """Note that one more sink is through with the batch."""
         with self.lock:
             self.counts[how, sink] += records
+            if why:
+                self.counts[FAULT, fault_of("delivery", why, sink)] += records
             self.waiting -= 1
 
 
@@ -117,6 +129,7 @@ class Pipeline:
             self._letters.keep(rejects)
             self._scored(rows)
             counts: Counts = Counter(("rejected", one.cause) for one in rejects)
+            counts += Counter((FAULT, fault_of(one.cause, one.rule, one.field)) for one in rejects)
             counts += Counter({("read", ""): len(batch), ("scored", ""): len(rows)})
             ticket = Ticket(batch, len(self._deliveries) if len(rows) else 0, counts)
             self._tickets.append(ticket)

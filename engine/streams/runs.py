@@ -19,11 +19,11 @@ from typing import Any
 from engine import durable
 from engine.errors import EngineError, StreamError
 from engine.schemas import Schema
-from engine.streams.assembly import assemble
+from engine.streams.assembly import assemble, local_letters
 from engine.streams.descriptors import Stream
 from engine.streams.opening import open_source
 from engine.streams.orders import RunOrder
-from engine.streams.pipeline import Counts, Pipeline
+from engine.streams.pipeline import FAULT, Counts, Pipeline
 from engine.streams.rows import Rows
 from engine.streams.scores import Scores
 from engine.streams.transports import Source
@@ -31,6 +31,7 @@ from engine.streams.transports import Source
 log = logging.getLogger("engine.streams")
 
 TELL_EVERY_S = 0.5
+MOST_FAULTS = 50
 
 
 class Run:
@@ -126,12 +127,15 @@ class Run:
     def _tell(self, state: str, counts: Counts, *, error: EngineError | None = None) -> None:
         if self._scores is not None:
             durable.write(self._folder / "scores.json", json.dumps(self._scores.told()).encode())
-        tell(self._folder, {"run": self.order.run, "state": state, "began": self._began}, counts, error=error)
+        tell(self._folder, self.order, {"state": state, "began": self._began}, counts, error=error)
 
 
-def tell(folder: Path, about: dict[str, Any], counts: Counts, *, error: EngineError | None = None) -> None:
-    """Write a run's `state.json`: what is told about it, its counts, and why it failed."""
-    content = {**about, "told": time.time(), "counts": counts_told(counts)}
+def tell(
+    folder: Path, order: RunOrder, about: dict[str, Any], counts: Counts, *, error: EngineError | None = None
+) -> None:
+    """Write a run's `state.json`: what is told about it, its counts, its dead letters, and why it failed."""
+    content = {"run": order.run, **about, "told": time.time(), "counts": counts_told(counts)}
+    content["letters"] = letters_told(order, folder, counts)
     if error is not None:
         content["error"] = {"code": error.code, "message": error.message, "field": error.field}
     durable.write(folder / "state.json", json.dumps(content).encode())
@@ -159,3 +163,19 @@ def counts_told(counts: Counts) -> dict[str, Any]:
     for kind in ("rejected", "delivered", "dead"):
         told[kind] = {which: n for (how, which), n in sorted(counts.items()) if how == kind and n}
     return told
+
+
+def letters_told(order: RunOrder, folder: Path, counts: Counts) -> dict[str, Any]:
+    """Return where the dead letters of a run are, and of what faults they tell, the most frequent first.
+
+    No record and no value is told: those stay where they are kept.
+    """
+    kept = order.letters or local_letters(folder)
+    most = sorted(((n, name) for (how, name), n in counts.items() if how == FAULT), key=lambda one: (-one[0], one[1]))
+    faults = [dict(zip(("cause", "rule", "field"), json.loads(name), strict=True), count=n) for n, name in most]
+    return {
+        "transport": kept["transport"],
+        "location": dict(kept.get("location", {})),
+        "faults": faults[:MOST_FAULTS],
+        "more": max(0, len(faults) - MOST_FAULTS),
+    }

@@ -130,5 +130,5 @@ def keep(deployment_id: UUID, told: Mapping[str, Any]) -> None:
 
 
 def _kept(told: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: told[key] for key in ("state", "counts", "parts", "scores", "error") if key in told}
+    kept = {key: told[key] for key in ("state", "counts", "letters", "parts", "scores", "error") if key in told}
     return {**kept, "told_at": timezone.now().isoformat()}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pyarrow.parquet as pq
@@ -157,12 +158,20 @@ def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connec
     assert deployment.run["state"] == "running"
     assert deployment.run["counts"]["read"] == 121
     assert sum(deployment.run["counts"]["rejected"].values()) == 1
+    letters = deployment.run["letters"]
+    assert letters["faults"] == [{"cause": "schema", "rule": "type", "field": "radius", "count": 1}]
+    folder = Path(urlsplit(letters["location"]["url"]).path)
+    [letter] = [json.loads(line) for path in folder.iterdir() for line in path.read_text().splitlines()]
+    assert json.loads(letter["record"]) == {"radius": "wide"}
+    assert "wide" not in json.dumps(deployment.run)  # records stay where they are
     assert deployment.log[-1]["step"] == "run_start"
     page = client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
     for words in (
         "Run over streams",
         "running",
         "Rejected:",
+        "Dead letters",
+        str(folder),
         "Delivered: table",
         ">120<",
         "Arriving scores",

@@ -74,6 +74,8 @@ def test_a_cluster_gives_what_one_machine_gives(
     assert apart.state["state"] == alone.state["state"] == "finished"
     assert apart.state["counts"] == alone.state["counts"]
     assert apart.state["counts"]["rejected"] == {"constraint": 1}
+    fault = {"cause": "constraint", "rule": "minimum", "field": NAMES[1], "count": 1}
+    assert apart.state["letters"]["faults"] == alone.state["letters"]["faults"] == [fault]
     assert apart.state["parts"] == {"all": FILES + 1, "done": FILES + 1, "failed": 0}
 
 

@@ -17,7 +17,7 @@ from engine.schemas import Schema
 from engine.streams.dead_letters import LETTER, DeadLetters
 from engine.streams.deliveries import Patience
 from engine.streams.opening import open_sink, open_source
-from engine.streams.pipeline import Counts, Outlet, Pipeline
+from engine.streams.pipeline import FAULT, Counts, Outlet, Pipeline, fault_of
 from engine.streams.rows import Rows
 from engine.streams.scoring import BatchScorer
 from engine.streams.transports import Sink, Source
@@ -120,6 +120,11 @@ def test_rejects_are_counted_by_cause_and_kept_with_their_reason(
     counts = Pipeline(source_of(place), scorer, {"memory": Outlet(sink)}, letters).run(threading.Event())
     assert counts["scored", ""] == 2
     assert (counts["rejected", "constraint"], counts["rejected", "schema"]) == (1, 2)
+    assert {name: n for (how, name), n in counts.items() if how == FAULT} == {
+        fault_of("constraint", "minimum", "texture"): 1,
+        fault_of("schema", "type", "radius"): 1,
+        fault_of("schema", "unknown_field", ""): 1,  # a name that only the record knows
+    }
     assert [key for key, _ in sink.got] == ["inline/0", "inline/3"]
     told = {(one["record_key"], one["cause"], one["rule"], one["field"]) for one in kept()}
     assert told == {
@@ -141,6 +146,7 @@ def test_a_dead_sink_stops_no_other_and_loses_nothing(
     counts = pipeline.run(threading.Event())
     assert time.monotonic() - started < 5
     assert (counts["dead", "dead"], counts["delivered", "alive"]) == (60, 60)
+    assert sum(counts[FAULT, fault_of("delivery", rule, "dead")] for rule in ("unreachable", "buffer_full")) == 60
     assert Counter(one["record_key"] for one in kept()) == Counter(f"inline/{at}#dead" for at in range(60))
     assert {(one["sink"], one["cause"], one["rule"]) for one in kept()} == {("dead", "delivery", "unreachable")}
     assert dead.closed
