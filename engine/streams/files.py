@@ -7,6 +7,7 @@ becomes one file, named by the batch's first key, which appears whole or not at 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import itertools
@@ -33,6 +34,7 @@ from engine.streams.rows import KEY, Reject, Rows
 from engine.streams.transports import Batch
 
 SUFFIXES = {"csv": ".csv", "json_lines": ".jsonl", "parquet": ".parquet", "avro": ".avro"}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 8 << 20
 LONGEST_LINE = 1 << 20
 
@@ -235,8 +237,13 @@ class FileSink:
                 self._write(path, content)
                 return
             part = f"{path}.{uuid.uuid4().hex[:8]}.part"  # two that write the same rows at once do not meet
-            self._write(part, content)
-            self._system.move(part, path)
+            try:
+                self._write(part, content)
+                self._system.move(part, path)
+            except OSError:
+                with contextlib.suppress(OSError):  # each further attempt would take more of a disk that is full
+                    self._system.delete_file(part)
+                raise
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -339,6 +346,8 @@ class told:  # noqa: N801 - it reads as a word
             raise StreamError("access_denied", f"Access is refused: {error}.", field="secret") from error
         if isinstance(error, FileNotFoundError):
             raise StreamError("target_missing", f"Nothing is there: {error}.", field="location.url") from error
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise StreamError("target_full", f"The storage is full: {error}.", field="location.url") from error
         if isinstance(error, OSError | pa.ArrowException):
             words = str(error)[:300]
             denied = "ACCESS_DENIED" in words or "InvalidAccessKeyId" in words or "SignatureDoesNotMatch" in words

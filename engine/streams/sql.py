@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ TIMEOUT = 10
 INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 DENIED = re.compile(r"(?i)password|authentication|permission denied|role .* does not exist")
 MISSING = re.compile(r"(?i)no such table|does not exist|undefined ?table")
+FULL = re.compile(r"(?i)no space left|disk is full|disk full")
 
 
 class SqlSource:
@@ -79,14 +81,22 @@ class SqlSink:
     def __init__(self, stream: Stream, schema: Schema, *, secret: str, reach: Reach) -> None:
         """Connect, and look for the columns. Raises StreamError."""
         self._engine = connect(stream, secret=secret, reach=reach)
+        try:
+            self._table = self._find(stream, (KEY, *(stream.fields or schema.names)))
+        except StreamError:
+            self.close()
+            raise
+
+    def _find(self, stream: Stream, columns: Sequence[str]) -> sa.Table:
+        """Return the table, which has these columns. Raises StreamError."""
         namespace, _, name = stream.location["table"].rpartition(".")
         with told():
-            self._table = sa.Table(name, sa.MetaData(), schema=namespace or None, autoload_with=self._engine)
-        for column in (KEY, *(stream.fields or schema.names)):
-            if column not in self._table.columns:
-                raise StreamError(
-                    "column_missing", f"The table {name} has no column {column}; add it.", field="location.table"
-                )
+            table = sa.Table(name, sa.MetaData(), schema=namespace or None, autoload_with=self._engine)
+        for column in columns:
+            if column not in table.columns:
+                words = f"The table {name} has no column {column}; add it."
+                raise StreamError("column_missing", words, field="location.table")
+        return table
 
     def write(self, rows: Rows) -> None:
         """Insert all rows, or none. A key that is there already changes nothing."""
@@ -151,6 +161,8 @@ def told() -> Any:
             raise StreamError("access_denied", f"The database refuses access: {words}.", field="secret") from error
         if MISSING.search(words):
             raise StreamError("target_missing", f"The database misses something: {words}.", field="location") from error
+        if FULL.search(words):
+            raise StreamError("target_full", f"The database is full: {words}.", field="location.url") from error
         if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
             raise StreamError("unreachable", f"The database does not answer: {words}.", field="location.url") from error
         raise StreamError("target_refuses", f"The database refuses: {words}.", field="location") from error

@@ -222,6 +222,8 @@ def _told() -> Any:
         if "NOGROUP" in str(error):
             words = f"The consumer group was taken away: {error}."
             raise StreamError("group_missing", words, field="location.group") from error
+        if isinstance(error, redis.exceptions.OutOfMemoryError):
+            raise StreamError("target_full", f"Valkey is full: {error}.", field="location.url") from error
         raise StreamError("target_refuses", f"Valkey refuses: {error}.", field="location") from error
     except (redis.exceptions.RedisError, OSError) as error:
         raise StreamError("unreachable", f"Valkey does not answer: {error}.", field="location.url") from error

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import resource
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,6 +18,7 @@ from engine.errors import StreamError
 from engine.streams.addresses import Reach
 from engine.streams.opening import open_sink, open_source
 from engine.streams.transports import Source
+from tests import processes
 from tests.streams.places import (
     EVERYWHERE,
     READINGS,
@@ -251,6 +254,10 @@ BAD_PLACES: list[tuple[str, dict[str, Any], str, str]] = [
      "location": {"url": "redis://127.0.0.1:9/0", "stream": "s"}}, "unreachable", "location.url"),
     ("no database", {"transport": "sql", "location": {"url": "postgresql://u@127.0.0.1:9/d", "table": "t"}},
      "unreachable", "location.url"),
+    ("no such user", {"transport": "sql", "location": {
+        "url": postgres_url().replace("//", "//nobody_", 1), "table": "t"}}, "access_denied", "secret"),
+    ("no table there", {"transport": "sql", "location": {"url": postgres_url(), "table": "none_of_that_name"}},
+     "target_missing", "location.table"),
     ("no table", {"transport": "sql", "location": {"url": "sqlite:///tmp/none.db", "table": "t"}},
      "target_missing", "location.table"),
 ]  # fmt: skip
@@ -272,6 +279,68 @@ def test_a_webhook_that_refuses_is_told(receiver: Receiver, answer: int, code: s
         sink.write(rows(RECORDS))
     assert refusal.value.code == code
     assert not receiver.got
+
+
+def refused(sink: Any, records: list[dict[str, Any]], code: str) -> None:
+    """Write what a sink has no room for."""
+    with pytest.raises(StreamError) as refusal:
+        sink.write(rows(records))
+    assert refusal.value.code == code
+
+
+def test_a_full_disk_takes_no_half_file(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/out"
+    sink = open_sink(
+        stream({"transport": "file", "encoding": "json_lines", "location": {"url": url}}, "out"),
+        READINGS,
+        reach=EVERYWHERE,
+    )
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        refused(sink, RECORDS * 100, "target_full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "out").iterdir())
+    sink.write(rows(RECORDS * 100))
+    assert len(list((tmp_path / "out").glob("*.jsonl"))) == 1
+
+
+def test_a_full_table_takes_none_of_a_batch() -> None:
+    name, folder = unique("full"), postgres_url().partition("host=")[2]
+    with psycopg.connect(host=folder, dbname="postgres", autocommit=True) as pg:
+        pg.execute(f"create table {name} {TABLE}")
+        pg.execute(
+            f"create function {name}() returns trigger language plpgsql as $$ begin if new.code = '042' then "
+            "raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; "
+            "end if; return new; end $$"
+        )
+        pg.execute(f"create trigger full_disk before insert on {name} for each row execute function {name}()")
+        place = {"transport": "sql", "location": {"url": postgres_url(), "table": name}}
+        sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+        refused(sink, RECORDS, "target_full")
+        assert pg.execute(f"select count(*) from {name}").fetchone() == (0,)
+        sink.close()
+        pg.execute(f"drop table {name}; drop function {name}()")
+
+
+def test_a_full_valkey_takes_none_of_a_batch(tmp_path_factory: pytest.TempPathFactory) -> None:
+    process, url = processes.broker(tmp_path_factory.mktemp("v"))
+    try:
+        client = redis.Redis.from_url(url)
+        client.config_set("maxmemory", "1")
+        socket = f"unix://{urlsplit(url).path}"
+        place = {"transport": "valkey", "encoding": "json", "location": {"url": socket, "stream": "full"}}
+        sink = open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE)
+        refused(sink, RECORDS, "target_full")
+        client.config_set("maxmemory", "0")
+        assert not client.exists("full")
+        sink.write(rows(RECORDS))
+        assert client.xlen("full") == len(RECORDS)
+        sink.close()
+        client.close()
+    finally:
+        process.kill()
 
 
 def test_a_table_without_the_key_takes_nothing(tmp_path: Path) -> None:
