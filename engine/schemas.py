@@ -255,7 +255,9 @@ def _guess_number(key: str, seen: Sequence[Any], kind: str, nullable: bool) -> t
     check = compile_field(field)
     if any(check(value) for value in seen):
         raise SchemaError("sample_unusable", f"{key} holds a number that is not finite or too large.", field=key)
-    return field, f"{key}: {kind} from {low:g} to {high:g} in {len(seen)} records; set the true limits"
+    # Of n + 1 values in any order, each is as likely to be the least or the most: the next one, with 2 in n + 1.
+    chance = f"at most {2 / (len(seen) + 1):.2g} of new values lie outside" if len(seen) > 1 else "nobody knows more"
+    return field, f"{key}: {kind} from {low:g} to {high:g} in {len(seen)} records; {chance}; set the true limits"
 
 
 def _guess_list(key: str, seen: Sequence[list[Any]]) -> tuple[Field, str]:

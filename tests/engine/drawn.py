@@ -12,6 +12,8 @@ from engine.schemas import Schema
 NAMES = ("a", "b", "c", "d")
 TEXTS = ("", "a", "b", "ab", "7", "A-1", "A-12", "ä", "x" * 1000, "x" * 1001, "y" * 10_001, "a\n")
 PATTERNS = ("", "", "[A-Z]-[0-9]+", "[a-z]*", "A-.*")
+UNITS = ("", "", "mg/dL", "°C", "%")
+DOCS = ("", "", "What was measured.", 'über "alles"\nin two lines')
 WORDS = ("a", "b", "ab", "c")
 NUMBERS: tuple[Any, ...] = (
     0, 1, 2, 3, -1, 0.5, 1.5, 2.0, -0.0, 2**31 - 1, 2**31, -(2**31) - 1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 10**400,
@@ -49,6 +51,8 @@ def fields(draw: st.DrawFn, name: str = "a") -> Field:
         maximum=high,
         allowed=allowed,
         pattern=pattern,
+        unit=draw(st.sampled_from(UNITS)),
+        doc=draw(st.sampled_from(DOCS)),
     )
 
 
