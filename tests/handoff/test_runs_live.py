@@ -19,14 +19,16 @@ from handoff import queue, tasks
 from handoff.connections import pinned
 from handoff.models import Deployment, Handoff, Job
 from handoff.rules.bindings import read_bindings
-from handoff.services import deployments
+from handoff.services import deployments, jobs, runs
 from handoff.states import JobState, State
+from models_registry.models import Stream
 from models_registry.services import streams
 from tests import processes
 from tests.handoff import artifacts, building
 from tests.handoff.building import Place
 from tests.handoff.walking import client_of
 from tests.processes import Engine, Process, eventually
+from tests.queries import counting
 from tests.streams.clusters import Cluster
 from tests.streams.places import postgres_url, unique, valkey_url
 
@@ -78,6 +80,12 @@ class Streams:
         streams.declare(
             actor=who, environment="production", slug=slug, direction=direction, descriptor=descriptor, owner="otto"
         )
+
+    def keep_secret(self, name: str) -> None:
+        """Let the source name a secret."""
+        who, source = Person(self.place.otto, "test"), Stream.objects.get(slug="patients")
+        descriptor = {**source.descriptor, "secret": name}
+        streams.change(actor=who, environment="production", stream="patients", descriptor=descriptor)
 
     def close(self) -> None:
         self.pg.execute(f"drop table {self.table}")
@@ -146,6 +154,34 @@ def told(deployment: Deployment) -> dict[str, Any]:
     deployment.refresh_from_db()
     found: dict[str, Any] = deployment.run
     return found
+
+
+def test_no_run_is_ordered_before_the_release_gate_and_no_worker_gets_a_secret(
+    place: Place, connected: Streams, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """The order of a run is queued at going live, and names a secret that only the engine resolves."""
+    settings.ENGINE_URLS = {"production": "http://127.0.0.1:9"}
+    monkeypatch.setenv("MDLC_SECRET_BROKER", "hunter2")
+    connected.keep_secret("BROKER")
+    version, policy = building.a_version(place, 1), building.a_policy(("integrity",))
+    raw = {"mode": "stream", "input": {"stream": "patients"}, "outputs": [{"stream": "table"}]}
+    handoff = building.offered(place, version, policy, pinned(read_bindings(raw), place.target))
+    ordered = handoff.jobs.filter(task=queue.RUN_STREAMS)
+    for step in (lambda one: building.open_review(place, one), building.tested):
+        assert not ordered.exists()
+        handoff = step(handoff)
+    assert (handoff.state, ordered.count()) == (State.READY, 0)
+    handoff = building.open_release(place, handoff)
+    assert (handoff.state, ordered.count()) == (State.DEPLOYING, 0)
+    counting.deployed(handoff)
+    job = jobs.claim(ordered.get().pk, "worker", task=queue.RUN_STREAMS)
+    assert job is not None
+    plan = runs.begin(job.pk, job.fence)
+    assert plan is not None
+    assert plan.source["secret"] == "BROKER"
+    assert "hunter2" not in repr(plan)
+    for table in (Deployment, Handoff, Job):
+        assert "hunter2" not in repr(list(table.objects.values()))
 
 
 def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connected: Streams) -> None:

@@ -264,6 +264,9 @@ def test_a_stream_is_kept_in_the_admin_by_whoever_keeps_streams(place: Place, tr
     assert "needs the role" in refused.content.decode()
     odd = client_of(place.otto).post(add, {**typed, "descriptor": '{"transport": "pigeon"}'})
     assert "transport" in " ".join(odd.context["adminform"].form.errors["descriptor"])
+    told = orjson.dumps(BROKEN["a password in the URL"][0]).decode()
+    inline = client_of(place.otto).post(add, {**typed, "descriptor": told}).content.decode()
+    assert "holds credentials" in inline
     assert counts() == (0, 0)
     assert client_of(place.otto).post(add, typed).status_code == 302
     made = Stream.objects.get()
