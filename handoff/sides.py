@@ -52,6 +52,8 @@ def _side(environment: Environment, streams: list[Registered], slots: dict[str, 
         python=environment.python,
         packages=environment.packages,
         hardware=environment.hardware,
+        systems=environment.systems,
+        requirements=environment.requirements,
         import_policy=environment.import_policy,
         streams=slots,
         consumers={

@@ -86,6 +86,7 @@ USUAL: dict[str, Aspect] = {
         Aspect("purpose.purpose", "Purpose", "free", "model_owner"),
         Aspect("tools.python", "Python", "constrained", "it_operations", can=("locked", "constrained")),
         Aspect("tools.hardware", "Hardware", "undeclared", "it_operations"),
+        Aspect("tools.systems", "Systems", "free", "it_operations"),
         Aspect(
             "packages.required",
             "Packages that the version asks for",
@@ -106,6 +107,7 @@ USUAL: dict[str, Aspect] = {
         _sealed("outputs.output_schema", "Output schema"),
         Aspect("outputs.transport", "Where results go", "free", "integration_owner"),
         Aspect("outputs.consumers", "Who uses the results", "free", "integration_owner"),
+        Aspect("requirements.environment", "What the environment asks for", "free", "it_operations"),
         _sealed("requirements.version", "Model version"),
         _sealed("requirements.elements", "Elements of the version"),
     )

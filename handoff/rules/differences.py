@@ -25,6 +25,8 @@ from models_registry.rules.import_policies import judge_by
 SEALED = "the same bytes on both sides; the worker and the engine hash them again"
 CLASS_OF = {"locked": "locked", "constrained": "constrained", "free": "expected", "undeclared": "undeclared"}
 ABSENT = "not installed"
+ASKED = "What the environment asks for"
+UNSAID = ("tools.systems", "requirements.environment")  # what an environment need not say of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Side:
     streams: Mapping[str, Stream] = field(default_factory=dict)
     consumers: Mapping[str, Consumer] = field(default_factory=dict)
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    systems: str = ""
+    requirements: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ def _items(
     cargo: Cargo, source: Side, target: Side, bindings: Mapping[str, Any], held: Mapping[str, Declared]
 ) -> Iterator[Difference]:
     yield from _sealed(cargo, held)
-    yield from _people_and_purpose(source, target, held)
+    yield from _said(source, target, held)
     yield _python(cargo, source, target, held["tools.python"])
     told = of_words("medium", "other hardware: speed and memory may differ", source.hardware, target.hardware)
     yield _item("tools.hardware", "Hardware", source.hardware, target.hardware, held["tools.hardware"], told)
@@ -233,7 +237,7 @@ def _sealed(cargo: Cargo, held: Mapping[str, Declared]) -> Iterator[Difference]:
         )
 
 
-def _people_and_purpose(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
+def _said(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
     for aspect, name, here, there, level, reason in (
         (
             "people.organisation",
@@ -246,8 +250,11 @@ def _people_and_purpose(source: Side, target: Side, held: Mapping[str, Declared]
         ("people.owner", "Owner of the environment", source.owner, target.owner, "low", "new owner"),
         ("purpose.kind", "Kind of environment", source.kind, target.kind, "medium", "another kind of environment"),
         ("purpose.purpose", "Purpose", source.purpose, target.purpose, "low", "another purpose"),
+        ("tools.systems", "Systems", source.systems, target.systems, "low", "other systems"),
+        ("requirements.environment", ASKED, source.requirements, target.requirements, "low", "other requirements"),
     ):
-        yield _item(aspect, name, here, there, held[aspect], of_words(level, reason, here, there))
+        if here or there or aspect not in UNSAID:
+            yield _item(aspect, name, here, there, held[aspect], of_words(level, reason, here, there))
 
 
 def _python(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Difference:

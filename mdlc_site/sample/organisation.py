@@ -89,6 +89,7 @@ def _environments(ada: Person) -> None:
             owner="dana",
             python=platform.python_version(),
             purpose="Try out data, features and techniques until one candidate is settled on.",
+            systems="Notebooks on Linux, and the clinic's export as CSV files.",
         )
     if not Environment.objects.filter(slug="clinic").exists():
         environments.create(
@@ -100,6 +101,8 @@ def _environments(ada: Person) -> None:
             owner="otto",
             python=platform.python_version(),
             purpose="Answer the clinic's applications, day and night.",
+            systems="Linux, PostgreSQL and Valkey, beside the clinic's applications.",
+            requirements="A runbook.\nAnswers within 250 ms.\nNothing leaves the clinic's network.",
             engine="production",
             import_policy={
                 "default": "warn",

@@ -91,10 +91,21 @@ class EnvironmentForm(ActForm):
 
     class Meta:
         model = Environment
-        fields = ("name", "slug", "kind", "organisation", "purpose", "python", "hardware", "engine")
+        fields = (
+            "name",
+            "slug",
+            "kind",
+            "organisation",
+            "purpose",
+            "python",
+            "hardware",
+            "systems",
+            "requirements",
+            "engine",
+        )
         labels = {"slug": "Short name", "python": "Python"}
         help_texts = {"slug": "In addresses and in the API; it never changes."}
-        widgets = {"purpose": forms.Textarea(attrs={"rows": 3, "cols": 60})}
+        widgets = dict.fromkeys(("purpose", "systems", "requirements"), forms.Textarea(attrs={"rows": 3, "cols": 60}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,7 +134,8 @@ class EnvironmentAdmin(Configuration):
     search_fields = ("name", "slug", "purpose")
     fieldsets = (
         (None, {"fields": ("name", "slug", "kind", "organisation", "owner", "purpose")}),
-        ("What runs there", {"fields": ("python", "packages", "hardware", "engine")}),
+        ("What runs there", {"fields": ("python", "packages", "hardware", "systems", "engine")}),
+        ("What it asks for", {"fields": ("requirements",)}),
         ("Rules for libraries", {"fields": ("import_policy",)}),
     )
 

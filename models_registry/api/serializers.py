@@ -30,6 +30,8 @@ class EnvironmentIn(serializers.Serializer[Any]):
     python = serializers.CharField(max_length=20)
     packages = serializers.DictField(child=serializers.CharField(max_length=50), required=False)
     hardware = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    systems = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    requirements = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     import_policy = serializers.DictField(required=False)
     engine = serializers.SlugField(required=False, allow_blank=True)
 
@@ -41,6 +43,8 @@ class EnvironmentChangeIn(serializers.Serializer[Any]):
     python = serializers.CharField(required=False, max_length=20)
     packages = serializers.DictField(child=serializers.CharField(max_length=50), required=False)
     hardware = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    systems = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    requirements = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     import_policy = serializers.DictField(required=False)
     engine = serializers.SlugField(required=False, allow_blank=True)
 
@@ -61,6 +65,8 @@ class EnvironmentOut(serializers.ModelSerializer[Environment]):
             "python",
             "packages",
             "hardware",
+            "systems",
+            "requirements",
             "import_policy",
             "engine",
             "revision",

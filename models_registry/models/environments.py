@@ -42,6 +42,12 @@ class Environment(models.Model):
     python = models.CharField(max_length=20, help_text="The interpreter's version, such as 3.11.7.")
     packages = models.JSONField(default=dict, blank=True, help_text='Installed libraries: {"numpy": "2.4.6"}.')
     hardware = models.CharField(max_length=200, blank=True)
+    systems = models.TextField(
+        blank=True, help_text="What it is made of and stands beside: operating system, scheduler, databases, gateways."
+    )
+    requirements = models.TextField(
+        blank=True, help_text="What it asks of whatever runs there, one a line: limits, logs, monitoring, a runbook."
+    )
     import_policy = models.JSONField(
         default=dict,
         blank=True,

@@ -22,7 +22,7 @@ INSTANT = """
     SELECT GREATEST(clock_timestamp(), max(lower(period)) + interval '1 microsecond')
       FROM models_registry_environmentowner WHERE environment_id = %s
 """
-FREE = ("name", "purpose", "python", "packages", "hardware", "import_policy", "engine")
+FREE = ("name", "purpose", "python", "packages", "hardware", "systems", "requirements", "import_policy", "engine")
 
 
 def chain_of(environment: Environment) -> str:

@@ -179,10 +179,14 @@ def test_an_environment_is_created_and_changed_through_the_service(site: Place) 
     assert ada.post(added(Environment), body).status_code == 302
     made = Environment.objects.get(slug="clinic-b")
     assert (made.packages, made.owner, made.organisation) == ({"numpy": "2.4.6"}, site.otto, ward)
-    change = {**body, "hardware": "8 CPU", "seen": made.revision}
+    more = {"systems": "Kubernetes 1.34", "requirements": "A runbook."}
+    change = {**body, **more, "hardware": "8 CPU", "seen": made.revision}
     assert ada.post(page_of(made), change).status_code == 302
     made.refresh_from_db()
     assert (made.hardware, made.revision) == ("8 CPU", 2)
+    assert {name: getattr(made, name) for name in more} == more
+    shown = ada.get("/environments/clinic-b/").content.decode()
+    assert all(words in shown for words in more.values())
     stale = ada.post(page_of(made), {**change, "hardware": "1 CPU"})
     assert "changed after you read it" in stale.content.decode()
     made.refresh_from_db()

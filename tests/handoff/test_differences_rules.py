@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handoff.errors import Invalid
@@ -402,6 +402,8 @@ SIDES = st.builds(
     streams=st.dictionaries(st.sampled_from(["input", "output", "alerts"]), STREAMS),
     consumers=st.dictionaries(WORDS.filter(bool), st.builds(Consumer, owner=WORDS, purpose=WORDS)),
     exceptions=st.dictionaries(st.sampled_from(["numpy", "scipy"]), st.just("2026-12-31")),
+    systems=WORDS,
+    requirements=WORDS,
 )
 CARGOES = st.builds(
     Cargo,
@@ -427,6 +429,7 @@ BINDINGS = st.fixed_dictionaries({}, optional={"consumers": st.lists(WORDS.filte
 
 
 @given(CARGOES, SIDES, SIDES, LOCKS, BINDINGS)
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine takes a second for the first of so many
 def test_no_item_is_lost_and_each_has_one_key(
     cargo: Cargo, source: Side, target: Side, locks: dict[str, Aspect], bindings: dict[str, Any]
 ) -> None:
@@ -441,7 +444,10 @@ def test_no_item_is_lost_and_each_has_one_key(
     }
     wanted |= {"people.organisation", "people.owner", "purpose.kind", "purpose.purpose", "tools.python"}
     wanted |= {"tools.hardware", "data.transport", "outputs.transport", "requirements.version"}
+    wanted |= {"tools.systems"} if source.systems or target.systems else set()
+    wanted |= {"requirements.environment"} if source.requirements or target.requirements else set()
     assert wanted <= set(keys)
+    assert {"tools.systems", "requirements.environment"} & set(keys) <= wanted  # what nobody says is no line
     assert read(as_content(items)) == items
 
 
