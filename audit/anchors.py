@@ -19,6 +19,7 @@ import orjson
 import rfc8785
 from django.db import connection
 
+from audit.models import TreeHead
 from audit.verification import Broken
 
 START = "0" * 64
@@ -45,6 +46,7 @@ class Anchor:
     at: str
     up_to: int
     chains: Mapping[str, tuple[int, str]]
+    tree: tuple[int, str] | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Comparison:
     latest: str = ""
     broken: list[Broken] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    trees: dict[int, str] = field(default_factory=dict)
 
 
 class FileBroken(Exception):
@@ -77,7 +80,8 @@ def write(path: Path, *, full: bool = False) -> Anchor:
             known |= line.anchor.chains
             previous, up_to, torn = line.hash, max(up_to, line.anchor.up_to), line.torn
         changed, newest = _changed(known, 0 if full else max(0, up_to - LATE), full=full)
-        anchor = Anchor(datetime.now(UTC).isoformat(timespec="milliseconds"), max(newest, up_to), changed)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        anchor = Anchor(at, max(newest, up_to), changed, _newest_head())
         file.write((b"\n" if torn else b"") + _text_of(anchor, previous) + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -99,7 +103,21 @@ def compare(path: Path, chain: str | None = None) -> Comparison:
     except FileBroken as error:
         found.broken.append(Broken("the anchors' file", found.lines + 1, "anchor_file", str(error)))
     found.broken += [earliest[name] for name in sorted(earliest)]
+    found.broken += list(islice(_other_heads(found.trees), 1))
     return found
+
+
+def _other_heads(told: Mapping[int, str]) -> Iterator[Broken]:
+    """Give the anchored heads of the tree that are gone or have another root now."""
+    rows = TreeHead.objects.filter(size__in=told).values_list("size", "root")
+    there = {size: bytes(root).hex() for size, root in rows}
+    for size in sorted(told):
+        if size not in there:
+            yield Broken(
+                "the tree", size, "cut", f"the head of {size:,} leaves was anchored, and is not there any more"
+            )
+        elif there[size] != told[size]:
+            yield Broken("the tree", size, "rewritten", f"the head of {size:,} leaves was anchored with another root")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,8 @@ def _heads(file: Any, found: Comparison, chain: str | None) -> Iterator[tuple[st
     for line in _lines(file, found.notes):
         found.lines += 1
         found.latest = line.anchor.at or found.latest
+        if line.anchor.tree and chain is None:
+            found.trees[line.anchor.tree[0]] = line.anchor.tree[1]
         for name, (seq, digest) in line.anchor.chains.items():
             if chain is None or name == chain:
                 found.heads += 1
@@ -142,14 +162,24 @@ def _lines(file: Any, notes: list[str]) -> Iterator[_Line]:
 def _anchor_in(told: Mapping[str, Any], place: int) -> Anchor:
     try:
         chains = {str(name): (int(seq), str(digest)) for name, (seq, digest) in told["chains"].items()}
-        return Anchor(str(told["at"]), int(told["up_to"]), chains)
+        tree = told.get("tree")
+        head = (int(tree["size"]), str(tree["root"])) if tree else None
+        return Anchor(str(told["at"]), int(told["up_to"]), chains, head)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileBroken(f"line {place} is not an anchor") from error
 
 
 def _text_of(anchor: Anchor, previous: str) -> bytes:
     chains: dict[str, Any] = {name: list(head) for name, head in anchor.chains.items()}
-    return rfc8785.dumps({"at": anchor.at, "chains": chains, "previous": previous, "up_to": anchor.up_to})
+    told: dict[str, Any] = {"at": anchor.at, "chains": chains, "previous": previous, "up_to": anchor.up_to}
+    if anchor.tree:
+        told["tree"] = {"size": anchor.tree[0], "root": anchor.tree[1]}
+    return rfc8785.dumps(told)
+
+
+def _newest_head() -> tuple[int, str] | None:
+    head = TreeHead.objects.order_by("-size").values_list("size", "root").first()
+    return (head[0], bytes(head[1]).hex()) if head else None
 
 
 def _changed(known: Heads, after: int, *, full: bool) -> tuple[Heads, int]:

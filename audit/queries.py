@@ -8,8 +8,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import get_current_timezone, is_naive, make_aware
 
 from audit.actions import ACTIONS
-from audit.errors import Invalid
-from audit.models import Account, AuditEvent
+from audit.errors import Hidden, Invalid
+from audit.models import Account, AuditEvent, TreeHead
 from audit.visibility import events_visible_to
 
 
@@ -46,6 +46,26 @@ def listed(user: Account, **filters: Unpack[Filters]) -> QuerySet[AuditEvent]:
     if until := filters.get("until"):
         found = found.filter(at__lt=_moment("until", until))
     return found
+
+
+def event(user: Account, chain: str, seq: int) -> AuditEvent:
+    """Return one event that an account may read. Raises Hidden."""
+    found = events_visible_to(user).filter(chain=chain, seq=seq).first()
+    if found is None:
+        raise Hidden("There is no such event that you may read.", todo="Name its chain and its number in it.")
+    return found
+
+
+def heads(user: Account) -> QuerySet[TreeHead]:
+    """Return the signed heads to whoever audits anything, and none to others: they tell how much goes on."""
+    found = TreeHead.objects.all()
+    return found if events_visible_to(user).exists() else found.none()
+
+
+def require_auditor(user: Account) -> None:
+    """Let pass who audits anything. Raises Hidden."""
+    if not events_visible_to(user).exists():
+        raise Hidden("The tree is for those who audit.", todo="An administrator grants the role.")
 
 
 def _action(name: str) -> Q:

@@ -7,7 +7,7 @@ cut off, and a chain that was written anew from some place on, are found by comp
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from struct import Struct
@@ -28,8 +28,17 @@ PACKED = """
     SELECT chain, string_agg(record_send(ROW(seq, at, previous, hash,
         concat_ws(chr(31), action, actor_kind, coalesce(actor_id::text, 'null'), subject, actor_label), body)),
         ''::bytea ORDER BY seq)
-    FROM audit_auditevent WHERE %s::text IS NULL OR chain = %s::text
+    FROM audit_auditevent WHERE {which}
     GROUP BY chain, (seq - 1) / 1000 ORDER BY chain, (seq - 1) / 1000
+"""
+ALL = PACKED.format(which="%s::text IS NULL OR chain = %s::text")
+# What was sealed from a leaf on; and where the chains of it stood before.
+NEW = PACKED.format(which="id IN (SELECT event_id FROM audit_treeleaf WHERE place >= %s AND place < %s)")
+BEFORE = """
+    SELECT one.chain, one.first - 1, event.hash FROM (
+        SELECT chain, min(seq) AS first FROM audit_treeleaf
+        WHERE place >= %s AND place < %s GROUP BY chain) AS one
+    LEFT JOIN audit_auditevent AS event ON event.chain = one.chain AND event.seq = one.first - 1
 """
 # Long statements may run long, and the index gives the order sooner than a sort of all bodies.
 ROOM = """
@@ -81,10 +90,11 @@ class Event:
 class Chain:
     """One chain while it is read: the place and the hash that the next event must join on."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, seq: int = 0, after: bytes = b"") -> None:
+        """Begin at a chain's beginning, or behind an event whose number and hash are known."""
         self.name = name
-        self.seq = 0
-        self.hash = sha256(name.encode()).digest()
+        self.seq = seq
+        self.hash = after or sha256(name.encode()).digest()
         self.broken: Broken | None = None
         self._middle = b'"},"chain":' + orjson.dumps(name) + b',"data":{'
         self._ends: dict[bytes, tuple[bytes, bytes]] = {}
@@ -150,41 +160,48 @@ class Chain:
 
 def verify(chain: str | None = None) -> Verification:
     """Prove every chain, or the one that is named, as of one instant, while others go on writing."""
+    return _proven(packed_events(chain), Chain)
+
+
+def verify_between(low: int, high: int) -> Verification:
+    """Prove what was sealed from leaf `low` up to `high`, each chain going on from the event before."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEFORE, [low, high])
+        before = {chain: (seq, bytes(digest or b"?")) for chain, seq, digest in cursor}
+    return _proven(
+        _streamed(NEW, (low, high)), lambda name: Chain(name, *before[name]) if before[name][0] else Chain(name)
+    )
+
+
+def _proven(batches: Iterator[tuple[str, bytes]], begin: Callable[[str], Chain]) -> Verification:
+    """Read and check chain after chain."""
     found = Verification()
     began = time.perf_counter()
-    for one, events in _chains(chain):
-        found.chains += 1
+    current: Chain | None = None
+    for name, packed in batches:
+        if current is None or current.name != name:
+            current = begin(name)
+            found.chains += 1
+        events, held = current.add(packed), current.broken
         found.events += events
-        if one.broken:
-            found.broken.append(one.broken)
+        if held is not None and (not found.broken or found.broken[-1] is not held):
+            found.broken.append(held)
     found.seconds = time.perf_counter() - began
     return found
 
 
-def _chains(name: str | None) -> Iterator[tuple[Chain, int]]:
-    """Read and check chain after chain, and give each with the number of its events."""
-    current: Chain | None = None
-    events = 0
-    for chain, packed in packed_events(name):
-        if current is None or current.name != chain:
-            if current is not None:
-                yield current, events
-            current, events = Chain(chain), 0
-        events += current.add(packed)
-    if current is not None:
-        yield current, events
-
-
 def packed_events(name: str | None) -> Iterator[tuple[str, bytes]]:
-    """Stream batches of a chain's events, chain after chain: one statement, so one instant; one batch in memory.
+    """Stream batches of a chain's events, chain after chain: one statement, so one instant; one batch in memory."""
+    return _streamed(ALL, (name, name))
 
-    The rows come as the server makes them, not by FETCH, so the server packs the next batch while this one is checked.
-    """
+
+def _streamed(statement: str, values: tuple[object, ...]) -> Iterator[tuple[str, bytes]]:
+    """Give the rows as the server makes them, not by FETCH: it packs the next batch while this one is checked."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(ROOM)
         with psycopg.Cursor(connection.connection) as stream:
-            yield from stream.stream(PACKED, (name, name), binary=True)
+            yield from stream.stream(statement, values, binary=True)
 
 
 def event_at(packed: bytes, place: int) -> tuple[Event, int]:

@@ -286,6 +286,9 @@ def test_the_changelog_and_the_api_tell_one_version() -> None:
 
 APPEND_ONLY = (
     "audit_auditevent",
+    "audit_treeleaf",
+    "audit_treenode",
+    "audit_treehead",
     "handoff_policyrevision",
     "handoff_answer",
     "handoff_evidence",
@@ -328,7 +331,8 @@ def attacks() -> Iterator[str]:
         yield f"DELETE FROM {name}"
         yield f"ALTER TABLE {name} DISABLE TRIGGER ALL"
         yield f"DROP TABLE {name} CASCADE"
-        yield f"UPDATE {name} SET id = id"
+        key = {"audit_treeleaf": "place", "audit_treehead": "size"}.get(name, "id")
+        yield f"UPDATE {name} SET {key} = {key}"
     yield "ALTER TABLE audit_auditevent OWNER TO mdlc_app"
     yield "SET session_replication_role = replica"
     yield "CREATE OR REPLACE FUNCTION pgtrigger_chain_6c7ff() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'"

@@ -13,7 +13,8 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from audit.actors import Worker
-from audit.models import Account
+from audit.models import Account, TreeHead
+from audit.sealing import seal_all
 from handoff import queue
 from handoff.models import Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, SignOff
 from handoff.plans import DeployReport
@@ -71,6 +72,7 @@ class Site:
             "exception": str(exception),
             "deployment": str(self.deployment and self.deployment.pk),
             "link": link,
+            "sealed": str(TreeHead.objects.latest("size").size),
         }
 
 
@@ -95,6 +97,7 @@ def a_site() -> Site:
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
+    seal_all()
     return site
 
 

@@ -61,6 +61,8 @@ PAGES = [
     ("/environments/production/exceptions/new/?library=torch&version=2.5.0", "dana", 8),
     ("/environments/production/exceptions/{exception}/", "otto", 9),
     ("/audit/", "rita", 8),
+    ("/audit/heads/", "rita", 10),
+    ("/audit/proof/?chain=handoff:{live}&seq=1", "rita", 11),
     ("/account/login/", "", 0),
     ("/healthz/live", "", 0),
     ("/healthz/ready", "", 1),
@@ -109,6 +111,9 @@ ENDPOINTS = [
     ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
     ("/api/v1/events/", "rita", 3),
     ("/api/v1/keys/", "dana", 2),
+    ("/api/v1/audit/heads/", "rita", 4),
+    ("/api/v1/audit/proofs/inclusion/?chain=handoff:{live}&seq=1", "rita", 7),
+    ("/api/v1/audit/proofs/consistency/?old={sealed}", "rita", 7),
 ]
 
 
@@ -153,7 +158,9 @@ def test_no_page_or_endpoint_is_forgotten() -> None:
         ("draft", "offered", "answered", "testing", "ready", "live", "deployment", "consumer", "exception"),
         str(uuid4()),
     )
-    counted = {resolve(address.format(**filled, link="/blobs/ab/").split("?")[0]).view_name for address in EXPECTED}
+    counted = {
+        resolve(address.format(**filled, link="/blobs/ab/", sealed=1).split("?")[0]).view_name for address in EXPECTED
+    }
     for package in ("models_registry", "handoff", "audit"):
         for door, space in (("web", ""), ("api", "api:")):
             names = {f"{space}{one.name}" for one in import_module(f"{package}.{door}.urls").urlpatterns}

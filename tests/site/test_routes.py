@@ -14,7 +14,7 @@ from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
-from audit.models import AuditEvent
+from audit.models import AuditEvent, TreeHead
 from handoff.models import Acknowledgement, Answer, Deployment, Finding, Handoff, Job, PolicyRevision, Replay, SignOff
 from models_registry.models import (
     Blob,
@@ -318,7 +318,13 @@ def test_a_member_without_the_right_is_refused(act: tuple[str, str], site: Site)
 
 
 def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
-    readers = {"api:events": "rita", "api:handoff-sheet": "vera", "api:owner-of-record": "otto"}
+    readers = {
+        "api:events": "rita",
+        "api:audit-inclusion": "rita",
+        "api:audit-consistency": "rita",
+        "api:handoff-sheet": "vera",
+        "api:owner-of-record": "otto",
+    }
     for name in sorted(ROUTES):
         if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):
             continue
@@ -327,6 +333,8 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
         more = {
             "api:owner-of-record": "?model=tumours&environment=production",
             "api:stream-fit": "?model=tumours&version=1",
+            "api:audit-inclusion": f"?chain=handoff:{site.handoffs['live'].pk}&seq=1",
+            "api:audit-consistency": f"?old={TreeHead.objects.latest('size').size}",
         }.get(name, "")
         browser = site.browser(readers.get(name, "dana"))
         page = browser.get(where + more, HTTP_ACCEPT="text/html")

@@ -1,10 +1,14 @@
-"""The relay: hear of new jobs, and ring the workers through the broker. The only process that publishes."""
+"""The relay: hear of new jobs, and ring the workers through the broker. The only process that publishes.
+
+Beside that it seals the audit trail once a second, in a thread of its own: nobody must wait for that, and it must not
+wait for the broker.
+"""
 
 import logging
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -12,6 +16,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
+from audit import sealer
 from handoff.services import jobs
 from handoff.services.jobs import Bell
 
@@ -110,7 +115,7 @@ def bell_of(payload: str) -> Bell:
 class Command(BaseCommand):
     """Run the relay."""
 
-    help = "Hear of new jobs and ring the workers through the broker, until stopped."
+    help = "Hear of new jobs and ring the workers through the broker, and seal the audit trail, until stopped."
     requires_system_checks: list[str] = []  # they would load every page and take 30 MB
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -122,6 +127,9 @@ class Command(BaseCommand):
         relay = Relay(options["every"])
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: relay.stopped.set())
+        sealing = Thread(target=sealer.run, args=[relay.stopped], name="sealer")
+        sealing.start()
         self.stdout.write("relay: listening")
         self.stdout.flush()
         relay.run()
+        sealing.join()
