@@ -14,8 +14,10 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from handoff.models import Handoff
+from handoff.rules.answers import AnswerFact
+from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain
-from handoff.rules.gates import AnswerFact, Facts, SignOffFact, TestFact
+from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from models_registry.roles import DUTIES
@@ -47,14 +49,31 @@ SELECT h.id, json_build_object(
       ) held JOIN audit_account u ON u.id = held.user_id WHERE u.is_active),
   'answers', (SELECT json_agg(json_build_array(
         a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
-        (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure) ORDER BY e.id)
-           FROM handoff_evidence e WHERE e.answer_id = a.id AND (e.replay_id IS NULL OR NOT EXISTS (
+        (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure,
+                COALESCE('test:' || e.test_id, 'answer:' || e.other_id),
+                EXISTS (SELECT FROM handoff_damage d WHERE d.blob_id = e.blob_id AND d.mended_at IS NULL))
+                ORDER BY e.id)
+           FROM handoff_evidence e WHERE e.answer_id = a.id AND (e.other_id IS NULL OR NOT EXISTS (
+             SELECT FROM handoff_answer o JOIN handoff_answer later ON later.handoff_id = o.handoff_id
+                AND later.item = o.item AND later.id > o.id WHERE o.id = e.other_id))
+            AND (e.replay_id IS NULL OR NOT EXISTS (
              SELECT FROM handoff_replay r
                CROSS JOIN LATERAL (VALUES (h.source_id, r.creation), (h.target_id, r.production)) side (place, told)
                LEFT JOIN models_registry_stream s ON s.environment_id = side.place
                 AND s.slug = side.told->>'stream' AND s.retired_at IS NULL
-              WHERE r.id = e.replay_id AND s.digest IS DISTINCT FROM side.told->>'digest')))) ORDER BY a.id)
-      FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id WHERE a.handoff_id = h.id),
+              WHERE r.id = e.replay_id AND s.digest IS DISTINCT FROM side.told->>'digest'))),
+        extract(epoch FROM clock_timestamp() - a.answered_at) / 86400,
+        COALESCE(NULLIF(btrim(n.first_name || ' ' || n.last_name), ''), n.username)) ORDER BY a.id)
+      FROM handoff_answer a JOIN audit_account u ON u.id = a.answered_by_id
+      JOIN audit_account n ON n.id = COALESCE(u.responsible_id, u.id) WHERE a.handoff_id = h.id),
+  'replays', (SELECT count(*) FROM handoff_replay r WHERE r.handoff_id = h.id AND r.outcome = 'equal'
+      AND NOT EXISTS (SELECT FROM (VALUES (h.source_id, r.creation), (h.target_id, r.production)) side (place, told)
+        LEFT JOIN models_registry_stream s ON s.environment_id = side.place
+         AND s.slug = side.told->>'stream' AND s.retired_at IS NULL
+        WHERE s.digest IS DISTINCT FROM side.told->>'digest')),
+  'owner', (SELECT json_build_array(COALESCE(NULLIF(btrim(o.first_name || ' ' || o.last_name), ''), o.username), o.id)
+      FROM models_registry_environment t JOIN audit_account o ON o.id = t.owner_id
+      WHERE t.id = h.target_id AND o.is_active),
   'acknowledged', (SELECT json_agg(json_build_array(
         k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)
       FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
@@ -74,7 +93,13 @@ SELECT h.id, json_build_object(
   'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
       FROM audit_account u WHERE u.id IN (h.drafted_by_id, h.offered_by_id)),
   'finding', (SELECT f.items FROM handoff_finding f
-      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.suspends),
+      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.suspends AND f.kind = 'drift'),
+  'findings', (SELECT json_agg(json_build_array(
+        f.id, f.items, f.severity, f.suspends, f.owner_id,
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
+        to_char(f.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')) ORDER BY f.raised_at, f.id)
+      FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
+      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind <> 'drift'),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -150,7 +175,8 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         differences=tuple((handoff.report or {}).get("undeclared", ())),
         answering=(handoff.report or {}).get("asked", {}),
         moved=dict(raw["finding"]),
-        answers={a[0]: AnswerFact(a[1], a[3], tuple(e[0] for e in a[4] or ())) for a in raw["answers"]},
+        findings=tuple(FindingFact(str(f[0]), "; ".join(f[1].values()), *f[2:]) for f in raw["findings"]),
+        answers=_answers(handoff, raw["answers"]),
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
         signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
         tests={t[0]: TestFact(t[1], t[2]) for t in raw["tests"]},
@@ -158,6 +184,10 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         chain=_chain(raw),
         tier=str(raw["tier"]),
         now=datetime.fromisoformat(str(raw["now"])),
+        exceptions=tuple(one["name"] for one in (handoff.report or {}).get("items", ()) if one.get("waived_until")),
+        replays=int(found["replays"]),
+        owner=raw["owner"][0] if raw["owner"] else "",
+        owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
     )
     return Known(facts, roles, str(raw["head"] or ""))
 
@@ -172,6 +202,51 @@ def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str
     return {account: frozenset(found) for account, found in roles.items()}, holders
 
 
+def _answers(handoff: Handoff, rows: list[list[Any]]) -> dict[str, AnswerFact]:
+    """Return the latest answer to each item, and who answered it, each with their own latest."""
+    items = {item.key: item for gate in rules_of(handoff).gates.values() for item in gate.checklist} if rows else {}
+    people: dict[str, dict[int, tuple[int, str, str]]] = {}
+    for item, choice, _, person, _, _, name in rows:
+        people.setdefault(item, {})[person] = (person, name, choice)
+    return {row[0]: _answer(row, items.get(row[0]), tuple(people[row[0]].values())) for row in rows}
+
+
+def _answer(row: list[Any], item: ChecklistItem | None, people: tuple[tuple[int, str, str], ...]) -> AnswerFact:
+    _, choice, _, person, evidence, age, _ = row
+    return AnswerFact(
+        choice,
+        person,
+        tuple(one[0] for one in evidence or ()),
+        figures=tuple(one[4] for one in evidence or () if one[0] == "figure"),
+        people=people,
+        reopened=_reopened(evidence or (), age, item.valid_days if item is not None else 0),
+    )
+
+
+def _reopened(evidence: Sequence[Any], age: float, valid_days: int) -> str:
+    """Return why an answer does not count any more; nothing if it does."""
+    damaged = [one[1] for one in evidence if one[6]]
+    if damaged:
+        return f"the stored bytes of its evidence are damaged: {', '.join(damaged)}"
+    return f"the answer is older than {valid_days} days" if valid_days and age > valid_days else ""
+
+
+def _signed_answers(rows: list[list[Any]], two_people: frozenset[str]) -> dict[str, list[Any]]:
+    """Return what a signature covers of the answer to each item: the latest, and of two people that of each.
+
+    What it was in earlier releases stays the same to the byte, for signatures cover it.
+    """
+    found: dict[str, dict[Any, list[Any]]] = {}
+    for item, choice, reason, person, evidence, _, _ in rows:
+        whose = person if item in two_people else ""
+        backed = [[*one[:5], *filter(None, one[5:6])] for one in evidence or ()]
+        found.setdefault(item, {})[whose] = [item, choice, reason, backed]
+    return {
+        item: [[whose, *answer] for whose, answer in sorted(by.items())] if item in two_people else by[""]
+        for item, by in found.items()
+    }
+
+
 def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOffFact:
     key, gate, requirement, role, person, name, decision, meaning, scope = row
     entitled = person in holders.get(role, {})
@@ -179,7 +254,9 @@ def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOf
 
 
 def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:
-    latest = {answer[0]: [*answer[:3], answer[4] or []] for answer in raw["answers"]}
+    rules = rules_of(handoff) if handoff.policy else None
+    asked = [item for gate in rules.gates.values() for item in gate.checklist] if rules else []
+    latest = _signed_answers(raw["answers"], frozenset(item.key for item in asked if item.two_people))
     items = {gate: _items(handoff, gate) for gate in GATES}
     answers = {gate: [latest[item] for item in items[gate] if item in latest] for gate in GATES}
     return {

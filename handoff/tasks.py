@@ -22,7 +22,18 @@ from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
-from handoff.services import deployments, findings, handoffs, jobs, promotion_tests, replays, rollbacks, runs, windows
+from handoff.services import (
+    deployments,
+    evidence,
+    findings,
+    handoffs,
+    jobs,
+    promotion_tests,
+    replays,
+    rollbacks,
+    runs,
+    windows,
+)
 from handoff.states import State
 from models_registry.services import profiles, streams
 
@@ -33,6 +44,8 @@ WATCH_RUNS = "handoff.watch_runs"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
 PROBE = "handoff.probe"
+REHASH_EVIDENCE = "handoff.rehash_evidence"
+WATCH_EVIDENCE = "handoff.watch_evidence"
 ASK_STREAMS = "handoff.ask_streams"
 
 
@@ -143,6 +156,22 @@ def look_for_drift() -> None:
     """Compare what was approved with its target as it is now, handoff by handoff."""
     for handoff_id in list(findings.watched().values_list("pk", flat=True)):
         findings.look(actor=Worker("drift"), handoff_id=handoff_id)
+
+
+@shared_task(name=REHASH_EVIDENCE, ignore_result=True)
+def rehash_evidence() -> None:
+    """Hash every file that backs an answer again, and raise findings for those that are damaged."""
+    news = [digest for digest in evidence.stored() if evidence.rehash(actor=Worker("evidence"), digest=digest)]
+    if news:
+        log.warning("stored evidence is not what it was, or is again: %s", ", ".join(news))
+    watch_evidence()
+
+
+@shared_task(name=WATCH_EVIDENCE, ignore_result=True)
+def watch_evidence() -> None:
+    """Raise findings for answers of live models that became too old, and close those that were settled."""
+    for handoff_id in list(evidence.watched().values_list("pk", flat=True)):
+        evidence.look(actor=Worker("evidence"), handoff_id=handoff_id)
 
 
 @shared_task(name=PROBE, ignore_result=True)

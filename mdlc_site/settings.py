@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -25,6 +25,10 @@ ENGINE_URLS = urls("ENGINE_URLS")
 STORE = text("MDLC_STORE", str(BASE_DIR / "var" / "store"))
 ANCHORS = text("MDLC_ANCHORS", str(BASE_DIR / "var" / "anchors.jsonl"))
 SIGNING_KEY = key("MDLC_SIGNING_KEY", text("MDLC_SIGNING_KEY", ""))  # empty: one is derived from SECRET_KEY
+EVIDENCE_LIMIT = number("MDLC_EVIDENCE_LIMIT", 50 * 1024**2, least=1)
+EVIDENCE_TYPES = names(
+    "MDLC_EVIDENCE_TYPES", "pdf,png,jpg,jpeg,txt,md,csv,json,yaml,yml,log,docx,xlsx,pptx,odt,ods,zip,parquet,ipynb"
+)
 UPLOAD_LIMIT = number("MDLC_UPLOAD_LIMIT", 2 * 1024**3, least=1)
 
 INSTALLED_APPS = [
@@ -276,6 +280,12 @@ CELERY_BEAT_SCHEDULE = {
     "expire handoffs": {"task": "handoff.expire", "schedule": schedule(60), "options": {"queue": "tests"}},
     "open windows": {"task": "handoff.open_windows", "schedule": schedule(30), "options": {"queue": "tests"}},
     "look for drift": {"task": "handoff.look_for_drift", "schedule": schedule(60), "options": {"queue": "tests"}},
+    "hash evidence again": {
+        "task": "handoff.rehash_evidence",
+        "schedule": crontab(hour=3, minute=10),
+        "options": {"queue": "tests"},
+    },
+    "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},

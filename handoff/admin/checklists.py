@@ -19,6 +19,8 @@ def _content(evidence: Evidence) -> SafeString | str:
     """Return a link to a file or elsewhere, or the figure."""
     if evidence.kind == Evidence.Kind.FIGURE:
         return f"{evidence.figure:g}"
+    if evidence.kind in (Evidence.Kind.TEST, Evidence.Kind.ITEM):
+        return evidence.label
     href = evidence.link
     if evidence.kind == Evidence.Kind.REPLAY:
         href = reverse("handoff-replays", args=[evidence.answer.handoff_id])
@@ -34,6 +36,7 @@ class EvidenceOfAnswer(Rows):
     """What backs one answer."""
 
     model = Evidence
+    fk_name = "answer"
     fields = (state("kind"), "label", content, digest("blob_id", "SHA-256", whole=True))
     readonly_fields = fields
     verbose_name_plural = "evidence"

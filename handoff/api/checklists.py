@@ -14,9 +14,8 @@ from audit.http import once
 from handoff.api.serializers import AcknowledgeIn, AnswerIn, AnswerOut
 from handoff.errors import Invalid
 from handoff.queries.handoffs import fetch
-from handoff.receipts import receipt
+from handoff.receipts import take
 from handoff.services import checklists
-from models_registry.store import keep
 
 FILE_OUT = inline_serializer(
     "EvidenceFile",
@@ -40,9 +39,8 @@ class EvidenceFiles(APIView):
         upload = request.FILES.get("file")
         if upload is None:
             raise Invalid("Send one file under the name 'file'.", fields={"file": "is missing"})
-        blob = keep(upload.chunks())
-        told = {"sha256": blob.sha256, "size": blob.size, "receipt": receipt(actor, blob.sha256, upload.name or "file")}
-        return Response(told, status=201)
+        blob, receipt = take(actor, upload.name or "file", upload.chunks())
+        return Response({"sha256": blob.sha256, "size": blob.size, "receipt": receipt}, status=201)
 
 
 class Answers(APIView):

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,35 +13,100 @@ from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
 from handoff.models import Finding
-from handoff.queries.findings import findings_of
+from handoff.queries.findings import findings_of, open_findings
+from handoff.rules.findings import SEVERITIES
 from handoff.services import findings
+
+FILTERS = ("mine", "overdue", "blocks", "severity")
 
 
 class FindingOut(serializers.ModelSerializer[Finding]):
+    kind = serializers.CharField(help_text="drift: found by workers; issue: raised by somebody.")
     severity = serializers.CharField(help_text="low, medium or high")
-    differences = serializers.DictField(source="items", child=serializers.CharField())
+    title = serializers.CharField(source="__str__")
+    differences = serializers.SerializerMethodField(help_text="What came in the way, by its key, of a drift.")
+    blocks = serializers.BooleanField(source="suspends", help_text="No gate opens before it is closed.")
+    owner = serializers.CharField(source="owner.username", default="", read_only=True)
+    raised_by = serializers.CharField(source="raised_by.username", default="", read_only=True)
     closed_by = serializers.CharField(source="closed_by.username", default="", read_only=True)
+    proof_sha256 = serializers.CharField(source="proof_blob_id", allow_null=True)
 
     class Meta:
         model = Finding
         fields = (
-            "id", "severity", "suspends", "differences", "raised_at", "due_at", "closed_at", "closing", "closed_by",
-            "comment",
+            "id", "handoff", "kind", "title", "details", "severity", "suspends", "blocks", "differences", "owner",
+            "raised_by", "raised_at", "due_at", "another_closes", "inherited_from", "closed_at", "closing", "closed_by",
+            "comment", "proof_kind", "proof_label", "proof_link", "proof_sha256",
         )  # fmt: skip
+
+    def get_differences(self, finding: Finding) -> dict[str, str]:
+        """Return the differences of a drift."""
+        return dict(finding.items) if finding.kind == Finding.Kind.DRIFT else {}
 
 
 class AcceptIn(serializers.Serializer[Any]):
     comment = serializers.CharField(max_length=5000, help_text="Why it may go on as it is.")
 
 
+class FindingIn(serializers.Serializer[Any]):
+    title = serializers.CharField(max_length=300, help_text="What was found, in a sentence.")
+    details = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+    severity = serializers.ChoiceField(choices=SEVERITIES)
+    owner = serializers.CharField(max_length=150, help_text="The user name of somebody who holds a role here.")
+    due = serializers.DateField(
+        required=False, allow_null=True, default=None, help_text="Without it, as its severity asks: 90, 30 or 7 days."
+    )
+    blocks = serializers.BooleanField(required=False, default=False)
+
+
+class ProofIn(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=Finding.Proof.choices)
+    label = serializers.CharField(required=False, allow_blank=True, max_length=200)  # type: ignore[assignment]
+    receipt = serializers.CharField(required=False, max_length=300, help_text="What POST evidence/ answered.")
+    link = serializers.CharField(required=False, max_length=500)
+    item = serializers.SlugField(required=False, help_text="A checklist item that was answered yes since.")
+
+
+class CloseIn(serializers.Serializer[Any]):
+    evidence = ProofIn()
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=5000, default="")
+
+
+class OpenFindings(APIView):
+    """What is open on handoffs under offer and on live models that the asker may know of, the soonest due first."""
+
+    @extend_schema(
+        responses=FindingOut(many=True),
+        parameters=[OpenApiParameter(name, str) for name in (*FILTERS, "cursor")],
+        operation_id="findings_open",
+    )
+    def get(self, request: Request) -> Response:
+        filters = known_parameters(request, FILTERS)
+        found = open_findings(actor_at(request, "api").user, **filters)
+        return page_of(request, found, FindingOut, ordering="due_at")
+
+
 class Findings(APIView):
-    """What came in the way of a handoff after it was signed."""
+    """What was found on a handoff after it was offered, by workers and by people."""
 
     @extend_schema(responses=FindingOut(many=True), operation_id="findings_list")
     def get(self, request: Request, handoff_id: UUID) -> Response:
         known_parameters(request, ())
         found = findings_of(actor_at(request, "api").user, handoff_id)
         return page_of(request, found, FindingOut, ordering="-raised_at")
+
+    @extend_schema(request=FindingIn, responses={201: FindingOut}, operation_id="finding_raise")
+    def post(self, request: Request, handoff_id: UUID) -> Response:
+        body = FindingIn(data=request.data)
+        body.is_valid(raise_exception=True)
+
+        def create() -> Response:
+            raised = findings.raise_finding(
+                actor=Person.at(request, "api"), handoff_id=handoff_id, **body.validated_data
+            )
+            return Response(FindingOut(raised).data, status=201)
+
+        return once(request, create)
 
 
 class AcceptFinding(APIView):
@@ -57,5 +122,22 @@ class AcceptFinding(APIView):
                 actor=Person.at(request, "api"), handoff_id=handoff_id, finding_id=finding_id, **body.validated_data
             )
             return Response(FindingOut(accepted).data)
+
+        return once(request, create)
+
+
+class CloseFinding(APIView):
+    """Close an issue with what shows that it is settled."""
+
+    @extend_schema(request=CloseIn, responses=FindingOut, operation_id="finding_close")
+    def post(self, request: Request, handoff_id: UUID, finding_id: UUID) -> Response:
+        body = CloseIn(data=request.data)
+        body.is_valid(raise_exception=True)
+
+        def create() -> Response:
+            closed = findings.close(
+                actor=Person.at(request, "api"), handoff_id=handoff_id, finding_id=finding_id, **body.validated_data
+            )
+            return Response(FindingOut(closed).data)
 
         return once(request, create)

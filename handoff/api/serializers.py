@@ -51,6 +51,8 @@ class EvidenceIn(serializers.Serializer[Any]):
     link = serializers.CharField(required=False, max_length=500)
     figure = serializers.FloatField(required=False)
     replay = serializers.IntegerField(required=False, min_value=1, help_text="The number of an equal replay.")
+    test = serializers.SlugField(required=False, help_text="A promotion test that passed.")
+    item = serializers.SlugField(required=False, help_text="Another item that was answered yes.")
 
 
 class AnswerIn(serializers.Serializer[Any]):
@@ -174,10 +176,12 @@ class GateOut(serializers.Serializer[Any]):
 
 class EvidenceOut(serializers.ModelSerializer[Evidence]):
     sha256 = serializers.CharField(source="blob_id", allow_null=True)
+    test = serializers.CharField(source="test.kind", default=None, allow_null=True)
+    item = serializers.CharField(source="other.item", default=None, allow_null=True)
 
     class Meta:
         model = Evidence
-        fields = ("kind", "label", "sha256", "link", "figure")
+        fields = ("kind", "label", "sha256", "link", "figure", "test", "item")
 
 
 class AnswerOut(serializers.ModelSerializer[Answer]):

@@ -2,11 +2,24 @@
 
 from django.urls import path
 
-from handoff.api import checklists, deployments, differences, findings, handoffs, owners, policies, replays, signoffs
+from handoff.api import (
+    checklist_templates,
+    checklists,
+    deployments,
+    differences,
+    findings,
+    handoffs,
+    owners,
+    policies,
+    replays,
+    signoffs,
+)
 
 urlpatterns = [
     path("inbox/", handoffs.Inbox.as_view(), name="inbox"),
     path("policies/", policies.Policies.as_view(), name="policies"),
+    path("checklists/", checklist_templates.Templates.as_view(), name="checklist-templates"),
+    path("checklists/<slug:template>/", checklist_templates.OneTemplate.as_view(), name="checklist-template"),
     path("policies/validate/", policies.ValidatePolicy.as_view(), name="policy-validate"),
     path("policies/<slug:policy>/<int:number>/", policies.OnePolicy.as_view(), name="policy"),
     path("reauthentications/", signoffs.Reauthentications.as_view(), name="reauthentications"),
@@ -36,6 +49,12 @@ urlpatterns = [
         name="signoff-withdraw",
     ),
     path("handoffs/<uuid:handoff_id>/deploy-again/", deployments.DeployAgain.as_view(), name="handoff-deploy-again"),
+    path("findings/", findings.OpenFindings.as_view(), name="findings"),
+    path(
+        "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/close/",
+        findings.CloseFinding.as_view(),
+        name="finding-close",
+    ),
     path("handoffs/<uuid:handoff_id>/findings/", findings.Findings.as_view(), name="handoff-findings"),
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/",

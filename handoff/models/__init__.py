@@ -1,6 +1,6 @@
 """Tables of the handoff."""
 
-from handoff.models.answers import Acknowledgement, Answer, Evidence
+from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
 from handoff.models.decisions import Decision
 from handoff.models.deployments import Deployment, OwnerOfRecord
 from handoff.models.findings import Finding
@@ -14,6 +14,7 @@ from handoff.models.signoffs import Reauthentication, SignOff
 __all__ = [
     "Acknowledgement",
     "Answer",
+    "Damage",
     "Decision",
     "Deployment",
     "Evidence",

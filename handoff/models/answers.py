@@ -7,10 +7,13 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from handoff.models.handoffs import Handoff
+from handoff.models.promotion_tests import PromotionTest
 from handoff.models.replays import Replay
 from models_registry.models import Blob
 
 APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+NO_RECORD: dict[str, None] = {"replay": None, "test": None, "other": None}
+ONLY_REPLAY = Q(test=None, other=None)
 
 
 class Answer(models.Model):
@@ -43,13 +46,15 @@ class Answer(models.Model):
 
 
 class Evidence(models.Model):
-    """What backs an answer: a file by content, a link, a figure, or a contract replay that was equal."""
+    """What backs an answer: a file by content, a link, a figure, a passed test, an equal replay, or another answer."""
 
     class Kind(models.TextChoices):
         FILE = "file", "file"
         LINK = "link", "link"
         FIGURE = "figure", "figure"
         REPLAY = "replay", "replay"
+        TEST = "test", "promotion test"
+        ITEM = "item", "other item"
 
     answer = models.ForeignKey(Answer, models.PROTECT, related_name="evidence")
     kind = models.CharField(max_length=6, choices=Kind)
@@ -58,15 +63,19 @@ class Evidence(models.Model):
     link = models.URLField(max_length=500, blank=True)
     figure = models.FloatField(null=True, help_text="A number; of a replay its own.")
     replay = models.ForeignKey(Replay, models.PROTECT, null=True, related_name="+")
+    test = models.ForeignKey(PromotionTest, models.PROTECT, null=True, related_name="+")
+    other = models.ForeignKey(Answer, models.PROTECT, null=True, related_name="+", help_text="An answer given before.")
 
     class Meta:
         verbose_name_plural = "evidence"
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="file", blob__isnull=False, link="", figure=None, replay=None)
-                | Q(kind="link", blob=None, figure=None, replay=None) & ~Q(link="")
-                | Q(kind="figure", blob=None, link="", figure__isnull=False, replay=None)
-                | Q(kind="replay", blob=None, link="", figure__isnull=False, replay__isnull=False),
+                condition=Q(kind="file", blob__isnull=False, link="", figure=None, **NO_RECORD)
+                | Q(kind="link", blob=None, figure=None, **NO_RECORD) & ~Q(link="")
+                | Q(kind="figure", blob=None, link="", figure__isnull=False, **NO_RECORD)
+                | Q(kind="replay", blob=None, link="", figure__isnull=False, replay__isnull=False) & ONLY_REPLAY
+                | Q(kind="test", blob=None, link="", figure=None, test__isnull=False, replay=None, other=None)
+                | Q(kind="item", blob=None, link="", figure=None, other__isnull=False, replay=None, test=None),
                 name="evidence_is_what_it_says",
             )
         ]
@@ -94,3 +103,27 @@ class Acknowledgement(models.Model):
 
     def __str__(self) -> str:
         return self.difference
+
+
+class Damage(models.Model):
+    """A stored file whose bytes are not any more what its name says. It ends when they are back."""
+
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    found_at = models.DateTimeField(db_default=Now())
+    mended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["blob"], condition=Q(mended_at=None), name="damage_one_open_per_blob")
+        ]
+        triggers = [
+            pgtrigger.ReadOnly(name="fixed", fields=["blob", "found_at"]),
+            pgtrigger.Protect(
+                name="mended_once", operation=pgtrigger.Update, condition=pgtrigger.Q(old__mended_at__isnull=False)
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return self.blob_id

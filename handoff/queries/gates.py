@@ -1,6 +1,7 @@
 """The gates of a handoff as they stand now, and what somebody may do about them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from audit.models import Account
 from handoff.facts import Known, rules_of
@@ -8,9 +9,10 @@ from handoff.models import Handoff
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, evaluate
 from handoff.rules.policies import GATES
-from handoff.states import GATE_OF, State
+from handoff.states import GATE_OF, UNDER_OFFER, State
 from models_registry.roles import Role
 
+HOMEWORK = frozenset({"answer", "fact", "score", "differences", "finding"})  # done before anybody signs
 AFTER_RELEASE = (State.DEPLOYING, State.CONFIRMING, State.LIVE, State.SUPERSEDED, State.ROLLED_BACK)
 PASSED: dict[str, tuple[State, ...]] = {
     "review": (State.TESTING, State.READY, *AFTER_RELEASE),
@@ -37,6 +39,7 @@ class Task:
     title: str
     handoff: Handoff
     gate: str = ""
+    due: datetime | None = None
 
 
 def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
@@ -55,7 +58,16 @@ def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
 
 
 def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
-    """Return what waits for an account in one handoff: to offer, answer, acknowledge or sign."""
+    """Return what waits for an account in one handoff: to offer, answer, acknowledge, sign, or settle a finding."""
+    owned = [
+        Task("settle", one.id, one.title, handoff, due=datetime.fromisoformat(one.due))
+        for one in known.facts.findings
+        if one.owner == user.pk and handoff.state in (*UNDER_OFFER, State.LIVE)
+    ]
+    return owned + _tasks(user, handoff, known)
+
+
+def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     mine = known.roles.get(user.pk, frozenset())
     if handoff.state == State.DRAFT:
         wanted = Role.DATA_SCIENTIST in mine
@@ -66,14 +78,16 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     if not gate or handoff.policy is None:
         return []
     result = evaluate(gate, rules_of(handoff), known.facts)
-    homework = any(r.kind in {"answer", "differences"} and not r.met for r in result.requirements)
+    homework = any(r.kind in HOMEWORK and not r.met for r in result.requirements)
     signed = any(s.person == user.pk and s.gate == gate for s in known.facts.signoffs)
     may_sign = user.is_person and not homework and not signed
     found = []
     for requirement in result.requirements:
         if requirement.met or not requirement.asks(mine):
             continue
-        if requirement.kind == "answer":
+        answer = known.facts.answers.get(requirement.key)
+        said = answer is not None and not answer.reopened and any(user.pk == person for person, _, _ in answer.people)
+        if requirement.kind == "answer" and not (said and requirement.by):
             found.append(Task("answer", requirement.key, requirement.title, handoff, gate))
         elif requirement.kind == "differences":
             found.append(Task("acknowledge", requirement.key, "Acknowledge undeclared differences", handoff, gate))

@@ -12,7 +12,7 @@ from handoff.errors import Hidden
 from handoff.facts import Known, known_of
 from handoff.models import Answer, Handoff, Job, SignOff
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
-from handoff.queries.page import jobs_of
+from handoff.queries.page import WITH_EVIDENCE, jobs_of
 from handoff.readiness import Offer, offer_of
 from handoff.states import OPEN, State
 
@@ -86,7 +86,7 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
     jobs = jobs_of(handoff_id)
     handoff = fetch(user, handoff_id)
     known = known_of(handoff)
-    answers = handoff.answers.select_related("answered_by").prefetch_related("evidence").order_by("pk")
+    answers = handoff.answers.select_related("answered_by").prefetch_related(WITH_EVIDENCE).order_by("pk")
     return HandoffView(
         handoff=handoff,
         known=known,

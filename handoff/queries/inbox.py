@@ -16,6 +16,7 @@ from handoff.states import State
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
+ON_THE_WAY = (State.TESTING, State.DEPLOYING, State.LIVE)  # where only a finding waits for somebody
 WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
 
 
@@ -38,10 +39,10 @@ def inbox_of(user: Account) -> list[Entry]:
     later = Handoff.objects.filter(
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)
-    drifted = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None, suspends=True)
+    wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(Q(suspends=True) | Q(owner=user))
     rows = list(
         handoffs_visible_to(user)
-        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(drifted), state=State.LIVE))
+        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(wrong), state__in=ON_THE_WAY))
         .exclude(Exists(later), state=State.RETURNED)
         .select_related(*RELATED)[:500]
     )
@@ -53,5 +54,6 @@ def inbox_of(user: Account) -> list[Entry]:
         if handoff.state == State.RETURNED and known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST)
     ]
     now = timezone.now()
-    entries = [Entry(t, t.handoff.expires_at, bool(t.handoff.expires_at and t.handoff.expires_at < now)) for t in tasks]
+    due = [(task, task.due or task.handoff.expires_at) for task in tasks]
+    entries = [Entry(task, by, by is not None and by < now) for task, by in due]
     return sorted(entries, key=lambda e: (not e.overdue, e.due is None, e.due or now))

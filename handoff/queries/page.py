@@ -2,10 +2,14 @@
 
 from uuid import UUID
 
+from django.db.models import Prefetch
+
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
 from handoff.models import Acknowledgement, Answer, Deployment, Evidence, Handoff, Job
+
+WITH_EVIDENCE = Prefetch("evidence", Evidence.objects.select_related("test", "other"))
 
 
 def acknowledgements_of(handoff: Handoff) -> list[Acknowledgement]:
@@ -42,5 +46,5 @@ def evidence_file(user: Account, handoff_id: UUID, evidence_id: int) -> Evidence
 
 def answers_of(handoff: Handoff) -> dict[str, Answer]:
     """Return the latest answer to each item, with its evidence."""
-    rows = handoff.answers.select_related("answered_by").prefetch_related("evidence").order_by("pk")
+    rows = handoff.answers.select_related("answered_by").prefetch_related(WITH_EVIDENCE).order_by("pk")
     return {answer.item: answer for answer in rows}

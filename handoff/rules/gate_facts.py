@@ -5,17 +5,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from handoff.rules.answers import AnswerFact
 from handoff.rules.duties import Chain
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerFact:
-    """The latest answer to an item. `evidence` names the kinds that were attached."""
-
-    choice: str
-    person: int
-    evidence: tuple[str, ...] = ()
-    entitled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +36,26 @@ class TestFact:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingFact:
+    """An open finding that is no drift. `blocks`: no gate opens before it is closed; `due` is an ISO time."""
+
+    id: str
+    title: str
+    severity: str
+    blocks: bool
+    owner: int | None
+    name: str | None
+    due: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
 
     `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what
     came in the way since the report was signed: what a finding says, or what a worker sees for itself. `now` is what
-    the database's clock says.
+    the database's clock says. `exceptions` are libraries that an exception lets in, `replays` the number of contract
+    replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
     """
 
     version: str
@@ -58,6 +63,7 @@ class Facts:
     differences: tuple[str, ...] = ()
     answering: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[FindingFact, ...] = ()
     answers: Mapping[str, AnswerFact] = field(default_factory=dict)
     acknowledged: Mapping[str, int] = field(default_factory=dict)
     signoffs: tuple[SignOffFact, ...] = ()
@@ -66,6 +72,10 @@ class Facts:
     chain: Chain = field(default_factory=Chain)
     tier: str = ""
     now: datetime | None = None
+    exceptions: tuple[str, ...] = ()
+    replays: int = 0
+    owner: str = ""
+    owner_operates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

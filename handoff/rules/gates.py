@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from handoff.rules.checklists import ChecklistItem
-from handoff.rules.gate_facts import AnswerFact, Facts, GateResult, Requirement, SignOffFact, TestFact
+from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
+from handoff.rules.automatic import Situation
+from handoff.rules.checklists import ChecklistItem, visible
+from handoff.rules.gate_facts import Facts, FindingFact, GateResult, Requirement, SignOffFact, TestFact
 from handoff.rules.policies import GATES, Gate, PolicyRules
 from handoff.rules.seats import counts, people_in, seat_of, signatures, title_of
 from handoff.rules.windows import next_opening, open_at, told
@@ -12,6 +14,7 @@ from handoff.rules.windows import next_opening, open_at, told
 __all__ = [
     "AnswerFact",
     "Facts",
+    "FindingFact",
     "GateResult",
     "Requirement",
     "SignOffFact",
@@ -37,8 +40,9 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     found = [
         *_earlier(name, rules, facts),
         *_moved(facts),
+        *(_finding(one) for one in facts.findings if one.blocks),
         *(_test(kind, facts) for kind in rules.tests if name != "review"),
-        *(_answer(item, facts) for item in gate.checklist),
+        *_checklist(gate, rules, facts),
         *_acknowledgements(gate, facts),
     ]
     found += signatures(gate, facts)
@@ -91,7 +95,7 @@ def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
     """
     before = GATES[: GATES.index(name)]
     timeless = rules.timeless()
-    results = [evaluate(gate, timeless, replace(facts, moved={})) for gate in before]
+    results = [evaluate(gate, timeless, replace(facts, moved={}, findings=())) for gate in before]
     return [
         Requirement(
             "gate",
@@ -114,17 +118,46 @@ def _test(kind: str, facts: Facts) -> Requirement:
     return Requirement("test", kind, f"Promotion test: {kind}", "", met, why, who)
 
 
-def _answer(item: ChecklistItem, facts: Facts) -> Requirement:
-    answer = facts.answers.get(item.key)
-    why = ""
-    if answer is None:
-        why = f"{title_of(item.role)} has not answered"
-    elif answer.choice == "no":
-        why = "was answered no"
-    elif answer.choice == "yes" and item.evidence and not set(answer.evidence) & set(item.evidence):
-        why = f"needs evidence: {' or '.join(item.evidence)}"
-    who = tuple(people_in(item.role, facts).values()) or (f"nobody holds the role {title_of(item.role)}",)
-    return Requirement("answer", item.key, item.question, item.role, not why, why, () if not why else who)
+def _checklist(gate: Gate, rules: PolicyRules, facts: Facts) -> list[Requirement]:
+    """Ask for the items of a gate that the answers so far make visible, and for the scores of its templates."""
+    asked = visible([item for one in rules.gates.values() for item in one.checklist], choices_of(facts.answers))
+    items = [item for item in gate.checklist if item.key in asked]
+    now = _situation(rules, facts)
+    found = [_answer(item, now, facts) for item in items]
+    for one in gate.included:
+        short = short_of(one, items, facts.answers)
+        if one.least:
+            found.append(Requirement("score", one.template, f"Score of {one.title}", "", not short, short))
+    return found
+
+
+def _answer(item: ChecklistItem, now: Situation, facts: Facts) -> Requirement:
+    judged = judge_item(item, facts.answers.get(item.key), now, title_of(item.role))
+    who = tuple(people_in(judged.role, facts).values()) or (f"nobody holds the role {title_of(judged.role)}",)
+    kind, why = "fact" if item.fact else "answer", judged.why
+    return Requirement(kind, item.key, item.question, judged.role, not why, why, who if why else (), judged.by)
+
+
+def _situation(rules: PolicyRules, facts: Facts) -> Situation:
+    """Return what computed items are judged on."""
+    tests = {kind: facts.tests.get(kind) for kind in rules.tests}
+    return Situation(
+        tests={k: t.verdict if t is not None and t.digest == facts.version else "" for k, t in tests.items()},
+        undeclared=facts.differences,
+        unacknowledged=tuple(key for key in facts.differences if key not in facts.acknowledged),
+        exceptions=facts.exceptions,
+        moved=tuple(facts.moved.values()),
+        findings=tuple(one.title for one in facts.findings),
+        replays=facts.replays,
+        owner=facts.owner,
+        owner_operates=facts.owner_operates,
+    )
+
+
+def _finding(finding: FindingFact) -> Requirement:
+    """Ask that a finding which blocks is closed."""
+    who = (finding.name,) if finding.name else ()
+    return Requirement("finding", finding.id, finding.title, "", False, f"a {finding.severity} finding is open", who)
 
 
 def _moved(facts: Facts) -> list[Requirement]:

@@ -7,6 +7,7 @@ from typing import Any
 import rfc8785
 
 from handoff.errors import Invalid
+from handoff.rules.checklist_templates import expanded
 from handoff.rules.policy_reader import PolicyReader
 from handoff.rules.policy_terms import GATES, KINDS, MEANINGS, TIERS, Gate, PolicyRules, SignOffRule
 from handoff.rules.policy_yaml import read_text
@@ -33,8 +34,11 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 
 def load(source: str) -> dict[str, Any]:
-    """Return the content of a policy's YAML. Raises Invalid with the line that is wrong."""
-    return read_text(source).content
+    """Return the content of a policy's YAML, with the items of the templates that it includes.
+
+    Raises Invalid with the line that is wrong.
+    """
+    return expanded(read_text(source).content)
 
 
 def parse(content: Mapping[str, Any]) -> PolicyRules:
@@ -50,10 +54,11 @@ def understood(source: str) -> tuple[dict[str, Any], PolicyRules]:
     """Return the content of a policy's YAML and its rules. Raises Invalid that tells each mistake with its line."""
     text = read_text(source)
     reader = PolicyReader()
-    rules = reader.policy(text.content)
+    content = expanded(text.content)
+    rules = reader.policy(content)
     if reader.mistakes:
         raise refused({place: f"{told} (line {text.line(place)})" for place, told in reader.mistakes.items()})
-    return text.content, rules
+    return content, rules
 
 
 def refused(mistakes: Mapping[str, str | list[str]]) -> Invalid:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
-from handoff.rules.checklists import read_item
+from handoff.rules.checklists import check_checklists, read_checklist
+from handoff.rules.findings import read_finding_rules
 from handoff.rules.policy_terms import (
     DRIFTS,
     ELEMENTS,
@@ -34,6 +35,7 @@ KEYS = (
     "drift",
     "windows",
     "freezes",
+    "findings",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -68,6 +70,7 @@ class PolicyReader(Reader):
             drift=self.one_of("drift", content.get("drift", DRIFTS[0]), DRIFTS),
             windows=read_windows(self, content.get("windows", [])),
             freezes=read_freezes(self, content.get("freezes", [])),
+            findings=read_finding_rules(self, content.get("findings", {})),
         )
 
     def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:
@@ -75,6 +78,7 @@ class PolicyReader(Reader):
         raw = self.mapping("gates", raw)
         self.unknown("gates", raw, GATES)
         read = {name: self.gate(name, raw[name]) for name in GATES if name in raw}
+        check_checklists(self, {name: gate.checklist for name, gate in read.items()})
         for name in ("review", "release"):
             rules = read.get(name, Gate(name)).signoffs
             for tier in tiers or TIERS[-1:]:
@@ -88,16 +92,17 @@ class PolicyReader(Reader):
         place = f"gates.{name}"
         raw = self.mapping(place, raw)
         self.unknown(place, raw, GATE_KEYS)
-        items = self.rows(f"{place}.checklist", raw.get("checklist", []))
         rows = self.rows(f"{place}.signoffs", raw.get("signoffs", []))
         acknowledge = raw.get("acknowledge", "")
         if acknowledge:
             acknowledge = self.one_of(f"{place}.acknowledge", acknowledge, ROLES)
         rules = tuple(self.rule(f"{place}.signoffs[{i}]", row) for i, row in enumerate(rows))
         self.orders(f"{place}.signoffs", rules)
+        checklist, included = read_checklist(self, f"{place}.checklist", raw.get("checklist", []))
         return Gate(
             name=name,
-            checklist=tuple(read_item(self, f"{place}.checklist[{i}]", row) for i, row in enumerate(items)),
+            checklist=checklist,
+            included=included,
             acknowledge=acknowledge,
             signoffs=rules,
         )

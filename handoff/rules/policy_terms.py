@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from handoff.rules.aspects import Aspect, Declared, declared
-from handoff.rules.checklists import ChecklistItem
+from handoff.rules.checklists import ChecklistItem, Included
+from handoff.rules.findings import FindingRules
 from handoff.rules.windows import Freeze, Window
 
 GATES = ("review", "release", "confirm")
@@ -56,6 +57,7 @@ class Gate:
     checklist: tuple[ChecklistItem, ...] = ()
     acknowledge: str = ""
     signoffs: tuple[SignOffRule, ...] = ()
+    included: tuple[Included, ...] = ()
 
     def signoff(self, key: str) -> SignOffRule | None:
         """Return the rule of a sign-off, if the gate asks for it."""
@@ -78,6 +80,7 @@ class PolicyRules:
     drift: str = "suspend"
     windows: tuple[Window, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    findings: FindingRules = field(default_factory=FindingRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""
@@ -96,7 +99,7 @@ class PolicyRules:
         found: dict[str, None] = {}
         for gate in self.gates.values():
             for item in gate.checklist:
-                found[item.role] = None
+                found |= {item.role: None} if item.role else {}
             if gate.acknowledge:
                 found[gate.acknowledge] = None
             for rule in gate.signoffs:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
 
 from audit.actors import Person, ServiceAccount
@@ -12,12 +10,14 @@ from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
 from handoff.errors import Invalid, WrongState
-from handoff.facts import known_of, rules_of
+from handoff.facts import Known, known_of, rules_of
 from handoff.models import Acknowledgement, Answer, Evidence, Handoff, Replay
 from handoff.moves import chain_of
-from handoff.receipts import received
+from handoff.receipts import must_be_link, must_have_sent
 from handoff.replayed import moved_since
-from handoff.rules.checklists import ChecklistItem
+from handoff.rules.answers import choices_of
+from handoff.rules.checklists import ChecklistItem, visible
+from handoff.rules.figures import meets
 from handoff.rules.reports import read
 from handoff.states import GATE_OF, State
 from handoff.voiding import void_touched
@@ -35,15 +35,16 @@ def answer(
 ) -> Answer:
     """Answer one item of the gate under way.
 
-    Evidence rows are {"kind", "label", and "receipt", "link", "figure" or "replay" (its number)}. A receipt proves that
-    the actor sent the file: knowing a digest gives nobody the bytes under it. A changed answer voids exactly the
-    sign-offs that covered the answers. Raises Invalid for a yes without the evidence that the item asks for, and for a
-    no or not applicable without a reason.
+    Evidence rows are {"kind", "label", and "receipt", "link", "figure", "replay" (its number), "test" (its kind) or
+    "item" (another item's key)}. A receipt proves that the actor sent the file: knowing a digest gives nobody the bytes
+    under it. A changed answer voids exactly the sign-offs that covered the answers. Raises Invalid for a yes without
+    the evidence that the item asks for, and for a no or not applicable without a reason; WrongState for an item that
+    nobody is asked now.
     """
     handoff, known = lock_handoff(actor, handoff_id)
-    gate, asked = _item(handoff, item)
+    gate, asked = _item(handoff, known, item)
     require_role(actor, known, asked.role, f"answer '{asked.question}'")
-    rows = [_evidence(actor, handoff, index, row) for index, row in enumerate(evidence)]
+    rows = [_evidence(actor, handoff, known, index, row) for index, row in enumerate(evidence)]
     _check(asked, choice, reason, rows)
     given = Answer.objects.create(
         handoff=handoff, item=item, choice=choice, reason=reason.strip(), answered_by=actor.user
@@ -63,14 +64,30 @@ def answer(
     return given
 
 
-def _item(handoff: Handoff, key: str) -> tuple[str, ChecklistItem]:
+def _item(handoff: Handoff, known: Known, key: str) -> tuple[str, ChecklistItem]:
     gate = GATE_OF.get(State(handoff.state), "")
     if not gate:
         raise WrongState(f"A handoff that is {State(handoff.state).label} takes no answers.")
-    for asked in rules_of(handoff).gate(gate).checklist:
-        if asked.key == key:
-            return gate, asked
-    raise Invalid("The gate under way has no such item.", fields={"item": f"{key} is not an item of the {gate} gate"})
+    rules = rules_of(handoff)
+    asked = next((item for item in rules.gate(gate).checklist if item.key == key), None)
+    if asked is None:
+        words = f"{key} is not an item of the {gate} gate"
+        raise Invalid("The gate under way has no such item.", fields={"item": words})
+    if asked.fact:
+        raise WrongState(
+            f"Nobody answers '{asked.question}': it is computed.",
+            code="item_computed",
+            todo="Its page says what is missing; see to that.",
+        )
+    items = [item for one in rules.gates.values() for item in one.checklist]
+    if key not in visible(items, choices_of(known.facts.answers)):
+        on = ", ".join(other for other, _ in asked.visible_if)
+        raise WrongState(
+            f"'{asked.question}' is not asked, by the answers so far.",
+            code="item_not_asked",
+            todo=f"It depends on the answers to {on}.",
+        )
+    return gate, asked
 
 
 def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Evidence]) -> None:
@@ -83,26 +100,27 @@ def _check(asked: ChecklistItem, choice: str, reason: str, rows: Sequence[Eviden
         raise Invalid(
             f"A yes needs evidence: {wanted}.", code="evidence_missing", fields={"evidence": f"add a {wanted}"}
         )
+    figures = [row.figure for row in rows if row.kind == Evidence.Kind.FIGURE and row.figure is not None]
+    if choice == Answer.Choice.YES and asked.figure and not any(meets(asked.figure, one) for one in figures):
+        raise Invalid(
+            f"A yes needs a figure that is {asked.figure}.",
+            code="figure_outside_rule",
+            todo="Answer no with the reason, or ask for a waiver.",
+            fields={"figure": f"must be {asked.figure}"},
+        )
 
 
-def _evidence(actor: Person | ServiceAccount, handoff: Handoff, index: int, row: Mapping[str, Any]) -> Evidence:
+def _evidence(
+    actor: Person | ServiceAccount, handoff: Handoff, known: Known, index: int, row: Mapping[str, Any]
+) -> Evidence:
     """Return one unsaved row of evidence. Raises Invalid that names the field."""
     place = f"evidence[{index}]"
     kind, label = row.get("kind"), str(row.get("label", "")).strip()[:200]
     if kind == Evidence.Kind.FILE:
-        file = received(actor, str(row.get("receipt", "")))
-        if file is None:
-            raise Invalid(
-                "You did not send that file; send it, and give the receipt that comes back.",
-                fields={f"{place}.receipt": "is not a receipt of yours, or is older than a day"},
-            )
+        file = must_have_sent(actor, str(row.get("receipt", "")), f"{place}.receipt")
         return Evidence(kind=kind, label=label or file.name, blob_id=file.sha256)
     if kind == Evidence.Kind.LINK:
-        link = str(row.get("link", ""))
-        try:
-            URLValidator(schemes=["http", "https"])(link)
-        except ValidationError as error:
-            raise Invalid("A link starts with http or https.", fields={f"{place}.link": "is not a link"}) from error
+        link = must_be_link(str(row.get("link", "")), f"{place}.link")
         return Evidence(kind=kind, label=label or link[:200], link=link)
     if kind == Evidence.Kind.FIGURE:
         figure = row.get("figure")
@@ -111,8 +129,29 @@ def _evidence(actor: Person | ServiceAccount, handoff: Handoff, index: int, row:
         return Evidence(kind=kind, label=label or "figure", figure=float(figure))
     if kind == Evidence.Kind.REPLAY:
         return _replayed(handoff, f"{place}.replay", row.get("replay"), label)
-    words = "must be file, link, figure or replay"
-    raise Invalid("Evidence is a file, a link, a figure or a replay.", fields={f"{place}.kind": words})
+    if kind == Evidence.Kind.TEST:
+        return _tested(handoff, f"{place}.test", str(row.get("test", "")), label)
+    if kind == Evidence.Kind.ITEM:
+        return _answered(handoff, known, f"{place}.item", str(row.get("item", "")), label)
+    words = "must be file, link, figure, replay, test or item"
+    raise Invalid(f"Evidence {words}.", fields={f"{place}.kind": words})
+
+
+def _tested(handoff: Handoff, place: str, kind: str, label: str) -> Evidence:
+    """Return a passed promotion test of this version as evidence. Raises Invalid."""
+    test = handoff.tests.filter(kind=kind, verdict="passed", version_digest=handoff.version.digest).first()
+    if test is None:
+        raise Invalid("No such test of this version has passed.", fields={place: "must be a test that passed"})
+    return Evidence(kind=Evidence.Kind.TEST, label=label or f"{kind}: {test.summary}"[:200], test=test)
+
+
+def _answered(handoff: Handoff, known: Known, place: str, key: str, label: str) -> Evidence:
+    """Return the yes to another item, which counts now, as evidence. Raises Invalid."""
+    fact = known.facts.answers.get(key)
+    if fact is None or fact.choice != Answer.Choice.YES or fact.reopened:
+        raise Invalid("Only a yes that counts proves something.", fields={place: "must be an item answered yes"})
+    other = handoff.answers.filter(item=key).order_by("pk").last()
+    return Evidence(kind=Evidence.Kind.ITEM, label=label or f"The answer to {key}", other=other)
 
 
 def _replayed(handoff: Handoff, place: str, number: Any, label: str) -> Evidence:
@@ -138,7 +177,7 @@ def _told(row: Evidence) -> dict[str, Any]:
         "sha256": row.blob_id or "",
         "link": row.link,
         "figure": row.figure,
-    }
+    } | ({"test": row.test.kind} if row.test else {"item": row.other.item} if row.other else {})
 
 
 @act

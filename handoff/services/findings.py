@@ -1,7 +1,8 @@
-"""Raise a finding when a target drifts from what was signed, and close it when that is put right or accepted."""
+"""Raise a finding when a target drifts or when somebody has found something, and close it with what settles it."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -9,17 +10,22 @@ from django.utils import timezone
 
 from audit.actors import Actor, Person, Worker
 from audit.acts import act
+from audit.models import Account
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
-from handoff.errors import Hidden, Invalid, WrongState
-from handoff.facts import rules_of
-from handoff.models import Finding, Handoff
+from handoff.errors import Conflict, Forbidden, Hidden, Invalid, WrongState
+from handoff.facts import Known, rules_of
+from handoff.models import Answer, Finding, Handoff
 from handoff.moves import chain_of
 from handoff.readiness import moved_since, report_of
+from handoff.receipts import must_be_link, must_have_sent
+from handoff.rules.findings import SEVERITIES, barred_from_closing, due_within
 from handoff.states import UNDER_OFFER, State
 from models_registry.roles import Role
 
 ANSWERED_WITHIN = timedelta(days=7)
+LATEST = timedelta(days=731)
+LONGEST = {"title": 300, "details": 5000, "comment": 5000}
 
 
 def watched() -> QuerySet[Handoff]:
@@ -46,7 +52,7 @@ def _judge(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     if found == standing:
         return None
     if standing:
-        _close(handoff, Finding.Closing.REPLACED if found else Finding.Closing.RESOLVED, actor=actor)
+        _close(_drifts(handoff).get(), Finding.Closing.REPLACED if found else Finding.Closing.RESOLVED, actor=actor)
     return _raise(handoff, found, actor=actor) if found else None
 
 
@@ -58,12 +64,15 @@ def accept(*, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, com
     the version offered anew. Raises Hidden, WrongRole, WrongState or Invalid.
     """
     handoff, known = lock_handoff(actor, handoff_id)
-    finding = Finding.objects.filter(pk=finding_id, handoff=handoff).first()
-    if finding is None:
-        raise Hidden("There is no such finding.")
+    finding = _of(handoff, finding_id)
     require_role(actor, known, Role.IT_OPERATIONS, "accept a finding")
-    if finding.closed_at is not None:
-        raise WrongState("The finding is closed already.", code="finding_closed")
+    _still_open(finding)
+    if finding.kind != Finding.Kind.DRIFT:
+        raise WrongState(
+            "Only a drift is accepted as it is.",
+            code="finding_needs_evidence",
+            todo="Close it with a file, a link or an answer that shows that it is settled.",
+        )
     if handoff.state != State.LIVE:
         raise WrongState(
             "What came in the way before a version is live is not accepted; the sign-offs cover another report.",
@@ -72,9 +81,158 @@ def accept(*, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, com
         )
     if not comment.strip():
         raise Invalid("Say why it may go on.", fields={"comment": "is empty"})
-    _close(handoff, Finding.Closing.ACCEPTED, actor=actor, comment=comment.strip())
-    finding.refresh_from_db()
+    return _close(finding, Finding.Closing.ACCEPTED, actor=actor, comment=comment.strip())
+
+
+@act
+def raise_finding(
+    *,
+    actor: Person,
+    handoff_id: UUID | str,
+    title: str,
+    severity: str,
+    owner: str,
+    details: str = "",
+    due: date | None = None,
+    blocks: bool = False,
+) -> Finding:
+    """Put an issue on record, with somebody on this handoff who owns it. While one that blocks is open, no gate opens.
+
+    Without `due` it is wanted as soon as its severity asks. Whoever holds a role on a handoff under offer or on a live
+    model may. Raises Hidden, Forbidden, WrongState or Invalid.
+    """
+    _is_person(actor, "raise a finding")
+    handoff, known = lock_handoff(actor, handoff_id)
+    if handoff.state not in (*UNDER_OFFER, State.LIVE):
+        raise WrongState(f"A handoff that is {State(handoff.state).label} takes no findings.")
+    title, details = _fits("title", title), _fits("details", details)
+    if not title:
+        raise Invalid("Say in a sentence what was found.", fields={"title": "is empty"})
+    if severity not in SEVERITIES:
+        raise Invalid("Say how severe it is.", fields={"severity": f"must be one of {', '.join(SEVERITIES)}"})
+    finding = Finding.objects.create(
+        handoff=handoff,
+        kind=Finding.Kind.ISSUE,
+        items={"issue": title},
+        details=details,
+        severity=severity,
+        suspends=blocks,
+        another_closes=rules_of(handoff).findings.another_closes,
+        raised_by=actor.user,
+        owner=_owner(known, owner),
+        due_at=_due(due, severity),
+    )
+    _recorded(finding, actor=actor, told={"owner": owner, "due": finding.due_at.isoformat()})
     return finding
+
+
+@act
+def close(
+    *, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, evidence: Mapping[str, Any], comment: str = ""
+) -> Finding:
+    """Close an issue with what shows that it is settled: a file, a link, or an answer that was given since.
+
+    `evidence` is {"kind", "label", and "receipt", "link" or "item"}. A drift closes when the target is put right, or is
+    accepted. Raises Hidden, Forbidden, Conflict where the policy wants somebody else, WrongState or Invalid.
+    """
+    _is_person(actor, "close a finding")
+    handoff, known = lock_handoff(actor, handoff_id)
+    finding = _of(handoff, finding_id)
+    _still_open(finding)
+    _may_close(actor, known, finding)
+    if finding.kind == Finding.Kind.DRIFT:
+        raise WrongState(
+            "A drift is not closed by evidence.",
+            code="finding_is_drift",
+            todo="Put the target right; then it closes by itself. On a live version IT operations may accept it.",
+        )
+    proof = _proof(actor, finding, evidence)
+    return _close(finding, Finding.Closing.FIXED, actor=actor, comment=_fits("comment", comment), proof=proof)
+
+
+def _is_person(actor: Person, act: str) -> None:
+    if not actor.user.is_person:
+        raise Forbidden(f"Only a natural person may {act}.", code="person_required")
+
+
+def _of(handoff: Handoff, finding_id: UUID | str) -> Finding:
+    finding = Finding.objects.select_related("owner").filter(pk=finding_id, handoff=handoff).first()
+    if finding is None:
+        raise Hidden("There is no such finding.")
+    finding.handoff = handoff
+    return finding
+
+
+def _still_open(finding: Finding) -> None:
+    if finding.closed_at is not None:
+        raise WrongState("The finding is closed already.", code="finding_closed")
+
+
+def _fits(field: str, text: str) -> str:
+    text = text.strip()
+    if len(text) > LONGEST[field]:
+        raise Invalid(f"The {field} is too long.", fields={field: f"has more than {LONGEST[field]} characters"})
+    return text
+
+
+def _owner(known: Known, username: str) -> Account:
+    owner = Account.objects.filter(username=username, kind=Account.Kind.PERSON, is_active=True).first()
+    if owner is None or not known.sees(owner.pk):
+        raise Invalid(
+            "A finding is owned by somebody who holds a role on this handoff.",
+            todo="Name a person by their user name.",
+            fields={"owner": "is nobody who holds a role here"},
+        )
+    return owner
+
+
+def _due(due: date | None, severity: str) -> datetime:
+    """Return the end of the day by which it is wanted. Raises Invalid for a day that has gone, or is years ahead."""
+    today = timezone.localdate()
+    due = due or today + timedelta(days=due_within(severity))
+    if not today <= due <= today + LATEST:
+        raise Invalid("Name a day from today on, within two years.", fields={"due": "is not within two years"})
+    return timezone.make_aware(datetime.combine(due, time(23, 59, 59)))
+
+
+def _may_close(actor: Person, known: Known, finding: Finding) -> None:
+    person = actor.user_id
+    why = barred_from_closing(
+        person,
+        known.roles.get(person, frozenset()),
+        owner=finding.owner_id,
+        raised_by=finding.raised_by_id,
+        another_closes=finding.another_closes,
+    )
+    if not why:
+        return
+    if person == finding.owner_id:
+        raise Conflict(f"You own this finding, and {why}.", todo="Ask who raised it, or validation, to close it.")
+    raise Forbidden(f"You may not close this: {why}.", code="finding_of_others")
+
+
+def _proof(actor: Person, finding: Finding, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that hold what settles a finding. Raises Invalid that names the field."""
+    kind, label = given.get("kind"), str(given.get("label") or "").strip()[:200]
+    if kind == Finding.Proof.FILE:
+        file = must_have_sent(actor, str(given.get("receipt", "")), "evidence.receipt")
+        return {"proof_kind": kind, "proof_label": label or file.name, "proof_blob_id": file.sha256}
+    if kind == Finding.Proof.LINK:
+        link = must_be_link(str(given.get("link", "")), "evidence.link")
+        return {"proof_kind": kind, "proof_label": label or link[:200], "proof_link": link}
+    if kind == Finding.Proof.ANSWER:
+        answer = Answer.objects.filter(handoff=finding.handoff, item=str(given.get("item", ""))).order_by("pk").last()
+        if answer is None or answer.choice != Answer.Choice.YES or answer.answered_at <= finding.raised_at:
+            raise Invalid(
+                "An answer settles a finding if it is a yes that was given after the finding was raised.",
+                fields={"evidence.item": "has no such answer"},
+            )
+        return {"proof_kind": kind, "proof_label": label or answer.item, "proof_answer": answer}
+    raise Invalid(
+        "A finding is closed only with evidence: a file, a link or an answer.",
+        code="evidence_missing",
+        fields={"evidence.kind": "must be file, link or answer"},
+    )
 
 
 def _unanswered(handoff: Handoff) -> dict[str, str]:
@@ -88,7 +246,11 @@ def _unanswered(handoff: Handoff) -> dict[str, str]:
 
 
 def _standing(handoff: Handoff) -> dict[str, str]:
-    return dict(handoff.findings.filter(closed_at=None).values_list("items", flat=True).first() or {})
+    return dict(_drifts(handoff).values_list("items", flat=True).first() or {})
+
+
+def _drifts(handoff: Handoff) -> QuerySet[Finding]:
+    return Finding.objects.filter(handoff=handoff, closed_at=None, kind=Finding.Kind.DRIFT)
 
 
 def _raise(handoff: Handoff, items: Mapping[str, str], *, actor: Actor) -> Finding:
@@ -103,31 +265,49 @@ def _raise(handoff: Handoff, items: Mapping[str, str], *, actor: Actor) -> Findi
         suspends=suspends,
         due_at=timezone.now() + ANSWERED_WITHIN,
     )
-    record(
-        "handoff.suspended" if suspends else "finding.raised",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"finding": str(finding.pk), "severity": worst, "differences": dict(items)},
-        reason="; ".join(items.values()),
-    )
+    _recorded(finding, actor=actor, told={"differences": dict(items)})
     return finding
 
 
-def _close(handoff: Handoff, closing: Finding.Closing, *, actor: Actor, comment: str = "") -> None:
-    """Close the open finding of a locked handoff."""
-    finding = Finding.objects.get(handoff=handoff, closed_at=None)
+def _recorded(finding: Finding, *, actor: Actor, told: Mapping[str, Any]) -> None:
+    """Record a new finding. One that blocks suspends what was approved."""
+    live = finding.handoff.state == State.LIVE or finding.kind == Finding.Kind.DRIFT
+    record(
+        "handoff.suspended" if finding.suspends and live else "finding.raised",
+        actor=actor,
+        on=finding.handoff,
+        chain=chain_of(finding.handoff),
+        data={"finding": str(finding.pk), "severity": finding.severity, **told},
+        reason=str(finding),
+    )
+
+
+def _close(
+    finding: Finding,
+    closing: Finding.Closing,
+    *,
+    actor: Actor,
+    comment: str = "",
+    proof: Mapping[str, Any] | None = None,
+) -> Finding:
+    """Close an open finding of a locked handoff."""
+    by_person = closing in (Finding.Closing.ACCEPTED, Finding.Closing.FIXED)
     Finding.objects.filter(pk=finding.pk).update(
         closed_at=timezone.now(),
         closing=closing,
-        closed_by=actor.user if closing == Finding.Closing.ACCEPTED else None,
+        closed_by=actor.user if by_person else None,
         comment=comment,
+        **(proof or {}),
     )
+    handoff = finding.handoff
+    finding.refresh_from_db()
+    told = {"evidence": [finding.proof_kind, finding.proof_label]} if proof else {}
     record(
         "finding.closed",
         actor=actor,
         on=handoff,
         chain=chain_of(handoff),
-        data={"finding": str(finding.pk), "closing": closing},
+        data={"finding": str(finding.pk), "closing": closing, **told},
         reason=comment,
     )
+    return finding

@@ -14,6 +14,7 @@ from audit.trail import record
 from handoff.access import lock_handoff, require_role
 from handoff.connections import pinned
 from handoff.errors import Hidden, NotReady, OpenAlready, StaleView, WrongState
+from handoff.inheritance import inherit_findings
 from handoff.models import Handoff, PolicyRevision
 from handoff.moves import chain_of, move
 from handoff.readiness import Offer, offer_of
@@ -166,6 +167,7 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
             fields=offered.missing,
         )
     _freeze(handoff, offered, offered.revision, actor)
+    inherit_findings(handoff, actor=actor)
     record(
         "handoff.offered",
         actor=actor,

@@ -1,10 +1,12 @@
 """Checklist items as a page shows them: the question, the answer with its evidence, and the form to answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from handoff.models import Answer, Evidence
-from handoff.rules.checklists import EVIDENCE, ChecklistItem
+from handoff.rules.answers import AnswerFact, choices_of
+from handoff.rules.checklists import EVIDENCE, ChecklistItem, visible
+from handoff.rules.gates import GateResult
 from handoff.rules.policies import PolicyRules
 from handoff.web.doors import Choice, Form
 from models_registry.roles import Role
@@ -12,7 +14,10 @@ from models_registry.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One item. `open` says that its gate is under way and the reader holds the role that answers."""
+    """One item. `open` says that its gate is under way and the reader holds the role that answers.
+
+    `why` says why it is not met; of an item that two people answer, `others` are the latest answers of all of them.
+    """
 
     item: ChecklistItem
     gate: str
@@ -24,6 +29,8 @@ class ItemRow:
     wants: tuple[str, ...]
     choices: list[Choice]
     form: Form | None
+    why: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
 
 def item_rows(
@@ -33,15 +40,30 @@ def item_rows(
     holders: Mapping[str, Mapping[int, str]],
     roles: frozenset[str],
     form: Form | None,
+    gates: Sequence[GateResult] = (),
+    facts: Mapping[str, AnswerFact] | None = None,
 ) -> list[ItemRow]:
-    """Return the items of all gates, in their order."""
+    """Return the items of all gates, in their order, without those that are not asked by the answers so far."""
     if rules is None:
         return []
-    return [
+    facts = facts or {}
+    items = [(name, item) for name, gate in rules.gates.items() for item in gate.checklist]
+    asked = visible([item for _, item in items], choices_of(facts))
+    why = {r.key: r.why for result in gates for r in result.requirements if r.kind in ("answer", "fact")}
+    rows = [
         _row(item, name, name == gate_now and item.role in roles, answers.get(item.key), holders, form)
-        for name, gate in rules.gates.items()
-        for item in gate.checklist
+        for name, item in items
+        if item.key in asked
     ]
+    return [replace(row, why=why.get(row.item.key, ""), others=_others(row.item, facts)) for row in rows]
+
+
+def _others(item: ChecklistItem, facts: Mapping[str, AnswerFact]) -> tuple[tuple[str, str], ...]:
+    """Return who answered an item for two people, and what."""
+    fact = facts.get(item.key)
+    if fact is None or not item.two_people:
+        return ()
+    return tuple((name, choice.replace("_", " ")) for _, name, choice in fact.people)
 
 
 def _row(
@@ -57,7 +79,7 @@ def _row(
     return ItemRow(
         item=item,
         gate=gate,
-        role=str(Role(item.role).label),
+        role=str(Role(item.role).label) if item.role else "",
         who=tuple(holders.get(item.role, {}).values()),
         answer=answer,
         evidence=list(answer.evidence.all()) if answer else [],

@@ -11,11 +11,11 @@ from audit.actors import Person, ServiceAccount, actor_at
 from handoff.errors import Hidden, Refused
 from handoff.queries.handoffs import fetch
 from handoff.queries.page import evidence_file
-from handoff.receipts import receipt, received
+from handoff.receipts import received, take
 from handoff.services import checklists
 from handoff.web.acting import done, refused
 from handoff.web.doors import Form, account_of, page
-from models_registry.store import CHUNK, keep, open_blob
+from models_registry.store import CHUNK, open_blob
 
 
 @page("POST")
@@ -25,7 +25,7 @@ def answer(request: HttpRequest, handoff_id: UUID, item: str) -> HttpResponse:
     kept: tuple[dict[str, Any], ...] = ()
     try:
         fetch(actor.user, handoff_id)  # a stranger's file is not even received
-        kept = (*_kept_before(request, actor), *_received(request, actor))
+        kept = (*_kept_before(request, actor), *({"kind": "file", "receipt": r} for r in receipts_of(request, actor)))
         checklists.answer(
             actor=actor,
             handoff_id=str(handoff_id),
@@ -64,8 +64,13 @@ def acknowledge(request: HttpRequest, handoff_id: UUID) -> HttpResponse:
 def evidence(request: HttpRequest, handoff_id: UUID, evidence_id: int) -> StreamingHttpResponse:
     """Send a file that backs an answer: always as a download, never shown in the site's own name."""
     found = evidence_file(account_of(request), handoff_id, evidence_id)
-    response = StreamingHttpResponse(_chunks(str(found.blob_id)), content_type="application/octet-stream")
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in found.label)
+    return attachment(str(found.blob_id), found.label)
+
+
+def attachment(digest: str, label: str) -> StreamingHttpResponse:
+    """Send a stored file as a download under a harmless name."""
+    response = StreamingHttpResponse(_chunks(digest), content_type="application/octet-stream")
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in label)
     response["Content-Disposition"] = f'attachment; filename="{name or "evidence"}"'
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
@@ -77,13 +82,12 @@ def _chunks(digest: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _received(request: HttpRequest, actor: Person | ServiceAccount) -> list[dict[str, Any]]:
-    """Stream uploaded files into the store, and return them as evidence."""
+def receipts_of(request: HttpRequest, actor: Person | ServiceAccount) -> list[str]:
+    """Stream uploaded files into the store, and return their receipts."""
     found = []
     for file in request.FILES.getlist("file"):
         assert isinstance(file, UploadedFile)
-        blob = keep(file.chunks(CHUNK))
-        found.append({"kind": "file", "receipt": receipt(actor, blob.pk, file.name or "file")})
+        found.append(take(actor, file.name or "file", file.chunks(CHUNK))[1])
     return found
 
 
@@ -107,7 +111,8 @@ def _typed(request: HttpRequest) -> list[dict[str, Any]]:
         found.append({"kind": "figure", "label": label or request.POST.get("unit", ""), "figure": _number(figure)})
     if replay := request.POST.get("replay", "").strip():
         found.append({"kind": "replay", "replay": int(replay) if replay.isdecimal() else replay})
-    return found
+    named = {kind: request.POST.get(kind, "").strip() for kind in ("test", "item")}
+    return found + [{"kind": kind, kind: name} for kind, name in named.items() if name]
 
 
 def _number(text: str) -> float | str:

@@ -21,6 +21,7 @@ from handoff.web.bindings import typed_of
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import Shown, shown_of
 from handoff.web.doors import Form, account_of, is_htmx
+from handoff.web.finding_rows import findings_context
 from handoff.web.inbox import todo_of
 from handoff.web.promotion_tests import TITLES, test_rows
 from handoff.web.timeline import told
@@ -100,13 +101,14 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "gates": [_panel(gate, at[gate.name]) for gate in view.gates],
         "gate_now": gate_now,
         "shown": shown,
-        "items": item_rows(rules, gate_now, view.answers, facts.holders, roles, form),
+        "items": item_rows(
+            rules, gate_now, view.answers, facts.holders, roles, form, [one.result for one in view.gates], facts.answers
+        ),
         "signoffs": [_signoff(one, user.pk, gate_now, form) for one in view.signoffs],
         "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
         "may_withdraw": Role.DATA_SCIENTIST in roles
         and handoff.state in OPEN
         and handoff.state not in (State.DEPLOYING, State.CONFIRMING),
-        "findings": [] if handoff.state == State.DRAFT else list(handoff.findings.select_related("closed_by")),
         "may_accept": Role.IT_OPERATIONS in roles and handoff.state == State.LIVE,
         "may_change": Role.DATA_SCIENTIST in roles and handoff.state == State.DRAFT,
         "may_deploy_again": Role.IT_OPERATIONS in roles
@@ -116,6 +118,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "older_events": events[NEWEST_EVENTS:],
         "binding": _binding(handoff, form),
     }
+    context |= findings_context(handoff, user, view.known, form)
     return context | {"homeless": form if form and not _has_a_place(form, context) else None}
 
 
@@ -128,7 +131,9 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
             "change": context["may_change"],
             "offer": context["handoff"].state == State.DRAFT,
             "withdraw": context["may_withdraw"],
-            "accept": context["may_accept"] and any(one.closed_at is None for one in context["findings"]),
+            "accept": context["may_accept"] and context["drift"],
+            "raise": context["may_raise"],
+            "close": any(row.form and row.may_close for row in context["issues"]),
             "withdraw_signoff": any(row.form and row.mine for row in context["signoffs"]),
         }.get(form.name)
     )

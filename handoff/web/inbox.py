@@ -20,6 +20,7 @@ VERBS = {
     "sign": "Read and sign",
     "fix": "Read why",
     "clear": "Read what drifted",
+    "settle": "Settle it",
 }
 ICONS = {
     "offer": "send",
@@ -28,6 +29,7 @@ ICONS = {
     "sign": "pen-line",
     "fix": "undo-2",
     "clear": "octagon-x",
+    "settle": "octagon-x",
 }
 
 
@@ -82,5 +84,5 @@ def _href(task: Task) -> str:
     if task.kind == "sign":
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
-    places["clear"] = "findings"
+    places |= {"clear": "findings", "settle": f"finding-{task.key}"}
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

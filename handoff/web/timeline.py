@@ -34,6 +34,7 @@ ICONS = {
     "owner.moved": "user-check",
     "handoff.suspended": "octagon-x",
     "finding.raised": "octagon-x",
+    "finding.inherited": "octagon-x",
     "finding.closed": "list-checks",
 }
 QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})

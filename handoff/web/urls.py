@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.web import (
+    checklist_templates,
     checklists,
     deployments,
     differences,
@@ -41,6 +42,10 @@ urlpatterns = [
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/", findings.accept, name="handoff-finding-accept"
     ),
+    path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/close/", findings.close, name="handoff-finding-close"),
+    path("handoffs/<uuid:handoff_id>/findings/raise/", findings.raise_finding, name="handoff-finding-raise"),
+    path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/file/", findings.file, name="handoff-finding-file"),
+    path("findings/", findings.index, name="findings"),
     path("handoffs/<uuid:handoff_id>/replays/", replays.index, name="handoff-replays"),
     path("handoffs/<uuid:handoff_id>/replays/order/", replays.order, name="handoff-replay-order"),
     path("deployments/", deployments.index, name="deployments"),
@@ -51,6 +56,8 @@ urlpatterns = [
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("owners-of-record/", owners.index, name="owners-of-record"),
     path("policies/", policies.index, name="policies"),
+    path("checklists/", checklist_templates.index, name="checklist-templates"),
+    path("checklists/<slug:template>/", checklist_templates.detail, name="checklist-template"),
     path("policies/publish/", policies.publish, name="policy-publish"),
     path("policies/<slug:slug>/<int:number>/", policies.revision, name="policy-revision"),
 ]

@@ -22,7 +22,7 @@ def site(db: None, store: Any) -> Place:
 
 
 def a_file(content: bytes = b"Call Otto.") -> SimpleUploadedFile:
-    return SimpleUploadedFile("runbook.pdf", content)
+    return SimpleUploadedFile("runbook.txt", content)
 
 
 def test_a_file_is_evidence_and_comes_back_as_a_download(site: Place) -> None:
@@ -32,11 +32,11 @@ def test_a_file_is_evidence_and_comes_back_as_a_download(site: Place) -> None:
     answer = client.post(url, {"choice": "yes", "file": a_file()})
     assert (answer.status_code, answer["Location"].partition("#")[2]) == (303, "item-runbook")
     evidence = Evidence.objects.get()
-    assert (evidence.kind, evidence.label) == ("file", "runbook.pdf")
+    assert (evidence.kind, evidence.label) == ("file", "runbook.txt")
     address = reverse("handoff-evidence", args=[handoff.pk, evidence.pk])
     sent = client.get(address)
     assert b"".join(sent.streaming_content) == b"Call Otto."
-    assert sent["Content-Disposition"] == 'attachment; filename="runbook.pdf"'
+    assert sent["Content-Disposition"] == 'attachment; filename="runbook.txt"'
     assert sent["Content-Type"] == "application/octet-stream"
     assert client_of(site.mallory).get(address).status_code == 404
 
@@ -87,7 +87,7 @@ def test_a_file_need_not_be_sent_twice(site: Place) -> None:
     assert client_of(site.edda).post(url, {"choice": "yes", "kept": token[1]}).status_code == 403  # not her role
     again = client_of(site.dana).post(url, {"choice": "yes", "kept": [token[1], "made up"]})
     assert again.status_code == 303
-    assert [one.label for one in Evidence.objects.all()] == ["runbook.pdf"]
+    assert [one.label for one in Evidence.objects.all()] == ["runbook.txt"]
 
 
 def test_somebody_elses_kept_file_is_no_evidence(site: Place) -> None:

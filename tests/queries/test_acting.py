@@ -158,6 +158,11 @@ class Story:
         assert finding is not None
         path = f"handoffs/{live.pk}/findings/{finding.pk}/accept/"
         self.act("accept a finding", "otto", path, {"comment": "Tried on staging."}, status=200)
+        issue = {"title": "No alarm.", "severity": "high", "owner": "edda"}
+        path = f"handoffs/{live.pk}/findings/"
+        self.act("raise a finding", "vera", path, issue)
+        link = {"evidence": {"kind": "link", "link": "https://tracker.example.org/17"}}
+        self.act("close a finding", "edda", f"{path}{live.findings.get(kind='issue').pk}/close/", link, status=200)
 
     def of_replays(self) -> None:
         """Order a replay of two files."""
@@ -209,7 +214,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_an_offer: {
         "draft a handoff": 16,
         "change a draft": 9,
-        "offer": 18,
+        "offer": 19,
         "upload evidence": 6,
         "answer": 10,
         "acknowledge": 10,
@@ -221,7 +226,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "revoke it": 11,
         "withdraw a request": 9,
     },
-    Story.of_findings: {"accept a finding": 11},
+    Story.of_findings: {"accept a finding": 10, "raise a finding": 8, "close a finding": 12},
     Story.of_signatures: {
         "confirm who one is": 12,
         "sign": 8,

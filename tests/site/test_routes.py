@@ -39,7 +39,12 @@ ANYBODY = {
     ("api:models", "post"), ("model-new", "post"), ("api:policy-validate", "post"), ("api:reauthentications", "post"),
     ("api:token-current", "delete"), ("handoff-new", "post"), ("api:handoffs", "post"),
 }  # fmt: skip
-FOR_ALL_TO_READ = {"api:policy", "policy-revision"}  # the rules people work under
+FOR_ALL_TO_READ = {
+    "api:policy",
+    "policy-revision",
+    "checklist-template",
+    "api:checklist-template",
+}  # the rules people work under
 REASON = {"reason": "because"}
 HOLDING = {"role": "validator", "holder": "iris"}
 SIGNATURE = {
@@ -114,6 +119,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
     ("api:finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
+    ("api:finding-close", "post"): ({"evidence": {"kind": "link", "link": "https://x.example/1"}}, "dana", "live"),
+    ("handoff-finding-close", "post"): ({"link": "https://x.example/1"}, "dana", "live"),
     ("api:handoff-replays", "post"): ({"production": "patients"}, "dana", "live"),
     ("handoff-replay-order", "post"): ({"production": "patients"}, "dana", "live"),
     ("policy-publish", "get"): ({}, "dana", ""),
@@ -127,7 +134,11 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
 }  # fmt: skip
 # Acts that every member may do, and no stranger.
 FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
-MEMBERS = {("api:handoff-evidence", "post"), ("deployment-try", "post")}
+MEMBERS = {
+    ("api:handoff-evidence", "post"), ("deployment-try", "post"),
+    ("api:handoff-findings", "post"), ("handoff-finding-raise", "post"),
+}  # fmt: skip
+WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
 TABLES = (
     Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, Replay, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
@@ -193,7 +204,8 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "model": "tumours", "language": "avro", "environment": "production", "number": number or 20,
         "element": "runtime", "name": "runtime",
         "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
-        "policy": "light", "handoff_id": handoff.pk, "requirement": "validation", "item": "purpose",
+        "policy": "light", "template": "model-card", "handoff_id": handoff.pk, "requirement": "validation",
+        "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
         "exception_id": ImportException.objects.get().pk,
@@ -222,7 +234,7 @@ def send(site: Site, who: str, name: str, method: str, where: str, body: Any) ->
     api = name.startswith("api:")
     client = site.api(who) if api else site.browser(who)
     if name == "api:handoff-evidence" and method == "post":
-        return client.post(where, {"file": SimpleUploadedFile("x", b"x")}, format="multipart")
+        return client.post(where, {"file": SimpleUploadedFile("x.txt", b"x")}, format="multipart")
     if not api:
         return getattr(client, method)(where, body) if method in ("get", "post") else getattr(client, method)(where)
     if method == "get":
@@ -288,7 +300,7 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> No
     for name, method in governed():
         if not ROUTES[name] or name in FOR_ALL_TO_READ:
             continue
-        body, _, state = ACTS.get((name, method), ({}, "", ""))
+        body, _, state = ACTS.get((name, method), (WHOLE.get(name, {}), "", ""))
         real, unreal = (address(site, name, state, real=there) for there in (True, False))
         answer = send(site, "mallory", name, method, real, body)
         assert answer.status_code in (404, 405), (name, method, answer.status_code)
@@ -297,7 +309,7 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> No
 
 
 def test_a_stranger_finds_every_list_empty(site: Site) -> None:
-    everybody = {"api:policies", "api:organisations", "api:me", "api:keys"}
+    everybody = {"api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys"}
     for name in sorted(ROUTES):
         if name.startswith("api:") and not ROUTES[name] and name not in PUBLIC | everybody:
             answer = send(site, "mallory", name, "get", address(site, name), {})

@@ -1,0 +1,145 @@
+"""Hash stored evidence again, and raise findings where it is damaged, or too old for a live model."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit.actors import Worker
+from audit.acts import act
+from audit.trail import record
+from handoff.facts import known_of, rules_of
+from handoff.models import Answer, Damage, Evidence, Finding, Handoff
+from handoff.moves import chain_of
+from handoff.states import UNDER_OFFER, State
+from models_registry.store import verify
+
+SETTLED_WITHIN = timedelta(days=7)
+
+
+def stored() -> list[str]:
+    """Return the digests of all files that back an answer or closed a finding."""
+    answers = Evidence.objects.filter(kind=Evidence.Kind.FILE).values_list("blob_id", flat=True)
+    proofs = Finding.objects.filter(proof_kind=Finding.Proof.FILE).values_list("proof_blob_id", flat=True)
+    return sorted({str(digest) for digest in answers.union(proofs)})
+
+
+def rehash(*, actor: Worker, digest: str) -> bool:
+    """Hash one stored file again, and keep what is found; tell whether that is news."""
+    whole = verify(digest)
+    open_ = Damage.objects.filter(blob=digest, mended_at=None)
+    if whole != open_.exists():
+        return False
+    return _mend(actor=actor, digest=digest) if whole else _damaged(actor=actor, digest=digest)
+
+
+@act
+def _damaged(*, actor: Worker, digest: str) -> bool:
+    _, made = Damage.objects.get_or_create(blob_id=digest, mended_at=None)
+    if made:
+        record("evidence.damaged", actor=actor, on=f"blob:{digest}", chain="site", data={"sha256": digest})
+    return made
+
+
+@act
+def _mend(*, actor: Worker, digest: str) -> bool:
+    mended = bool(Damage.objects.filter(blob=digest, mended_at=None).update(mended_at=timezone.now()))
+    if mended:
+        record("evidence.mended", actor=actor, on=f"blob:{digest}", chain="site", data={"sha256": digest})
+    return mended
+
+
+def watched() -> QuerySet[Handoff]:
+    """Return the handoffs whose evidence matters now: those under offer, and the live ones."""
+    return Handoff.objects.filter(state__in=[*UNDER_OFFER, State.LIVE]).order_by("pk")
+
+
+def look(*, actor: Worker, handoff_id: UUID | str) -> list[Finding]:
+    """Raise a finding for each answer of a watched handoff that does not count any more; return those raised.
+
+    Before it is live, an answer that is too old is only asked again; damage is a finding at any time. A finding closes
+    by itself when the bytes are back or the item was answered anew. Most looks find nothing new, and lock nothing.
+    """
+    handoff = watched().filter(pk=handoff_id).first()
+    if handoff is None or _wrong(handoff).keys() == _standing(handoff).keys():
+        return []
+    return _settle(actor=actor, handoff_id=handoff_id)
+
+
+@act
+def _settle(*, actor: Worker, handoff_id: UUID | str) -> list[Finding]:
+    handoff = Handoff.objects.select_for_update().get(pk=handoff_id)
+    wrong, standing = _wrong(handoff), _standing(handoff)
+    for subject in standing.keys() - wrong.keys():
+        _resolve(standing[subject], handoff, actor=actor)
+    return [_raise(handoff, wrong[one], one, actor=actor) for one in sorted(wrong.keys() - standing.keys())]
+
+
+def _wrong(handoff: Handoff) -> dict[str, tuple[Answer, str]]:
+    """Return the answers that do not count any more, and why, without those that somebody has made good for."""
+    facts, rules = known_of(handoff).facts, rules_of(handoff)
+    items = {item.key: item for gate in rules.gates.values() for item in gate.checklist}
+    reopened = {key: fact.reopened for key, fact in facts.answers.items() if fact.reopened and key in items}
+    if not reopened:
+        return {}
+    latest = {one.item: one for one in handoff.answers.filter(item__in=reopened).order_by("pk")}
+    found = {}
+    for key, why in reopened.items():
+        answer, days = latest[key], items[key].valid_days
+        late = why.startswith("the answer is older")
+        if (late and handoff.state != State.LIVE) or _made_good(handoff, answer, days):
+            continue
+        found[f"answer:{answer.pk}"] = (answer, f"{items[key].question} {why[0].upper()}{why[1:]}")
+    return found
+
+
+def _made_good(handoff: Handoff, answer: Answer, valid_days: int) -> bool:
+    """Tell whether somebody attached other evidence when they closed the finding; that ages, too."""
+    closed: datetime | None = (
+        handoff.findings.filter(subject=f"answer:{answer.pk}", closing=Finding.Closing.FIXED)
+        .order_by("closed_at")
+        .values_list("closed_at", flat=True)
+        .last()
+    )
+    return closed is not None and (not valid_days or closed + timedelta(days=valid_days) > timezone.now())
+
+
+def _standing(handoff: Handoff) -> dict[str, Finding]:
+    return {one.subject: one for one in handoff.findings.filter(kind=Finding.Kind.EVIDENCE, closed_at=None)}
+
+
+def _raise(handoff: Handoff, wrong: tuple[Answer, str], subject: str, *, actor: Worker) -> Finding:
+    answer, sentence = wrong
+    suspends = handoff.state == State.LIVE and rules_of(handoff).drift == "suspend"
+    who = answer.answered_by
+    finding = Finding.objects.create(
+        handoff=handoff,
+        kind=Finding.Kind.EVIDENCE,
+        subject=subject,
+        items={subject: sentence},
+        severity=Finding.Severity.HIGH if "damaged" in sentence else Finding.Severity.MEDIUM,
+        suspends=suspends,
+        owner=who if who.is_person else who.responsible,
+        due_at=timezone.now() + SETTLED_WITHIN,
+    )
+    record(
+        "handoff.suspended" if suspends else "finding.raised",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"finding": str(finding.pk), "severity": finding.severity, "item": answer.item},
+        reason=sentence,
+    )
+    return finding
+
+
+def _resolve(finding: Finding, handoff: Handoff, *, actor: Worker) -> None:
+    Finding.objects.filter(pk=finding.pk).update(closed_at=timezone.now(), closing=Finding.Closing.RESOLVED)
+    record(
+        "finding.closed",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"finding": str(finding.pk), "closing": Finding.Closing.RESOLVED},
+    )
