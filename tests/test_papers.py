@@ -365,3 +365,14 @@ def keys_in(content: Any) -> Iterator[str]:
         yield from (key for value in content.values() for key in keys_in(value))
     elif isinstance(content, list):
         yield from (key for value in content for key in keys_in(value))
+
+
+def test_no_comment_of_a_template_is_shown_to_people() -> None:
+    """Django ends such a comment with its line; what goes on over two is text on the page."""
+    lines = [
+        (path.name, line)
+        for path in (ROOT / "templates").rglob("*.html")
+        for line in path.read_text().splitlines()
+        if line.count("{#") != line.count("#}")
+    ]
+    assert lines == []
