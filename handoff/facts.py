@@ -22,31 +22,19 @@ from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from models_registry.roles import DUTIES
 
-HELD_ON_MODEL = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on == "model"]
-HELD_ON_ENVIRONMENT = [f"hold_{role}" for role, duty in DUTIES.items() if duty.held_on == "environment"]
+HELD_ON_MODEL = [str(role) for role, duty in DUTIES.items() if duty.held_on == "model"]
+HELD_ON_ENVIRONMENT = [str(role) for role, duty in DUTIES.items() if duty.held_on == "environment"]
 
 SQL = """
 SELECT h.id, json_build_object(
   'held', (SELECT json_agg(json_build_array(
-        substr(held.codename, 6), u.id, u.kind,
+        held.role, u.id, u.kind,
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username)) ORDER BY u.id)
       FROM (
-        SELECT p.codename, g.user_id FROM models_registry_registeredmodelusergrant g
-          JOIN auth_permission p ON p.id = g.permission_id
-         WHERE g.content_object_id = h.model_id AND p.codename = ANY(%(on_model)s)
-        UNION
-        SELECT p.codename, m.account_id FROM models_registry_registeredmodelgroupgrant g
-          JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
-         WHERE g.content_object_id = h.model_id AND p.codename = ANY(%(on_model)s)
-        UNION
-        SELECT p.codename, g.user_id FROM models_registry_environmentusergrant g
-          JOIN auth_permission p ON p.id = g.permission_id
-         WHERE g.content_object_id = h.target_id AND p.codename = ANY(%(on_environment)s)
-        UNION
-        SELECT p.codename, m.account_id FROM models_registry_environmentgroupgrant g
-          JOIN auth_permission p ON p.id = g.permission_id JOIN audit_account_groups m ON m.group_id = g.group_id
-         WHERE g.content_object_id = h.target_id AND p.codename = ANY(%(on_environment)s)
-      ) held JOIN audit_account u ON u.id = held.user_id WHERE u.is_active),
+        SELECT DISTINCT g.role, g.account_id FROM models_registry_holding g
+         WHERE (g.model_id = h.model_id AND g.role = ANY(%(on_model)s))
+            OR (g.environment_id = h.target_id AND g.role = ANY(%(on_environment)s))
+      ) held JOIN audit_account u ON u.id = held.account_id WHERE u.is_active),
   'answers', (SELECT json_agg(json_build_array(
         a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
         (SELECT json_agg(json_build_array(e.kind, e.label, e.blob_id, e.link, e.figure,

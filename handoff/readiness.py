@@ -1,6 +1,6 @@
 """What stands between a draft and its offer: the policy that applies, the difference report, and what is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,15 @@ from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.rules.aspects import declared
 from handoff.rules.differences import Cargo, Difference, broken, report
+from handoff.rules.duties import conflicts
+from handoff.rules.gate_facts import Facts
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.seats import most_seats
 from handoff.sides import fields_of, sides_of
+from models_registry.access import administrators_of, inactive_holders
+from models_registry.duties import acknowledged_by
 from models_registry.models import Environment, ModelVersion
 from models_registry.roles import Role
 
@@ -52,7 +56,7 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
             for name in rules.elements
             if name not in cargo.elements
         }
-        missing |= _empty_roles(rules, known, {item.role for item in items if item.asks and item.role})
+        missing |= _uncovered(handoff, rules, known, {item.role for item in items if item.asks and item.role})
     return Offer(revision, content, digest(content), missing)
 
 
@@ -108,19 +112,67 @@ def policy_for(handoff: Handoff) -> PolicyRevision | None:
     return None
 
 
-def _empty_roles(rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:
-    """Name each role that must act and has too few active holders who are free of conflicts."""
-    found = {}
-    for role in dict.fromkeys((*rules.roles(known.facts.tier), *sorted(answering))):
-        if not known.facts.holders.get(role):
-            found[f"roles.{role}"] = f"Nobody holds the role {Role(role).label}; an administrator must grant it"
+def _uncovered(handoff: Handoff, rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:
+    """Name each role that must act and has too few holders who can: what each lacks, and who mends it."""
+    facts = known.facts
+    ready = _acknowledged(rules, facts)
+    lacking: dict[str, tuple[tuple[str, ...], int, int]] = {}
+    for role in dict.fromkeys((*rules.roles(facts.tier), *sorted(answering))):
+        if not ready.holders.get(role):
+            lacking[f"roles.{role}"] = (role,), 1, 0
     for gate in rules.gates.values():
         for rule in gate.signoffs:
-            able, place = most_seats(rule, known.facts), f"roles.{rule.role or rule.key}"
-            if rule.needed(known.facts.tier) and able < rule.count and place not in found:
-                named = " or ".join(str(Role(role).label) for role in rule.roles)
-                found[place] = (
-                    f"{rule.count} must sign as {named}, and only {able} can without a conflict "
-                    "of duties; an administrator must grant the role to somebody else"
-                )
-    return found
+            able, place = most_seats(rule, ready), f"roles.{rule.role or rule.key}"
+            if rule.needed(facts.tier) and able < rule.count and place not in lacking:
+                lacking[place] = rule.roles, rule.count, able
+    if not lacking:
+        return {}
+    gone = inactive_holders(model=handoff.model, environment=handoff.target)
+    mend = f"an administrator ({administrators_of(handoff.model, handoff.target)}) must grant it"
+    return {place: _lack(*told, facts, ready, gone, mend) for place, told in lacking.items()}
+
+
+def _acknowledged(rules: PolicyRules, facts: Facts) -> Facts:
+    """Return the facts with those holders only who have acknowledged their duties, where the policy asks for it."""
+    if not rules.acknowledged_duties:
+        return facts
+    told = acknowledged_by({one for people in facts.holders.values() for one in people}, facts.holders)
+    holders = {
+        role: {one: name for one, name in people.items() if (one, role) in told}
+        for role, people in facts.holders.items()
+    }
+    return replace(facts, holders=holders)
+
+
+def _lack(
+    roles: Sequence[str],
+    count: int,
+    able: int,
+    facts: Facts,
+    ready: Facts,
+    gone: Mapping[str, Sequence[str]],
+    mend: str,
+) -> str:
+    """Say why too few can act in a role, or in some, cause by cause, and who mends each."""
+    label = " or ".join(str(Role(role).label) for role in roles)
+    people = {one: name for role in roles for one, name in facts.holders.get(role, {}).items()}
+    if not people:
+        left = ", ".join(dict.fromkeys(name for role in roles for name in gone.get(role, ())))
+        return f"Nobody holds the role {label}{f' who is active; {left} held it and left' if left else ''}; {mend}"
+    free = [
+        one
+        for one in people
+        if any(
+            one in facts.holders.get(role, {}) and not conflicts(facts.chain, person=one, role=role) for role in roles
+        )
+    ]
+    unread = [one for one in free if not any(one in ready.holders.get(role, {}) for role in roles)]
+    causes = [f"{count} must act as {label}, and only {able} can"]
+    if barred := ", ".join(name for one, name in people.items() if one not in free):
+        causes.append(f"a conflict of duties bars {barred}, so {mend} to somebody else")
+    if unread:
+        names = ", ".join(people[one] for one in unread)
+        causes.append(f"{names} must acknowledge the duties of the role first, on the page Duties")
+    if len(people) < count:
+        causes.append(f"{len(people)} hold it, so {mend} to more people")
+    return "; ".join(causes)

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import CharField, Model, Q, QuerySet, Value
+from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
-from guardian.shortcuts import get_objects_for_user
 
 from audit.models import Account
 from handoff.models import Handoff
-from models_registry.models import Environment, RegisteredModel
+from models_registry.access import environments_held_by, models_held_by
 from models_registry.roles import Role
 
-AUDITORS = [f"hold_{role}" for role in (Role.RISK_COMPLIANCE, Role.ADMINISTRATOR)]
+AUDITORS = (Role.RISK_COMPLIANCE, Role.ADMINISTRATOR)
 
 
 def chains_of(user: Account) -> Iterator[Q]:
@@ -20,21 +19,14 @@ def chains_of(user: Account) -> Iterator[Q]:
 
     Whoever administers an environment also reads the site's own chains: policies, organisations, failed sign-ins.
     """
-    models = _audited(user, RegisteredModel)
-    environments = _audited(user, Environment)
+    models = models_held_by(user, *AUDITORS)
+    environments = environments_held_by(user, *AUDITORS)
     handoffs = Handoff.objects.filter(Q(model__in=models) | Q(target__in=environments) | Q(source__in=environments))
     yield Q(chain__in=_named("model", models))
     yield Q(chain__in=_named("environment", environments))
     yield Q(chain__in=_named("handoff", handoffs))
     if environments.exists():
         yield Q(chain__in=["site", "sign-ins"])
-
-
-def _audited(user: Account, kind: type[Model]) -> QuerySet[Any]:
-    found: QuerySet[Any] = get_objects_for_user(
-        user, AUDITORS, klass=kind, any_perm=True, with_superuser=False, accept_global_perms=False
-    )
-    return found
 
 
 def _named(kind: str, things: QuerySet[Any]) -> QuerySet[Any]:

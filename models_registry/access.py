@@ -1,53 +1,51 @@
 """The only way to fetch what is governed here: visible to this account, permitted, and locked where it will change.
 
-Grants are django-guardian's, with real foreign keys, and are read fresh each time: a right that was taken away is gone
-at once. A superuser sees what they hold a role on, like everybody.
+Who holds which role now is said by one view (`Holding`), read fresh each time: a right that was taken away, or whose
+last day is over, is gone at once. A superuser sees what they hold a role on, like everybody.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable
 
+from django.contrib.auth.models import Permission
 from django.db.models import Model, Q, QuerySet
-from guardian.shortcuts import get_objects_for_user
+from django.db.models.functions import Now
 
 from audit.actors import Actor
 from audit.models import Account
 from models_registry.errors import Forbidden, Hidden, Invalid
 from models_registry.models import (
     Environment,
-    EnvironmentGroupGrant,
-    EnvironmentUserGrant,
+    Holding,
     ModelVersion,
+    Organisation,
     RegisteredModel,
-    RegisteredModelGroupGrant,
-    RegisteredModelUserGrant,
 )
 from models_registry.roles import DUTIES, Role
 
-T = TypeVar("T", bound=Model)
-
 PREFIX = "hold_"
 REPORTERS = {Role.IT_OPERATIONS, Role.ANALYTIC_ENGINEER, Role.ADMINISTRATOR}
-ALL_ROLES = [f"{PREFIX}{role}" for role in Role]
 
 
-def models_held_by(user: Account) -> QuerySet[RegisteredModel]:
-    """Return the models on which an account holds a role itself, or through a group."""
-    return _held(user, RegisteredModel.objects.all())
+def models_held_by(user: Account, *roles: Role) -> QuerySet[RegisteredModel]:
+    """Return the models on which an account holds a role, or one of some, itself, or through a group."""
+    return RegisteredModel.objects.filter(pk__in=_held(user, roles).filter(model__isnull=False).values("model"))
 
 
-def environments_held_by(user: Account) -> QuerySet[Environment]:
-    """Return the environments on which an account holds a role itself, or through a group."""
-    return _held(user, Environment.objects.all())
+def environments_held_by(user: Account, *roles: Role) -> QuerySet[Environment]:
+    """Return the environments on which an account holds a role, or one of some, itself, by group or organisation."""
+    return Environment.objects.filter(pk__in=_held(user, roles).filter(environment__isnull=False).values("environment"))
 
 
-def _held(user: Account, things: QuerySet[T], roles: Sequence[str] = ALL_ROLES) -> QuerySet[T]:
+def holds_anywhere(user: Account, *roles: Role) -> bool:
+    """Tell whether an account holds one of some roles on anything."""
+    return _held(user, roles).exists()
+
+
+def _held(user: Account, roles: Iterable[Role]) -> QuerySet[Holding]:
     if not user.is_authenticated or not user.is_active:
-        return things.none()
-    held: QuerySet[T] = get_objects_for_user(
-        user, list(roles), klass=things, any_perm=True, with_superuser=False, accept_global_perms=False
-    )
-    return held
+        return Holding.objects.none()
+    found = Holding.objects.filter(account=user)
+    return found.filter(role__in=roles) if roles else found
 
 
 def is_site_administrator(user: Account) -> bool:
@@ -82,38 +80,52 @@ def environments_visible_to(user: Account) -> QuerySet[Environment]:
 def roles_on(
     user: Account, *, model: RegisteredModel | None = None, environment: Environment | None = None
 ) -> set[Role]:
-    """Return the roles an account holds on a model, an environment, or either of both: one query a thing."""
-    if not user.is_authenticated or not user.is_active:
+    """Return the roles an account holds now on a model, an environment, or either of both, by one query."""
+    if model is None and environment is None:
         return set()
-    codenames: set[str] = set()
-    for thing, direct, grouped in _grants(model, environment):
-        own = direct.objects.filter(content_object=thing, user=user).values_list("permission__codename", flat=True)
-        shared = grouped.objects.filter(content_object=thing, group__user=user)
-        codenames |= set(own.union(shared.values_list("permission__codename", flat=True)))
-    return {Role(name.removeprefix(PREFIX)) for name in codenames if name.startswith(PREFIX)}
+    on = Q(model=model) if model is not None else Q()
+    on = on | Q(environment=environment) if environment is not None else on
+    return {Role(role) for role in _held(user, ()).filter(on).values_list("role", flat=True)}
 
 
-def _grants(model: RegisteredModel | None, environment: Environment | None) -> list[tuple[Any, Any, Any]]:
-    """Return each thing that is given with its tables of grants to people and to groups."""
-    pairs: list[tuple[Any, Any, Any]] = []
-    if model is not None:
-        pairs.append((model, RegisteredModelUserGrant, RegisteredModelGroupGrant))
-    if environment is not None:
-        pairs.append((environment, EnvironmentUserGrant, EnvironmentGroupGrant))
-    return pairs
+def permission_of(role: Role, kind: type[Model]) -> Permission:
+    """Return the permission that stands for a role on a kind of thing."""
+    of = {"content_type__app_label": kind._meta.app_label, "content_type__model": kind._meta.model_name}
+    return Permission.objects.get(codename=f"{PREFIX}{role}", **of)
+
+
+def administers(user: Account, organisation: Organisation) -> bool:
+    """Tell whether an account is an administrator of an organisation, that is of each of its environments."""
+    now = Q(starts_at__lte=Now()) & (Q(ends_at=None) | Q(ends_at__gt=Now()))
+    held = now & Q(permission__codename=f"{PREFIX}{Role.ADMINISTRATOR}")
+    own = organisation.user_grants.filter(held, user=user)
+    return user.is_active and (own.exists() or organisation.group_grants.filter(held, group__user=user).exists())
 
 
 def holders(
     role: Role, *, model: RegisteredModel | None = None, environment: Environment | None = None
 ) -> QuerySet[Account]:
-    """Return the active natural persons who hold a role on what the role is held on."""
-    codename = f"{PREFIX}{role}"
-    on_model = DUTIES[role].held_on == "model"
-    ((thing, direct, grouped),) = _grants(model if on_model else None, None if on_model else environment)
-    own = direct.objects.filter(content_object=thing, permission__codename=codename).values("user")
-    shared = grouped.objects.filter(content_object=thing, permission__codename=codename).values("group")
+    """Return the active natural persons who hold a role now on what the role is held on."""
+    on = {"model": model} if DUTIES[role].held_on == "model" else {"environment": environment}
+    held = Holding.objects.filter(role=role, **on).values("account")
+    return Account.objects.filter(pk__in=held, is_active=True, kind=Account.Kind.PERSON)
+
+
+def inactive_holders(*, model: RegisteredModel, environment: Environment) -> dict[str, list[str]]:
+    """Return, by role, the names of people who would hold it here if their accounts were active."""
+    held = Holding.objects.filter(Q(model=model) | Q(environment=environment), account__is_active=False)
+    found: dict[str, list[str]] = {}
+    for one in held.filter(account__kind=Account.Kind.PERSON).select_related("account").order_by("account__username"):
+        found.setdefault(one.role, []).append(one.account.printed_name)
+    return found
+
+
+def administrators_of(model: RegisteredModel, environment: Environment) -> str:
+    """Return the names of those who grant roles on a model and an environment; the site's where there are no others."""
+    held = Holding.objects.filter(Q(model=model) | Q(environment=environment), role=Role.ADMINISTRATOR)
     people = Account.objects.filter(is_active=True, kind=Account.Kind.PERSON)
-    return people.filter(Q(pk__in=own) | Q(groups__in=shared)).distinct()
+    found = people.filter(pk__in=held.values("account")).order_by("username")[:5]
+    return ", ".join(account.printed_name for account in found) or "one of the site"
 
 
 def find_model(actor: Actor, slug: str) -> RegisteredModel:
@@ -132,9 +144,24 @@ def find_environment(actor: Actor, slug: str) -> Environment:
     return found
 
 
+def organisations_visible_to(user: Account) -> QuerySet[Organisation]:
+    """Return the organisations an account may read: all for the site's administrators, else those of its places."""
+    if is_site_administrator(user):
+        return Organisation.objects.all()
+    return Organisation.objects.filter(pk__in=environments_visible_to(user).values("organisation"))
+
+
+def find_organisation(actor: Actor, slug: str) -> Organisation:
+    """Return an organisation of which the actor may read an environment. Raises Hidden."""
+    found = organisations_visible_to(actor.user).filter(slug=slug).first() if actor.user else None
+    if found is None:
+        raise Hidden("There is no such organisation.")
+    return found
+
+
 def builds_models(user: Account) -> bool:
     """Tell whether an account is a data scientist of some model."""
-    return _held(user, RegisteredModel.objects.all(), [f"{PREFIX}{Role.DATA_SCIENTIST}"]).exists()
+    return holds_anywhere(user, Role.DATA_SCIENTIST)
 
 
 def may_report(user: Account, environment: Environment) -> bool:
@@ -174,7 +201,7 @@ def lock_to_ask(actor: Actor, slug: str) -> Environment:
 
 def environments_run_by(user: Account) -> QuerySet[Environment]:
     """Return the environments on which an account holds IT operations itself, or through a group."""
-    return _held(user, Environment.objects.all(), [f"{PREFIX}{Role.IT_OPERATIONS}"])
+    return environments_held_by(user, Role.IT_OPERATIONS)
 
 
 def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:

@@ -4,6 +4,7 @@ from audit.errors import Forbidden, Hidden, Invalid, WrongState
 
 __all__ = [
     "BadElement",
+    "DutyAcknowledged",
     "ExceptionOpen",
     "ExceptionOver",
     "Forbidden",
@@ -12,6 +13,7 @@ __all__ = [
     "Invalid",
     "MissingElement",
     "Retired",
+    "RoleHeld",
     "Sealed",
     "SlugTaken",
     "TooLarge",
@@ -72,3 +74,15 @@ class SlugTaken(WrongState):
     """The short name is in use."""
 
     code = "name_taken"
+
+
+class RoleHeld(WrongState):
+    """The holder has this role on one of these days already."""
+
+    code = "role_held_already"
+
+
+class DutyAcknowledged(WrongState):
+    """The person has acknowledged this duty already."""
+
+    code = "duty_acknowledged"

@@ -1,13 +1,13 @@
 """Reads of the registry for pages and the API, each with a tested number of SQL queries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
 from django.utils import timezone
 from packaging.utils import canonicalize_name
 
@@ -28,14 +28,11 @@ from models_registry.models import (
     Consumer,
     Element,
     Environment,
-    EnvironmentGroupGrant,
     EnvironmentProfile,
-    EnvironmentUserGrant,
     ImportException,
     ModelVersion,
+    Organisation,
     RegisteredModel,
-    RegisteredModelGroupGrant,
-    RegisteredModelUserGrant,
     Stream,
 )
 from models_registry.models.import_exceptions import STATES
@@ -50,13 +47,20 @@ Reader = Person | ServiceAccount
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """Somebody holds a role. `holder` is a username, or 'group:name'."""
+class GrantView:
+    """Somebody holds a role from a day to a last day. `holder` is a username, or 'group:name'.
+
+    `state` is now, planned or ended; `by` names the organisation through which it is held, if it is.
+    """
 
     role: str
     title: str
     holder: str
     name: str
+    starts: date
+    ends: date | None
+    state: str
+    by: str = ""
 
 
 def models_listed(user: Account, **filters: Any) -> QuerySet[RegisteredModel]:
@@ -271,25 +275,33 @@ def nominated_before(version: ModelVersion) -> tuple[int, list[Element]]:
     return (found[0].version.number if found else 0), found
 
 
-def holdings(thing: RegisteredModel | Environment) -> list[Holding]:
-    """Return who holds which role on a model or an environment, by two queries."""
-    on_model = isinstance(thing, RegisteredModel)
-    direct: Any = RegisteredModelUserGrant if on_model else EnvironmentUserGrant
-    grouped: Any = RegisteredModelGroupGrant if on_model else EnvironmentGroupGrant
-    rows = [
-        (g.permission.codename, g.user.username, g.user.printed_name)
-        for g in direct.objects.filter(content_object=thing).select_related("permission", "user")
-    ]
-    rows += [
-        (g.permission.codename, f"group:{g.group.name}", g.group.name)
-        for g in grouped.objects.filter(content_object=thing).select_related("permission", "group")
-    ]
+def holdings(thing: RegisteredModel | Environment | Organisation, *, ended: bool = False) -> list[GrantView]:
+    """Return who holds which role now or later, and if asked who held one, by two queries.
+
+    On an environment the roles of its organisation are among them, which makes it four.
+    """
+    found = _grants_of(thing, ended)
+    if isinstance(thing, Environment):
+        found += [replace(one, by=thing.organisation.name) for one in _grants_of(thing.organisation, ended)]
     order = list(Role)
-    found = [
-        Holding(Role(code.removeprefix(PREFIX)), Role(code.removeprefix(PREFIX)).label, holder, name)
-        for code, holder, name in rows
-    ]
-    return sorted(found, key=lambda h: (order.index(Role(h.role)), h.name))
+    return sorted(found, key=lambda one: (one.state == "ended", order.index(Role(one.role)), one.name, one.starts))
+
+
+def _grants_of(thing: RegisteredModel | Environment | Organisation, ended: bool) -> list[GrantView]:
+    now = timezone.now()
+    over = Q(ends_at__lte=now) | Q(ends_at__lte=F("starts_at"))
+    kept = Q() if ended else ~over | Q(ends_at=None)
+    people = thing.user_grants.filter(kept).select_related("permission", "user")
+    groups = thing.group_grants.filter(kept).select_related("permission", "group")
+    named: list[tuple[Any, str, str]] = [(one, one.user.username, one.user.printed_name) for one in people]
+    named += [(one, f"group:{one.group.name}", one.group.name) for one in groups]
+    return [_grant_view(row, holder, name, now) for row, holder, name in named]
+
+
+def _grant_view(row: Any, holder: str, name: str, now: datetime) -> GrantView:
+    role = Role(row.permission.codename.removeprefix(PREFIX))
+    last = row.ends_at and timezone.localdate(row.ends_at - timedelta(microseconds=1))
+    return GrantView(role, role.label, holder, name, timezone.localdate(row.starts_at), last, row.state_at(now))
 
 
 def streams_of(where: Environment, *, direction: str = "", retired: bool = False) -> QuerySet[Stream]:

@@ -13,27 +13,15 @@ from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.models import Handoff
 from handoff.services import deployments
-from models_registry.access import PREFIX, roles_on
-from models_registry.models import (
-    EnvironmentGroupGrant,
-    EnvironmentUserGrant,
-    RegisteredModelGroupGrant,
-    RegisteredModelUserGrant,
-)
-from models_registry.roles import DUTIES, Role
+from models_registry.access import holds_anywhere, roles_on
+from models_registry.roles import Role
 
 
 def holds(user: Account, role: Role, handoff: Handoff | None) -> bool:
     """Tell whether an account holds a role in a handoff, or in any: what it may do with it is for a service to say."""
     if handoff is not None:
         return role in roles_on(user, model=handoff.model, environment=handoff.target)
-    on_model = DUTIES[role].held_on == "model"
-    own: Any = RegisteredModelUserGrant if on_model else EnvironmentUserGrant
-    shared: Any = RegisteredModelGroupGrant if on_model else EnvironmentGroupGrant
-    codename = f"{PREFIX}{role}"
-    by_name = own.objects.filter(user=user, permission__codename=codename).values("pk")
-    by_group = shared.objects.filter(group__user=user, permission__codename=codename).values("pk")
-    return bool(by_name.union(by_group).exists())
+    return holds_anywhere(user, role)
 
 
 def deploy_again(actor: Person, record: Any, reason: str) -> object:

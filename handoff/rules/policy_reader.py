@@ -36,6 +36,7 @@ KEYS = (
     "windows",
     "freezes",
     "findings",
+    "acknowledged_duties",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -71,6 +72,7 @@ class PolicyReader(Reader):
             windows=read_windows(self, content.get("windows", [])),
             freezes=read_freezes(self, content.get("freezes", [])),
             findings=read_finding_rules(self, content.get("findings", {})),
+            acknowledged_duties=self.flag("acknowledged_duties", content.get("acknowledged_duties", False)),
         )
 
     def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:

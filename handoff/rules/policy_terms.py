@@ -81,6 +81,7 @@ class PolicyRules:
     windows: tuple[Window, ...] = ()
     freezes: tuple[Freeze, ...] = ()
     findings: FindingRules = field(default_factory=FindingRules)
+    acknowledged_duties: bool = False
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

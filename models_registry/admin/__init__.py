@@ -2,6 +2,7 @@
 
 from models_registry.admin import (
     consumers,
+    duties,
     environments,
     import_exceptions,
     organisations,
@@ -14,6 +15,7 @@ from models_registry.admin import (
 
 __all__ = [
     "consumers",
+    "duties",
     "environments",
     "import_exceptions",
     "organisations",

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from audit.actors import Person
 from audit.admin_acts import Act
@@ -19,6 +20,9 @@ from models_registry.models import (
     Environment,
     EnvironmentGroupGrant,
     EnvironmentUserGrant,
+    Organisation,
+    OrganisationGroupGrant,
+    OrganisationUserGrant,
     RegisteredModel,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
@@ -26,9 +30,16 @@ from models_registry.models import (
 from models_registry.roles import DUTIES, Role
 from models_registry.services import roles
 
+DAY = forms.DateInput(attrs={"type": "date"})
+
 
 def _label(codename: str) -> str:
     return str(Role(codename.removeprefix(PREFIX)).label)
+
+
+def _kind(thing: object) -> str:
+    """Return what a thing is called where a role is granted on it."""
+    return next(name for name, (table, *_) in roles.KINDS.items() if isinstance(thing, table))
 
 
 def _holder(grant: Any) -> Account | Group:
@@ -42,10 +53,9 @@ def _named(holder: Account | Group) -> str:
 
 
 def _take_away(actor: Person, grant: Any, reason: str) -> object:
-    held_on = "model" if isinstance(grant.content_object, RegisteredModel) else "environment"
-    role = grant.permission.codename.removeprefix(PREFIX)
-    holder = _named(_holder(grant))
-    return roles.revoke(actor=actor, role=role, holder=holder, **{held_on: grant.content_object.slug})
+    thing = grant.content_object
+    role, holder = grant.permission.codename.removeprefix(PREFIX), _named(_holder(grant))
+    return roles.revoke(actor=actor, role=role, holder=holder, **{_kind(thing): thing.slug})
 
 
 TAKE_AWAY = Act(
@@ -53,7 +63,7 @@ TAKE_AWAY = Act(
     title="Take the role away",
     does="What was signed in this role stays on record, and counts only as long as the role is held.",
     run=_take_away,
-    offered=lambda user, grant: user.is_staff,
+    offered=lambda user, grant: user.is_staff and (grant is None or grant.state_at(timezone.now()) != "ended"),
     reason=False,
 )
 
@@ -64,13 +74,10 @@ class GrantForm(ActForm):
     def act(self, values: dict[str, Any]) -> Model:
         """Grant it, and return the row that stands for it."""
         thing, holder = values["thing"], values["holder"]
-        held_on = "model" if isinstance(thing, RegisteredModel) else "environment"
-        roles.grant(actor=self.actor, role=values["role"], holder=_named(holder), **{held_on: thing.slug})
-        who = {"user": holder} if isinstance(holder, Account) else {"group": holder}
-        found: Model = self._meta.model.objects.get(
-            content_object=thing, permission__codename=PREFIX + values["role"], **who
-        )
-        return found
+        days = {"starts": values["starts"], "ends": values["ends"]}
+        who = {"role": values["role"], "holder": _named(holder)}
+        granted: Model = roles.grant(actor=self.actor, **who, **days, **{_kind(thing): thing.slug})
+        return granted
 
 
 class RoleFilter(admin.SimpleListFilter):
@@ -96,8 +103,8 @@ class GrantAdmin(Configuration):
     acts = (TAKE_AWAY,)
     ordering = ("content_object__name", "permission__codename")
     list_filter = (RoleFilter, seen("content_object"))
-    list_display = ("role", "who", "content_object")
-    readonly = ("content_object", "role", "who", "duty")
+    list_display = ("role", "who", "content_object", "starts_at", "ends_at")
+    readonly = ("content_object", "role", "who", "duty", "starts_at", "ends_at")
 
     def visible_to(self, user: Account) -> QuerySet[Any]:
         """Return every grant of a role: administrators of the site keep them all."""
@@ -105,7 +112,7 @@ class GrantAdmin(Configuration):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the form's fields for a new one, and words for one that is there."""
-        return [(None, {"fields": self.readonly if obj else ("thing", "role", "holder")})]
+        return [(None, {"fields": self.readonly if obj else ("thing", "role", "holder", "starts", "ends")})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return everything, once it is granted: it is taken away, not changed."""
@@ -120,8 +127,8 @@ class GrantAdmin(Configuration):
 
     def chain_of(self, record: Any) -> str:
         """Return the chain of what the role is held on."""
-        kind = "model" if isinstance(record.content_object, RegisteredModel) else "environment"
-        return f"{kind}:{record.content_object_id}"
+        kind = _kind(record.content_object)
+        return "site" if kind == "organisation" else f"{kind}:{record.content_object_id}"
 
     @admin.display(description="Role", ordering="permission__codename")
     def role(self, grant: Any) -> str:
@@ -143,13 +150,18 @@ class GrantAdmin(Configuration):
 def _register(table: type[Model], things: type[Model], holders: forms.ModelChoiceField) -> None:
     """Register the roles that are kept in one table: on things of one kind, held by people or by groups."""
     held_on = "model" if things is RegisteredModel else "environment"
+    title = str(things._meta.verbose_name).removeprefix("registered ").capitalize()
     on = tuple(one for one in Role if DUTIES[one].held_on == held_on or one == Role.ADMINISTRATOR)
     by = "user" if isinstance(holders, PersonField) else "group"
 
     class Form(GrantForm):
-        thing = forms.ModelChoiceField(things._default_manager.order_by("name"), label=held_on.capitalize())
+        thing = forms.ModelChoiceField(
+            things._default_manager.order_by("name"), label=title.removeprefix("registered ").capitalize()
+        )
         role = forms.ChoiceField(choices=[(one.value, f"{one.label}: {DUTIES[one].sentence}") for one in on])
         holder = holders
+        starts = forms.DateField(required=False, label="First day", help_text="Empty: from now.", widget=DAY)
+        ends = forms.DateField(required=False, label="Last day", help_text="Empty: until further notice.", widget=DAY)
 
         class Meta:
             model = table
@@ -179,3 +191,5 @@ _register(RegisteredModelUserGrant, RegisteredModel, _person())
 _register(RegisteredModelGroupGrant, RegisteredModel, _group())
 _register(EnvironmentUserGrant, Environment, _person())
 _register(EnvironmentGroupGrant, Environment, _group())
+_register(OrganisationUserGrant, Organisation, _person())
+_register(OrganisationGroupGrant, Organisation, _group())

@@ -10,13 +10,11 @@ from audit.admin_acts import Act
 from audit.admin_columns import digest, folded, person, seen, state, text
 from audit.admin_doors import Records, Rows
 from audit.models import Account
-from models_registry.access import PREFIX, models_visible_to, roles_on
-from models_registry.models import Element, ModelVersion, RegisteredModelGroupGrant, RegisteredModelUserGrant
+from models_registry.access import holds_anywhere, models_visible_to, roles_on
+from models_registry.models import Element, ModelVersion
 from models_registry.roles import Role
 from models_registry.services import versions
 from models_registry.states import VersionState
-
-BUILDS = f"{PREFIX}{Role.DATA_SCIENTIST}"
 
 
 def _builds(user: Account, version: ModelVersion | None) -> bool:
@@ -24,9 +22,7 @@ def _builds(user: Account, version: ModelVersion | None) -> bool:
     if version is not None:
         draft = version.state == VersionState.DRAFT
         return draft and Role.DATA_SCIENTIST in roles_on(user, model=version.model)
-    own = RegisteredModelUserGrant.objects.filter(user=user, permission__codename=BUILDS).values("pk")
-    shared = RegisteredModelGroupGrant.objects.filter(group__user=user, permission__codename=BUILDS).values("pk")
-    return own.union(shared).exists()
+    return holds_anywhere(user, Role.DATA_SCIENTIST)
 
 
 def _nominate(actor: Person, version: ModelVersion, reason: str) -> object:

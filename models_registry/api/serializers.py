@@ -160,9 +160,17 @@ class ModelOut(serializers.ModelSerializer[RegisteredModel]):
         fields = ("slug", "name", "purpose", "owner_team", "risk_tier", "created_by", "created_at", "revision")
 
 
+class HoldingEndIn(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=Role.choices)
+    holder = serializers.CharField(max_length=160, help_text="A username, or group:<name>.")
+    ends = serializers.DateField(required=False, help_text="The last day; without it, it ends at once.")
+
+
 class HoldingIn(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices)
     holder = serializers.CharField(max_length=160, help_text="A username, or group:<name>.")
+    starts = serializers.DateField(required=False, help_text="The first day; without it, now.")
+    ends = serializers.DateField(required=False, help_text="The last day; without it, until further notice.")
 
 
 class HoldingOut(serializers.Serializer[Any]):
@@ -170,6 +178,10 @@ class HoldingOut(serializers.Serializer[Any]):
     title = serializers.CharField()
     holder = serializers.CharField()
     name = serializers.CharField()
+    starts = serializers.DateField()
+    ends = serializers.DateField(allow_null=True)
+    state = serializers.ChoiceField(choices=["now", "planned", "ended"])
+    by = serializers.CharField(help_text="The organisation through which it is held, if it is.")
 
 
 class ElementOut(serializers.ModelSerializer[Element]):

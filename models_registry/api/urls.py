@@ -4,6 +4,7 @@ from django.urls import path
 
 from models_registry.api import (
     consumers,
+    duties,
     environments,
     import_exceptions,
     profiles,
@@ -22,6 +23,7 @@ VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
     path("organisations/", environments.Organisations.as_view(), name="organisations"),
+    path("organisations/<slug:organisation>/roles/", roles.OrganisationRoles.as_view(), name="organisation-roles"),
     path("environments/", environments.Environments.as_view(), name="environments"),
     path("environments/<slug:environment>/", environments.OneEnvironment.as_view(), name="environment"),
     path("environments/<slug:environment>/roles/", roles.EnvironmentRoles.as_view(), name="environment-roles"),
@@ -43,6 +45,9 @@ urlpatterns = [
     path(EXCEPTION + "answer/", import_exceptions.AnswerException.as_view(), name="exception-answer"),
     path(EXCEPTION + "withdraw/", import_exceptions.WithdrawException.as_view(), name="exception-withdraw"),
     path(EXCEPTION + "revoke/", import_exceptions.RevokeException.as_view(), name="exception-revoke"),
+    path("duties/", duties.Duties.as_view(), name="duties"),
+    path("duties/<slug:role>/acknowledgements/", duties.DutyAcknowledgements.as_view(), name="duty-acknowledgements"),
+    path("raci/", duties.Raci.as_view(), name="raci"),
     path("models/", registered_models.Models.as_view(), name="models"),
     path(MODEL, registered_models.OneModel.as_view(), name="model"),
     path(MODEL + "roles/", roles.ModelRoles.as_view(), name="model-roles"),

@@ -1,4 +1,4 @@
-"""Environments: the places where models run, and who holds a role on them."""
+"""Environments: the places where models run."""
 
 import uuid
 
@@ -9,7 +9,6 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from models_registry.roles import ROLE_PERMISSIONS
 
@@ -19,6 +18,9 @@ class Organisation(models.Model):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
+
+    class Meta:
+        permissions = ROLE_PERMISSIONS
 
     def __str__(self) -> str:
         return self.name
@@ -108,25 +110,3 @@ class EnvironmentOwner(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} for {self.environment_id}"
-
-
-class EnvironmentUserGrant(UserObjectPermissionBase):
-    """A person holds a role on an environment."""
-
-    content_object = models.ForeignKey(Environment, models.CASCADE, related_name="user_grants")
-
-    class Meta(UserObjectPermissionBase.Meta):
-        abstract = False
-        verbose_name = "role of a person on an environment"
-        verbose_name_plural = "roles of people on environments"
-
-
-class EnvironmentGroupGrant(GroupObjectPermissionBase):
-    """A group holds a role on an environment."""
-
-    content_object = models.ForeignKey(Environment, models.CASCADE, related_name="group_grants")
-
-    class Meta(GroupObjectPermissionBase.Meta):
-        abstract = False
-        verbose_name = "role of a group on an environment"
-        verbose_name_plural = "roles of groups on environments"

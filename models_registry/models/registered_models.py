@@ -1,4 +1,4 @@
-"""Registered models: the business assets, and who holds a role on them."""
+"""Registered models: the business assets."""
 
 import uuid
 
@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from models_registry.models.environments import Environment
 from models_registry.roles import ROLE_PERMISSIONS
@@ -45,25 +44,3 @@ class RegisteredModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class RegisteredModelUserGrant(UserObjectPermissionBase):
-    """A person holds a role on a registered model."""
-
-    content_object = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="user_grants")
-
-    class Meta(UserObjectPermissionBase.Meta):
-        abstract = False
-        verbose_name = "role of a person on a model"
-        verbose_name_plural = "roles of people on models"
-
-
-class RegisteredModelGroupGrant(GroupObjectPermissionBase):
-    """A group holds a role on a registered model."""
-
-    content_object = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="group_grants")
-
-    class Meta(GroupObjectPermissionBase.Meta):
-        abstract = False
-        verbose_name = "role of a group on a model"
-        verbose_name_plural = "roles of groups on models"

@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from guardian.shortcuts import assign_perm
 
 from audit.actors import Person, ServiceAccount
 from audit.acts import act
 from audit.errors import StaleView
 from audit.trail import record
-from models_registry.access import PREFIX, lock_model
+from models_registry.access import lock_model, permission_of
 from models_registry.errors import Invalid, SlugTaken, WrongState
-from models_registry.models import RegisteredModel
+from models_registry.models import RegisteredModel, RegisteredModelUserGrant
 from models_registry.roles import Role
 from models_registry.states import VersionState
 
@@ -47,7 +46,8 @@ def register(
             )
     except IntegrityError as error:
         raise SlugTaken(f"The short name {slug} is in use.", fields={"slug": "is in use"}) from error
-    assign_perm(f"{PREFIX}{Role.DATA_SCIENTIST}", actor.user, model)
+    hold = permission_of(Role.DATA_SCIENTIST, RegisteredModel)
+    RegisteredModelUserGrant.objects.create(user=actor.user, permission=hold, content_object=model)
     record(
         "model.registered",
         actor=actor,

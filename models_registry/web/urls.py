@@ -6,6 +6,7 @@ from models_registry.links import PLACE
 from models_registry.web import (
     blobs,
     consumers,
+    duties,
     environments,
     import_exceptions,
     registered_models,
@@ -22,6 +23,8 @@ VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
     path(f"{PLACE}/<slug:sha256>/", blobs.blob, name="blob"),
+    path("duties/", duties.index, name="duties"),
+    path("duties/<slug:role>/acknowledge/", duties.acknowledge, name="duty-acknowledge"),
     path("environments/", environments.index, name="environments"),
     path("environments/<slug:slug>/", environments.detail, name="environment"),
     path("environments/<slug:environment>/streams/new/", streams.new, name="stream-new"),

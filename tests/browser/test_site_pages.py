@@ -15,7 +15,7 @@ from tests.handoff.walking import PASSWORD, by
 from tests.queries import counting
 
 pytestmark = pytest.mark.browser
-NOTHING_YET = ("/", "/handoffs/", "/models/", "/environments/", "/deployments/", "/audit/", "/policies/")
+NOTHING_YET = ("/", "/handoffs/", "/models/", "/environments/", "/deployments/", "/audit/", "/policies/", "/duties/")
 
 
 def look_at(page: Page, paths: list[str]) -> None:
@@ -36,7 +36,7 @@ def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
         profiles.report(actor=by(site.otto), environment="production", content=building.a_profile(packages=packages))
     model = "/models/tumours/"
     dana = ["/models/", "/models/new/", model, f"{model}versions/1/", f"{model}versions/2/", f"{model}versions/new/"]
-    dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/"]
+    dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/", "/duties/"]
     look_at(visit("dana", "/"), dana)
     look_at(visit("rita", "/"), ["/audit/"])
 

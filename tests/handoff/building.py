@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Permission
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.actors import Person, Worker
@@ -93,6 +94,11 @@ def a_place(slug: str = "tumours", engine: str = "production") -> Place:
 def _grant(table: Any, who: Account, role: str, on: Any) -> None:
     permission = Permission.objects.get(codename=f"hold_{role}", content_type__model=on._meta.model_name)
     table.objects.get_or_create(user=who, permission=permission, content_object=on)
+
+
+def ended(table: Any, **of: Any) -> None:
+    """End grants at this moment; none is ever deleted."""
+    assert table.objects.filter(**of).update(ends_at=Now())
 
 
 def a_profile(**more: Any) -> dict[str, Any]:

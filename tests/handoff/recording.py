@@ -29,6 +29,7 @@ from handoff.models import (
 )
 from models_registry.models import (
     Consumer,
+    DutyRevision,
     Element,
     Environment,
     EnvironmentGroupGrant,
@@ -37,10 +38,15 @@ from models_registry.models import (
     ImportException,
     ModelVersion,
     Organisation,
+    OrganisationGroupGrant,
+    OrganisationUserGrant,
+    RaciEntry,
+    RaciRevision,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
     Stream,
 )
+from models_registry.rules.raci import USUAL, read
 from models_registry.store import keep_bytes
 from tests.handoff import building
 from tests.handoff.building import Place
@@ -65,11 +71,27 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     for table, thing in ((RegisteredModelGroupGrant, place.model), (EnvironmentGroupGrant, place.target)):
         hold = Permission.objects.get(codename="hold_administrator", content_type__model=thing._meta.model_name)
         table._default_manager.create(group=group, permission=hold, content_object=thing)
+    building._grant(OrganisationUserGrant, somebody, "administrator", organisation)
+    hold = Permission.objects.get(codename="hold_administrator", content_type__model="organisation")
+    OrganisationGroupGrant.objects.create(group=group, permission=hold, content_object=organisation)
+    _duties(number, somebody)
     _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)
     _review(handoff, somebody)
     _work(handoff, number, somebody, organisation)
     return handoff
+
+
+def _duties(number: int, somebody: Account) -> None:
+    """Write what a role answers for, and a whole matrix."""
+    told = {"number": number + 1, "reason": "As agreed.", "published_by": somebody}
+    DutyRevision.objects.create(role="validator", text="I check.", digest="0" * 64, **told)
+    raci = RaciRevision.objects.create(source="[]", **told)
+    RaciEntry.objects.bulk_create(
+        RaciEntry(revision=raci, activity=one.activity, kind=one.kind, role=one.role, letter=one.letter)
+        for one in read(USUAL)
+        if one.letter == "accountable"
+    )
 
 
 def _runs_there(target: Environment, somebody: Account) -> None:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import Account, AuditEvent
 from handoff.models import Handoff, Job, PolicyRevision, SignOff
@@ -34,8 +35,10 @@ OURS = sorted(
     (model for model in admin.site._registry if model._meta.app_label in {"audit", "models_registry", "handoff"}),
     key=lambda model: model._meta.label,
 )
-ADDABLE = {"Organisation", "Environment", "Stream", "Consumer", "PolicyRevision", "Account"} | {
-    f"{thing}{holder}Grant" for thing in ("Environment", "RegisteredModel") for holder in ("User", "Group")
+THINGS, HOLDERS = ("Environment", "Organisation", "RegisteredModel"), ("User", "Group")
+ADDABLE = {
+    *("Organisation", "Environment", "Stream", "Consumer", "PolicyRevision", "Account", "DutyRevision", "RaciRevision"),
+    *(f"{thing}{holder}Grant" for thing in THINGS for holder in HOLDERS),
 }
 
 
@@ -238,7 +241,7 @@ def test_roles_are_granted_to_others_and_taken_away(site: Place) -> None:
     assert "Nobody grants a role to themselves" in own.content.decode()
     assert not EnvironmentUserGrant.objects.filter(user=site.ada).exists()
     acted(ada, "take_away", grant)
-    assert not EnvironmentUserGrant.objects.filter(user=site.mallory).exists()
+    assert EnvironmentUserGrant.objects.get(user=site.mallory).state_at(timezone.now()) == "ended"
     told = AuditEvent.objects.filter(action__startswith="role.").order_by("pk")
     assert [(one.action, via(one)) for one in told] == [("role.granted", "admin"), ("role.revoked", "admin")]
 
@@ -249,7 +252,7 @@ def test_groups_hold_roles_too(site: Place) -> None:
     ada = client_of(site.ada)
     assert ada.post(added(EnvironmentGroupGrant), body).status_code == 302
     acted(ada, "take_away", EnvironmentGroupGrant.objects.get())
-    assert not EnvironmentGroupGrant.objects.exists()
+    assert EnvironmentGroupGrant.objects.get().state_at(timezone.now()) == "ended"
 
 
 def many(place: Place, count: int) -> None:

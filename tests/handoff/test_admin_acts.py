@@ -110,7 +110,7 @@ def test_a_draft_is_offered(site: Place) -> None:
 
 def test_an_offer_that_is_not_ready_is_refused_with_what_is_missing(site: Place) -> None:
     handoff = walking.drafted(site)
-    RegisteredModelUserGrant.objects.filter(user=site.vera).delete()
+    building.ended(RegisteredModelUserGrant, user=site.vera)
     events = AuditEvent.objects.count()
     assert "not ready to be offered" in done(client_of(site.dana), "offer", handoff)
     handoff.refresh_from_db()

@@ -150,7 +150,7 @@ def test_without_a_holder_of_the_role_that_answers_nothing_is_offered(site: Plac
             "people.owner: {freedom: undeclared}", "people.owner: {freedom: undeclared, answered_by: risk_compliance}"
         ),
     )
-    EnvironmentUserGrant.objects.filter(user=site.edda).delete()
+    building.ended(EnvironmentUserGrant, user=site.edda)
     draft = walking.drafted(site)
     with pytest.raises(Refused) as refusal:
         handoffs.offer(actor=by(site.dana), handoff_id=str(draft.pk))

@@ -20,7 +20,13 @@ from handoff.queries.inbox import inbox_of
 from handoff.rules.differences import Cargo, Side, broken, report
 from handoff.services import checklists, handoffs, policies
 from handoff.states import State
-from models_registry.models import Environment, EnvironmentUserGrant, ModelVersion, RegisteredModel
+from models_registry.models import (
+    Environment,
+    EnvironmentUserGrant,
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelUserGrant,
+)
 from tests.handoff import building
 
 pytestmark = pytest.mark.django_db
@@ -152,14 +158,17 @@ def test_an_offer_freezes_policy_and_report(place: building.Place, version: Mode
 
 
 MISSING: dict[str, tuple[Callable[[building.Place], Any], str]] = {
-    "nobody validates": (lambda p: p.model.user_grants.filter(user=p.vera).delete(), "roles.validator"),
+    "nobody validates": (lambda p: building.ended(RegisteredModelUserGrant, user=p.vera), "roles.validator"),
     "the validator left": (
         lambda p: Account.objects.filter(username="vera").update(is_active=False),
         "roles.validator",
     ),
-    "nobody operates": (lambda p: EnvironmentUserGrant.objects.filter(user=p.otto).delete(), "roles.it_operations"),
+    "nobody operates": (lambda p: building.ended(EnvironmentUserGrant, user=p.otto), "roles.it_operations"),
     "only who built it validates": (
-        lambda p: p.model.user_grants.filter(user=p.vera).update(user=p.dana),
+        lambda p: (
+            building.ended(RegisteredModelUserGrant, user=p.vera),
+            building._grant(RegisteredModelUserGrant, p.dana, "validator", p.model),
+        ),
         "roles.validator",
     ),
     "another Python": (lambda p: Environment.objects.filter(slug="production").update(python="3.9.1"), "tools.python"),

@@ -392,8 +392,8 @@ def test_two_people_who_sign_last_at_the_same_instant_open_the_gate_once(store: 
 
 def test_a_role_taken_away_stops_a_signature_from_counting(place: building.Place, handoff: Handoff) -> None:
     building.sign(handoff, "review", place.vera)
-    RegisteredModelUserGrant.objects.filter(user=place.vera).delete()
+    building.ended(RegisteredModelUserGrant, user=place.vera)
     known = known_of(handoff)
     assert not known.facts.signoffs[0].entitled
-    EnvironmentUserGrant.objects.filter(user=place.otto).delete()
+    building.ended(EnvironmentUserGrant, user=place.otto)
     assert not known_of(handoff).sees(place.otto.pk)

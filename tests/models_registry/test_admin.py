@@ -9,9 +9,11 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.actors import Person
 from audit.models import Account, AuditEvent
+from models_registry.access import roles_on
 from models_registry.models import (
     Environment,
     EnvironmentUserGrant,
@@ -20,6 +22,7 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelUserGrant,
 )
+from models_registry.roles import Role
 from models_registry.services import versions
 from models_registry.states import VersionState
 from tests.handoff import building
@@ -228,10 +231,11 @@ def test_a_role_is_taken_away_without_a_reason_and_once(site: Place) -> None:
     body = {"action": "take_away", "_selected_action": [str(grant.pk)]}
     ask = client.post(lists, body)
     assert 'name="reason"' not in ask.content.decode()
-    assert EnvironmentUserGrant.objects.filter(pk=grant.pk).exists()
+    assert EnvironmentUserGrant.objects.get(pk=grant.pk).ends_at is None
     assert client.post(lists, {**body, "confirmed": "yes"}).status_code == 302
     assert client.post(lists, {**body, "confirmed": "yes"}).status_code == 302
-    assert not EnvironmentUserGrant.objects.filter(pk=grant.pk).exists()
+    assert EnvironmentUserGrant.objects.get(pk=grant.pk).state_at(timezone.now()) == "ended"
+    assert Role.IT_OPERATIONS not in roles_on(site.otto, environment=site.target)
     assert told("role.revoked") == ("Ada", "admin", {"role": "it_operations", "holder": "otto"})
 
 

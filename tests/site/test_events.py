@@ -4,13 +4,19 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from guardian.shortcuts import assign_perm
 from rest_framework.test import APIClient
 
 from audit.models import Account
 from audit.queries import timeline
-from models_registry.models import Environment, Organisation, RegisteredModel
+from models_registry.models import (
+    Environment,
+    EnvironmentUserGrant,
+    Organisation,
+    RegisteredModel,
+    RegisteredModelUserGrant,
+)
 from tests.audit.building import write_chain
+from tests.handoff import building
 
 EVENTS = "/api/v1/events/"
 
@@ -67,7 +73,8 @@ def test_auditors_read_what_they_audit_and_nobody_else_anything(
     reader = person("rita", is_superuser=True, is_staff=True)
     if role and on:
         kind = Environment if on == "production" else RegisteredModel
-        assign_perm(f"hold_{role}", reader, kind.objects.get(slug=on))
+        table = EnvironmentUserGrant if on == "production" else RegisteredModelUserGrant
+        building._grant(table, reader, role, kind.objects.get(slug=on))
     assert seen_by(client_of(reader)) == {world.get(name, name) for name in sees}
 
 
@@ -75,7 +82,8 @@ def test_auditors_read_what_they_audit_and_nobody_else_anything(
 def rita(world: dict[str, str], person: Callable[..., Account], client_of: Callable[[Account], APIClient]) -> APIClient:
     """Return the client of somebody who audits one model."""
     reader = person("rita")
-    assign_perm("hold_risk_compliance", reader, RegisteredModel.objects.get(slug="churn"))
+    model = RegisteredModel.objects.get(slug="churn")
+    building._grant(RegisteredModelUserGrant, reader, "risk_compliance", model)
     return client_of(reader)
 
 

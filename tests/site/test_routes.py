@@ -89,6 +89,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:environment-profiles", "post"): ({"profile": 1}, "iris", ""),
     ("api:environment-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
     ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
+    ("api:organisation-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
+    ("api:organisation-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
     ("api:model-roles", "post"): (HOLDING, "vera", ""),
     ("api:model-roles", "delete"): ({"role": "validator", "holder": "vera"}, "rita", ""),
@@ -99,6 +101,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:version-nominate", "post"): ({}, "vera", ""),
     ("api:version-discard", "post"): ({}, "vera", ""),
     ("api:policies", "post"): ({"source": "policy: x"}, "dana", ""),
+    ("api:duties", "post"): ({"role": "validator", "text": "x", "reason": "x"}, "dana", ""),
+    ("api:raci", "post"): ({"source": "[]", "reason": "x"}, "dana", ""),
     ("api:handoff", "patch"): ({"note": "mine"}, "vera", "draft"),
     ("api:handoff-offer", "post"): ({}, "vera", "draft"),
     ("api:handoff-withdraw", "post"): (REASON, "vera", "offered"),
@@ -137,6 +141,7 @@ FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {
     ("api:handoff-evidence", "post"), ("deployment-try", "post"),
     ("api:handoff-findings", "post"), ("handoff-finding-raise", "post"),
+    ("api:duty-acknowledgements", "post"), ("duty-acknowledge", "post"),
 }  # fmt: skip
 WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
 TABLES = (
@@ -201,7 +206,8 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     assert signoff is not None
     assert site.deployment is not None
     there: dict[str, Any] = {
-        "model": "tumours", "language": "avro", "environment": "production", "number": number or 20,
+        "model": "tumours", "language": "avro", "role": "validator",
+        "environment": "production", "organisation": "plant", "number": number or 20,
         "element": "runtime", "name": "runtime",
         "slug": "production" if name == "environment" else "light" if "policy" in name else "tumours",
         "policy": "light", "template": "model-card", "handoff_id": handoff.pk, "requirement": "validation",
@@ -309,7 +315,9 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> No
 
 
 def test_a_stranger_finds_every_list_empty(site: Site) -> None:
-    everybody = {"api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys"}
+    everybody = {
+        "api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys", "api:duties", "api:raci",
+    }  # fmt: skip
     for name in sorted(ROUTES):
         if name.startswith("api:") and not ROUTES[name] and name not in PUBLIC | everybody:
             answer = send(site, "mallory", name, "get", address(site, name), {})
