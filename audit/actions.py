@@ -76,5 +76,6 @@ ACTIONS: dict[str, str] = {
     "replay.ordered": "ordered a contract replay",
     "replay.ended": "ended a contract replay",
     "run.ordered": "ordered the run over streams",
+    "pack.made": "made an evidence pack",
     "owner.moved": "moved the ownership of record",
 }

@@ -83,4 +83,9 @@ def actor_at(request: HttpRequest, via: str) -> Person | ServiceAccount:
     user = request.user
     if not isinstance(user, Account) or not user.is_active:
         raise Forbidden("Sign in first.", code="not_signed_in")
+    return actor_of(user, via)
+
+
+def actor_of(user: Account, via: str) -> Person | ServiceAccount:
+    """Return an account as whoever acts through a door."""
     return Person(user, via) if user.is_person else ServiceAccount(user, via)

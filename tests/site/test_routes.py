@@ -142,6 +142,7 @@ MEMBERS = {
     ("api:handoff-evidence", "post"), ("deployment-try", "post"),
     ("api:handoff-findings", "post"), ("handoff-finding-raise", "post"),
     ("api:duty-acknowledgements", "post"), ("duty-acknowledge", "post"),
+    ("api:handoff-pack", "post"), ("handoff-pack", "post"),
 }  # fmt: skip
 WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
 TABLES = (
@@ -317,6 +318,7 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> No
 def test_a_stranger_finds_every_list_empty(site: Site) -> None:
     everybody = {
         "api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys", "api:duties", "api:raci",
+        "api:changes",
     }  # fmt: skip
     for name in sorted(ROUTES):
         if name.startswith("api:") and not ROUTES[name] and name not in PUBLIC | everybody:
@@ -354,12 +356,13 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
             "api:owner-of-record": "?model=tumours&environment=production",
             "api:stream-fit": "?model=tumours&version=1",
             "api:audit-inclusion": f"?chain=handoff:{site.handoffs['live'].pk}&seq=1",
+            "api:changes": "?since=2026-01-01&until=2099-01-01",
             "api:audit-consistency": f"?old={TreeHead.objects.latest('size').size}",
         }.get(name, "")
         browser = site.browser(readers.get(name, "dana"))
         page = browser.get(where + more, HTTP_ACCEPT="text/html")
         assert page.status_code == 200, (name, page.status_code)
-        if name != "api:version-manifest":  # those are bytes that somebody hashes, whoever asks
+        if name not in ("api:version-manifest", "api:changes"):  # those are bytes that somebody hashes, whoever asks
             text = page.content.decode()
             assert "<style" not in text
             assert " style=" not in text

@@ -1,0 +1,443 @@
+#!/usr/bin/env python3
+"""Verify an evidence pack without the product, without a network, and without trust in whoever runs the site.
+
+    python3 verify_pack.py PACK.zip --key NAME      # NAME: the key that the site told you by another way
+
+Needs Python 3.11 and the package `cryptography`, nothing else; one file, so that it can be read before it is run. It
+says in words what holds and what does not. The exit code is 0 when everything holds, 1 when something does not, and 2
+when the file cannot be read as a pack.
+
+What is proven: no file of the pack was changed, added or taken away since the site signed it; the events are one
+chain without a gap, and lie in the tree whose head the site signed; the version is what its digest says; every
+sign-off is on that chain, and those that count were given over exactly the answers, report, policy, bindings and
+results that are here. What is not: that the site was not lied to, and that it tells of all handoffs there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import binascii
+import json
+import struct
+import sys
+import zipfile
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+PACK = "application/vnd.mdlc.evidence-pack+json"
+HEAD = "application/vnd.mdlc.tree-head+json"
+STATEMENT = "application/vnd.in-toto+json"
+UNLISTED = {"manifest.json", "manifest.dsse.json"}
+LARGEST = 4 * 1024**3
+GIVEN = {"signoff.given", "signoff.refused", "signoff.changes_requested"}
+ENDED = {"signoff.voided", "signoff.withdrawn", "signoff.expired", "signoff.revoked"}
+
+
+class Unreadable(Exception):
+    """The file is no pack that can be read."""
+
+
+class Broken(Exception):
+    """Something in the pack does not hold."""
+
+
+class Pack:
+    """The archive, opened strictly: plain names, each once, and nothing that unpacks without end."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        entries = archive.infolist()
+        self.names = [entry.filename for entry in entries]
+        if len(set(self.names)) != len(self.names):
+            raise Unreadable("The archive names a file twice.")
+        for entry in entries:
+            parts = entry.filename.split("/")
+            if entry.is_dir() or ".." in parts or "" in parts or "\\" in entry.filename or ":" in entry.filename:
+                raise Unreadable(f"The archive has a name that is not plain: {entry.filename!r}.")
+        if sum(entry.file_size for entry in entries) > LARGEST:
+            raise Unreadable("The archive unpacks to more than 4 GiB.")
+
+    def read(self, name: str) -> bytes:
+        """Return a file. Raises Broken when it is not there, or damaged."""
+        try:
+            return self.archive.read(name)
+        except KeyError:
+            raise Broken(f"{name} is missing") from None
+        except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise Broken(f"{name} is damaged ({error})") from None
+        except Exception as error:  # whatever a decompressor raises
+            raise Broken(f"{name} is damaged ({type(error).__name__})") from None
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file, read strictly. Raises Broken."""
+        return parsed(self.read(name), name)
+
+    def hash_of(self, name: str) -> tuple[str, int]:
+        """Return a file's SHA-256 and size, in pieces. Raises Broken."""
+        found, size = sha256(), 0
+        try:
+            with self.archive.open(name) as stream:
+                while piece := stream.read(1 << 20):
+                    found.update(piece)
+                    size += len(piece)
+        except Exception as error:
+            raise Broken(f"{name} is damaged ({type(error).__name__})") from None
+        return found.hexdigest(), size
+
+
+class Verdict:
+    """What holds and what does not, in the order in which it was looked at."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[bool, str]] = []
+
+    def holds(self, words: str) -> None:
+        """Note what holds."""
+        self.lines.append((True, words))
+
+    def breaks(self, words: str) -> None:
+        """Note what does not hold."""
+        self.lines.append((False, words))
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether everything holds."""
+        return all(good for good, _ in self.lines)
+
+
+def parsed(raw: bytes, name: str) -> Any:
+    """Return JSON, in which no name may stand twice. Raises Broken."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) != len(pairs):
+            raise ValueError("a name twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise Broken(f"{name} cannot be read as JSON ({error})") from None
+
+
+def canonical(content: Any) -> bytes:
+    """Return canonical JSON of plain text values, as RFC 8785 writes them."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decoded(text: str) -> bytes:
+    """Return bytes from base64 that is written in the one right way. Raises ValueError."""
+    found = b64decode(text, validate=True)
+    if b64encode(found).decode() != text:
+        raise ValueError("not canonical")
+    return found
+
+
+def opened(envelope: Any, kind: str, keys: dict[str, bytes], name: str) -> tuple[bytes, str]:
+    """Return what a DSSE envelope holds and which key signed it. Raises Broken unless a signature holds."""
+    try:
+        payload = decoded(envelope["payload"])
+        if envelope["payloadType"] != kind:
+            raise Broken(f"{name} is signed as another kind of thing: {envelope['payloadType']}")
+        signatures = [(one["keyid"], decoded(one["sig"])) for one in envelope["signatures"]]
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        raise Broken(f"{name} is no envelope that can be read") from None
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)
+    for key, signature in signatures:
+        if key in keys:
+            try:
+                Ed25519PublicKey.from_public_bytes(keys[key]).verify(signature, signed)
+            except (InvalidSignature, ValueError):
+                raise Broken(f"the signature of {name} does not hold") from None
+            return payload, key
+    raise Broken(f"no key that is known has signed {name}")
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    """Return the hash of a node of the tree (RFC 9162)."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def in_tree(entry: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
+    """Tell whether a path of hashes leads from a leaf to the root (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    place, last, found = index, size - 1, sha256(b"\x00" + entry).digest()
+    for other in path:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            found = node(other, found)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            found = node(found, other)
+        place, last = place >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def check_files(pack: Pack) -> str:
+    """Prove every file against the manifest, and that nothing is there besides."""
+    listed = {}
+    for row in pack.json("manifest.json")["files"]:
+        if row["path"] in listed or row["path"] in UNLISTED:
+            raise Broken(f"the manifest lists {row['path']} twice, or lists itself")
+        listed[row["path"]] = row
+    there = set(pack.names) - UNLISTED
+    if extra := sorted(there - listed.keys()):
+        raise Broken("the archive has what the manifest does not list: " + ", ".join(extra[:5]))
+    if missing := sorted(listed.keys() - there):
+        raise Broken("the archive lacks what the manifest lists: " + ", ".join(missing[:5]))
+    for name, row in listed.items():
+        if pack.hash_of(name) != (row["sha256"], row["size"]):
+            raise Broken(f"{name} is not what the manifest says")
+    return f"All {len(listed)} files are what the manifest says, and nothing else is in the archive."
+
+
+def known_keys(pack: Pack, trusted: list[str]) -> dict[str, bytes]:
+    """Return the keys to go by: those of the pack, and where some are trusted, of them only those. Raises Broken."""
+    keys = {}
+    for row in pack.json("keys.json"):
+        raw = bytes.fromhex(row["public_key"])
+        if sha256(raw).hexdigest() != row["id"]:
+            raise Broken(f"a key is not called by its own hash: {row['id']}")
+        keys[row["id"]] = raw
+    if not trusted:
+        return keys
+    found = {name: raw for name, raw in keys.items() if name in trusted}
+    if not found:
+        raise Broken("none of the keys in the pack is one that you trust")
+    return found
+
+
+def check_manifest(pack: Pack, keys: dict[str, bytes], verdict: Verdict, trusted: list[str]) -> None:
+    """Prove that the site signed the manifest, with a key that is trusted."""
+    envelope = pack.json("manifest.dsse.json")
+    if canonical(envelope) != pack.read("manifest.dsse.json"):
+        raise Broken("the manifest's envelope is not in canonical form")
+    payload, key = opened(envelope, PACK, keys, "the manifest")
+    if payload != pack.read("manifest.json"):
+        raise Broken("what was signed is not the manifest that is here")
+    if trusted:
+        verdict.holds(f"The manifest is signed by a key that you trust, {key}.")
+    else:
+        verdict.holds(
+            f"The manifest is signed by the key {key}. NOBODY BUT THE SITE CAN TELL YOU whether that is its"
+            " own: ask for its name by another way, and give it with --key."
+        )
+
+
+def signed_head(pack: Pack, keys: dict[str, bytes]) -> dict[str, Any]:
+    """Return the tree's head, once its signature is proven. Raises Broken."""
+    payload, _ = opened(pack.json("head.dsse.json"), HEAD, keys, "the tree's head")
+    head: dict[str, Any] = parsed(payload, "the tree's head")
+    manifest = pack.json("manifest.json")
+    if (head["size"], head["root"], head["site"]) != (
+        manifest["head"]["size"],
+        manifest["head"]["root"],
+        manifest["site"],
+    ):
+        raise Broken("the head is not the one that the manifest names")
+    return head
+
+
+def read_events(pack: Pack, head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the bodies of the handoff's events, once chain and places in the tree are proven. Raises Broken."""
+    name = f"handoff:{pack.json('handoff.json')['id']}"
+    previous, bodies, leaves = sha256(name.encode()).digest(), [], set()
+    root = bytes.fromhex(head["root"])
+    for number, line in enumerate(pack.read("events.jsonl").splitlines(), 1):
+        row = parsed(line, f"event {number}")
+        digest = sha256(previous + struct.pack(">qq", row["seq"], row["at"]) + row["body"].encode()).digest()
+        if row["seq"] != number:
+            raise Broken(f"event {number} of the chain is missing, or stands elsewhere")
+        if row["previous"] != previous.hex():
+            raise Broken(f"event {number} does not join on the one before it")
+        if row["hash"] != digest.hex():
+            raise Broken(f"event {number} is not what was hashed")
+        path = [bytes.fromhex(one) for one in row["path"]]
+        if row["leaf"] in leaves or not in_tree(digest, row["leaf"], head["size"], path, root):
+            raise Broken(f"event {number} is not in the tree whose head was signed")
+        body = parsed(row["body"].encode(), f"event {number}")
+        if body["chain"] != name:
+            raise Broken(f"event {number} belongs to another chain")
+        leaves.add(row["leaf"])
+        bodies.append(body)
+        previous = digest
+    if not bodies:
+        raise Broken("there are no events")
+    return bodies
+
+
+def check_version(pack: Pack) -> str:
+    """Prove that the version's manifest is what its digest says, and so are the small elements that are here."""
+    raw = pack.read("version/manifest.json")
+    digest = pack.json("handoff.json")["version"]["digest"]
+    if sha256(raw).hexdigest() != digest:
+        raise Broken("the version's manifest does not hash to the version's digest")
+    elements = {row["name"]: row["sha256"] for row in parsed(raw, "version/manifest.json")["elements"]}
+    shown = [name for name in pack.names if name.startswith("version/elements/")]
+    for name in shown:
+        element = name.rpartition("/")[2]
+        if elements.get(element) != pack.hash_of(name)[0]:
+            raise Broken(f"the element {element} is not the one that was sealed")
+    return f"The version is {digest}, and the {len(shown)} elements that are here are those that were sealed."
+
+
+def parts_here(pack: Pack) -> dict[str, str]:
+    """Return what a signature's scope has to name now, part by part."""
+    about = pack.json("handoff.json")
+    now = {name: pack.hash_of(f"parts/{name}.json")[0] for name in about["parts"]}
+    now |= {"handoff": about["id"], "version": about["version"]["digest"]}
+    return now | {"source": about["source"]["id"], "target": about["target"]["id"]}
+
+
+def statement_in(raw: bytes, name: str) -> dict[str, Any]:
+    """Return what a statement says: an in-toto statement's predicate, or the older form as it is."""
+    told: dict[str, Any] = parsed(raw, name)
+    found: dict[str, Any] = told.get("predicate", told)
+    return found
+
+
+def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, Any]]) -> list[str]:
+    """Prove every sign-off, and return a sentence for each. Raises Broken."""
+    told = {e["data"]["statement"]: e for e in events if e["action"] in GIVEN and "statement" in e["data"]}
+    ended = {e["subject"] for e in events if e["action"] in ENDED}
+    now, sentences, seen = parts_here(pack), [], set()
+    for row in pack.json("signoffs/index.json"):
+        name = f"signoffs/{row['id']}.json"
+        raw = pack.read(name)
+        digest = sha256(raw).hexdigest()
+        says = statement_in(raw, name)
+        for column in (
+            "handoff",
+            "gate",
+            "requirement",
+            "role",
+            "decision",
+            "meaning",
+            "comment",
+            "signed_at",
+            "scope",
+        ):
+            known = pack.json("handoff.json")["id"] if column == "handoff" else row[column]
+            if says[column] != known:
+                raise Broken(f"the sign-off {row['id']} is shown with another {column} than was signed")
+        if says["person"]["printed_name"] != row["printed_name"]:
+            raise Broken(f"the sign-off {row['id']} is shown under another name than was signed")
+        if sha256(canonical(says["scope"])).hexdigest() != says["scope_digest"]:
+            raise Broken(f"the scope of the sign-off {row['id']} does not hash to its digest")
+        if digest not in told or told[digest]["subject"] != f"signoff:{row['id']}":
+            raise Broken(f"no event of the chain tells of the sign-off {row['id']}")
+        if told[digest]["actor"]["id"] != says["person"]["account"]:
+            raise Broken(f"the sign-off {row['id']} was given by somebody else than it says")
+        if row["envelope"]:
+            payload, _ = opened(
+                pack.json(f"signoffs/{row['id']}.dsse.json"), STATEMENT, keys, f"the sign-off {row['id']}"
+            )
+            if payload != raw:
+                raise Broken(f"the envelope of the sign-off {row['id']} holds another statement")
+        if bool(row["voided_at"]) != (f"signoff:{row['id']}" in ended):
+            raise Broken(f"whether the sign-off {row['id']} still counts is not what the chain tells")
+        sentences.append(_told(row, says, now, pack.json("handoff.json")["deployments"]))
+        seen.add(digest)
+    if lost := told.keys() - seen:
+        raise Broken(f"the chain tells of {len(lost)} sign-offs that are not here")
+    return sentences
+
+
+def _told(row: dict[str, Any], says: dict[str, Any], now: dict[str, str], deployments: list[str]) -> str:
+    """Return one sign-off in words, once those that count are proven to be over what is here. Raises Broken."""
+    who = f"{row['printed_name']} ({row['role']}) at {row['signed_at'][:19]}: {row['decision']}, {row['meaning']}"
+    if row["voided_at"]:
+        return f"{who}; ended since: {row['voided_because']}."
+    moved = [name for name, value in says["scope"].items() if name != "deployment" and now.get(name) != value]
+    if says["scope"].get("deployment", deployments[0] if deployments else "") not in [*deployments, ""]:
+        moved.append("deployment")
+    if moved:
+        raise Broken(f"the sign-off of {row['printed_name']} covers another {', '.join(moved)} than is here")
+    return f"{who}, over exactly what is here."
+
+
+def check_evidence(pack: Pack) -> str:
+    """Prove that every file which an answer names is here, under its hash, and no other."""
+    named = {
+        proof["sha256"] for row in pack.json("answers.json")["answers"] for proof in row["evidence"] if proof["sha256"]
+    }
+    here = {name.rpartition("/")[2] for name in pack.names if name.startswith("evidence/")}
+    if named != here:
+        raise Broken("the evidence files are not those that the answers name")
+    for digest in here:
+        if pack.hash_of(f"evidence/{digest}")[0] != digest:
+            raise Broken(f"the evidence {digest} is another file")
+    return f"The {len(here)} evidence files are those that the answers name."
+
+
+def verify(path: str, trusted: list[str]) -> Verdict:
+    """Verify a pack. Raises Unreadable when it cannot be read as one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _verdict(Pack(archive), trusted)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise Unreadable(f"{path} cannot be read as an archive: {error}") from None
+
+
+def _verdict(pack: Pack, trusted: list[str]) -> Verdict:
+    verdict = Verdict()
+    if not set(pack.names) >= UNLISTED:
+        raise Unreadable("The archive has no signed manifest, so it is no evidence pack.")
+    for check in (_integrity, _record):
+        try:
+            check(pack, verdict, trusted)
+        except Broken as error:
+            verdict.breaks(str(error)[:1].upper() + str(error)[1:] + ".")
+            break
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, RecursionError) as error:
+            verdict.breaks(
+                f"A file of the pack is not of the form that it should have ({type(error).__name__}: {error})."
+            )
+            break
+    return verdict
+
+
+def _integrity(pack: Pack, verdict: Verdict, trusted: list[str]) -> None:
+    check_manifest(pack, known_keys(pack, trusted), verdict, trusted)
+    verdict.holds(check_files(pack))
+
+
+def _record(pack: Pack, verdict: Verdict, trusted: list[str]) -> None:
+    keys = known_keys(pack, [])  # the manifest vouches for the others
+    head = signed_head(pack, keys)
+    events = read_events(pack, head)
+    verdict.holds(
+        f"The {len(events)} events of the handoff are one chain without a gap, and lie in the tree of {head['size']}"
+        f" events whose head the site signed at {head['at'][:19]}."
+    )
+    verdict.holds(check_version(pack))
+    for sentence in check_signoffs(pack, keys, events):
+        verdict.holds(sentence)
+    verdict.holds(check_evidence(pack))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verify the pack that is named, tell what holds, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Verify an evidence pack.")
+    parser.add_argument("pack", help="the archive")
+    parser.add_argument("--key", action="append", default=[], help="name of a key that you trust; may be given again")
+    told = parser.parse_args(arguments)
+    try:
+        verdict = verify(told.pack, told.key)
+    except (Unreadable, Broken) as error:
+        print(error)
+        return 2
+    for good, words in verdict.lines:
+        print(f"{'holds' if good else 'DOES NOT HOLD'}: {words}")
+    print("Everything holds." if verdict.whole else "This pack proves nothing.")
+    return 0 if verdict.whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
