@@ -258,9 +258,9 @@ class Application:
             case [run, "start"]:
                 order = RunOrder.of(run, fields.all(), self.runs.limits)
                 self._hold(model, fields.text("version"), order.digest)
-                return self.runs.start(model, fields.order(), order)
+                return self.runs.start(model, fields.order(), order, tries=fields.count("tries"))
             case [run, "stop"]:
-                return self.runs.stop(run, fields.order())
+                return self.runs.stop(run, fields.order(), model if fields.all().get("remember") is True else "")
             case [run, "forget"]:
                 self.runs.forget(run)
                 return {"run": run, "state": "forgotten"}
@@ -325,6 +325,12 @@ class _Fields:
         value = self._found.get("order")
         if type(value) is not int or not 0 < value < 1 << 62:
             raise _odd("order", "a whole number above 0")
+        return value
+
+    def count(self, name: str) -> int:
+        value = self._found.get(name, 0)
+        if type(value) is not int or not 0 <= value < 1 << 16:
+            raise _odd(name, "a whole number from 0")
         return value
 
     def load_order(self) -> LoadOrder:

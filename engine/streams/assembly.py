@@ -13,6 +13,7 @@ from engine.schemas import Schema
 from engine.streams.addresses import Reach
 from engine.streams.dead_letters import LETTER, DeadLetters
 from engine.streams.descriptors import Stream, parse_stream
+from engine.streams.keyed import KeyedSource
 from engine.streams.opening import open_sink
 from engine.streams.orders import RunOrder
 from engine.streams.pipeline import Counts, Outlet, Pipeline
@@ -55,6 +56,7 @@ def assemble(
             opened.callback(outlets[name].sink.close)
         opened.pop_all()  # from here on, the pipeline closes them
     scorer = BatchScorer(model, source.schema or inputs, outputs)
+    records = KeyedSource(records, order.keys) if order.keys else records
     return Pipeline(records, scorer, outlets, letters, saved=saved, scored=followed(outputs))
 
 

@@ -20,7 +20,10 @@ MOST_SINKS = 50
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """What to run: a sealed version by its digest, with streams as descriptors, and how far they may reach."""
+    """What to run: a sealed version by its digest, with streams as descriptors, and how far they may reach.
+
+    `keys` stands before each record's key, so that outputs of several runs over one source are told apart.
+    """
 
     run: str
     digest: str
@@ -28,6 +31,7 @@ class RunOrder:
     sinks: Mapping[str, Mapping[str, Any]]
     letters: Mapping[str, Any] | None = None
     reach: Reach = field(default_factory=Reach)
+    keys: str = ""
 
     @classmethod
     def of(cls, run: str, parameters: Mapping[str, Any], limits: Reach) -> RunOrder:
@@ -50,8 +54,11 @@ class RunOrder:
                 raise _malformed(f"sinks.{name[:64]}", "is a stream's descriptor, under a name of letters and digits")
         if letters is not None and not isinstance(letters, Mapping):
             raise _malformed("letters", "is a stream's descriptor, or left out")
+        keys = parameters.get("keys", "")
+        if not isinstance(keys, str) or (keys and not NAME.fullmatch(keys)):
+            raise _malformed("keys", "is a name of letters and digits, or left out")
         private = parameters.get("private", False) is True and limits.private
-        return cls(run, digest, source, sinks, letters, Reach(private, limits.folders))
+        return cls(run, digest, source, sinks, letters, Reach(private, limits.folders), keys)
 
     @classmethod
     def read(cls, path: Path) -> RunOrder:
@@ -72,7 +79,8 @@ class RunOrder:
     def _content(self) -> dict[str, Any]:
         reach = {"private": self.reach.private, "folders": list(self.reach.folders)}
         content = {"run": self.run, "digest": self.digest, "source": self.source, "sinks": self.sinks}
-        return content | {"letters": self.letters, "reach": reach}
+        keys = {"keys": self.keys} if self.keys else {}  # orders without keep the fingerprint they had
+        return content | {"letters": self.letters, "reach": reach} | keys
 
 
 def _malformed(name: str, words: str) -> StreamError:

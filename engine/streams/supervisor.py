@@ -26,11 +26,13 @@ log = logging.getLogger("engine.streams")
 GRACE_S = 20.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
-ENDED = ("finished", "failed", "stopped")
 
 
 class Supervisor:
-    """Starts, watches and stops runs. `wanted.json` in a run's folder holds its model, its order and what to do."""
+    """Starts, watches and stops runs. `wanted.json` in a run's folder holds its model, its order and what to do.
+
+    What to do is `run`, `stop`, or `fail` once it was tried as often as its order says.
+    """
 
     def __init__(self, home: Path, blobs: Path, limits: Reach, scheduler: str = "") -> None:
         """Take the folder of the runs, that of the versions' elements, and how far streams may reach at most.
@@ -42,6 +44,7 @@ class Supervisor:
         self._home, self._blobs = home, blobs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._again: dict[str, tuple[float, float]] = {}  # when to start it again, and the pause before that
+        self._stuck: dict[str, tuple[Any, int]] = {}  # the counts where it ended, and how often in a row it did there
         self._lock = threading.RLock()
 
     def restore(self) -> None:
@@ -51,13 +54,14 @@ class Supervisor:
             if self._wanted(run)["do"] == "run" and self.state(run)["state"] != "finished":
                 self._start(run)
 
-    def start(self, model: str, number: int, order: RunOrder) -> dict[str, Any]:
+    def start(self, model: str, number: int, order: RunOrder, *, tries: int = 0) -> dict[str, Any]:
         """Start a run; one that was started by the same order number answers how it goes.
 
-        A run that goes already finishes what is under way, and goes on from there by the newer order. Raises
+        A run that goes already finishes what is under way, and goes on from there by the newer order. One that ends too
+        early is started again; with `tries`, until it did so that often in a row without getting any further. Raises
         StreamError `stale_order`.
         """
-        run, wanted = order.run, {"do": "run", "model": model, "order": number}
+        run, wanted = order.run, {"do": "run", "model": model, "order": number, "tries": tries}
         with self._lock:
             if not self._fresh(run, number):
                 return self.state(run)
@@ -67,6 +71,7 @@ class Supervisor:
             self._want(run, wanted)
             before = self._processes.pop(run, None)
             self._again.pop(run, None)
+            self._stuck.pop(run, None)
         if before is not None:
             _end(before)
         with self._lock:
@@ -75,11 +80,17 @@ class Supervisor:
                 self._start(run)
             return self.state(run)
 
-    def stop(self, run: str, number: int) -> dict[str, Any]:
-        """Stop a run, and wait for what is under way. Raises StreamError `run_unknown` or `stale_order`."""
+    def stop(self, run: str, number: int, model: str = "") -> dict[str, Any]:
+        """Stop a run, and wait for what is under way. Raises StreamError `run_unknown` or `stale_order`.
+
+        With its model, a run that is not known is remembered as stopped: an older order to start it comes too late.
+        """
         with self._lock:
+            if model and NAME.fullmatch(run) and not (self._home / run / "wanted.json").exists():
+                (self._home / run).mkdir(parents=True, exist_ok=True)
+                self._want(run, {"do": "stop", "model": model, "order": number})
             wanted = self._wanted(run)
-            if self._fresh(run, number):
+            if self._fresh(run, number) and wanted["do"] != "fail":
                 self._want(run, {**wanted, "do": "stop", "order": number})
             process = self._processes.pop(run, None)
             self._again.pop(run, None)
@@ -88,18 +99,22 @@ class Supervisor:
         return self.state(run)
 
     def state(self, run: str) -> dict[str, Any]:
-        """Return how a run goes, with what it scored lately once it did. Raises StreamError `run_unknown`."""
+        """Return how a run goes, with what it scored lately once it did. Raises StreamError `run_unknown`.
+
+        `ended` tells whether it stays so: one that failed may be tried again, and one that an engine took down goes on.
+        """
         wanted = self._wanted(run)
         path = self._home / run / "state.json"
         told = json.loads(path.read_bytes()) if path.exists() else {"run": run, "state": "starting", "counts": {}}
-        if wanted["do"] == "stop" and told["state"] not in ENDED and run not in self._processes:
+        if told["state"] != "finished" and wanted["do"] == "stop" and run not in self._processes:
             told["state"] = "stopped"
-        elif wanted["do"] == "run" and told["state"] == "stopped" and run in self._processes:
-            told["state"] = "starting"  # what the process before this one told
+        elif wanted["do"] == "run" and told["state"] == "stopped":
+            told["state"] = "starting"  # what the process before told, when it was taken down
+        ended = told["state"] == "finished" or (wanted["do"] != "run" and run not in self._processes)
         scores = self._home / run / "scores.json"
         if scores.exists():
             told["scores"] = json.loads(scores.read_bytes())
-        return {**told, "model": wanted["model"], "order": wanted["order"]}
+        return {**told, "ended": ended, "model": wanted["model"], "order": wanted["order"]}
 
     def states(self, model: str = "") -> list[dict[str, Any]]:
         """Return how all runs go, or those of one model."""
@@ -109,7 +124,7 @@ class Supervisor:
     def forget(self, run: str) -> None:
         """Delete the folder of a run that has ended. Raises StreamError `run_unknown` or `run_going`."""
         with self._lock:
-            if self.state(run)["state"] not in ENDED:
+            if not self.state(run)["ended"]:
                 raise StreamError("run_going", f"The run {run} has not ended; stop it first.", field="run")
             shutil.rmtree(self._home / run)
 
@@ -122,6 +137,9 @@ class Supervisor:
                 del self._processes[run]
                 if self.state(run)["state"] == "finished":
                     continue
+                if self._is_hopeless(run):
+                    self._give_up(run, process.returncode)
+                    continue
                 _, pause = self._again.get(run, (0.0, FIRST_PAUSE_S / 2))
                 lived = time.time() - self.state(run).get("began", time.time())
                 pause = FIRST_PAUSE_S if lived > STEADY_S else min(2 * pause, LONGEST_PAUSE_S)
@@ -130,6 +148,26 @@ class Supervisor:
             for run, (when, _) in list(self._again.items()):
                 if run not in self._processes and time.monotonic() >= when:
                     self._start(run)
+
+    def _is_hopeless(self, run: str) -> bool:
+        """Tell whether a run ended too early as often as it may without getting any further."""
+        counts, tries = self.state(run)["counts"], self._wanted(run).get("tries", 0)
+        before, times = self._stuck.get(run, (None, 0))
+        times = times + 1 if counts == before else 1
+        self._stuck[run] = (counts, times)
+        return bool(tries) and times >= tries
+
+    def _give_up(self, run: str, code: int) -> None:
+        """Start a run no more, and leave in its state why."""
+        self._again.pop(run, None)
+        told = self.state(run)
+        if told["state"] != "failed":
+            lost = StreamError("run_lost", f"Its process ended with {code} again and again; see the log in its folder.")
+            error = {"code": lost.code, "message": lost.message, "field": ""}
+            content = {"run": run, "counts": told["counts"], "told": time.time(), "state": "failed", "error": error}
+            durable.write(self._home / run / "state.json", json.dumps(content).encode())
+        self._want(run, {**self._wanted(run), "do": "fail"})
+        log.error("run %s ended with %s, and is given up", run, code)
 
     def close(self) -> None:
         """Stop all processes; what is wanted of them stays on disk."""

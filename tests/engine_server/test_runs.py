@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +125,58 @@ def state_on_disk(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
+def test_outputs_of_two_runs_over_one_source_are_told_apart(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
+) -> None:
+    for run, order in (("1", 5), ("2", 6)):
+        assert start(engine, live, run, order, keys=f"night-{run}", **streams)[0] == 200
+        until(lambda run=run: state(engine, live, run)["state"] == "finished")  # type: ignore[misc]
+    keys = [one["record_key"] for one in scored(tmp_path)]
+    assert len(keys) == len(set(keys)) == 100
+    assert {key.split("/")[0] for key in keys} == {"night-1", "night-2"}
+    assert "night-1/in.jsonl/0" in keys
+
+
+def test_a_run_that_gets_no_further_is_given_up_for_good(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path, registry: Registry
+) -> None:
+    streams["source"]["location"]["url"] += ".missing"
+    assert start(engine, live, tries=2, **streams)[0] == 200
+    until(lambda: state(engine, live)["ended"])
+    told = state(engine, live)
+    assert (told["state"], told["error"]["code"]) == ("failed", "target_missing")
+    assert engine.stop() == 0
+    again = Engine(engine.home, registry.url, "--folders", str(tmp_path / "data"))
+    try:
+        assert (state(again, live)["state"], state(again, live)["ended"]) == ("failed", True)
+        assert again.order(live.model, "runs/1/forget")[0] == 200
+    finally:
+        assert again.stop() == 0
+
+
+def test_a_run_whose_process_is_killed_again_and_again_says_so(
+    engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
+) -> None:
+    place = f"file://{tmp_path}/data"
+    os.mkfifo(tmp_path / "data" / "pipe.jsonl")  # whoever opens it waits for ever
+    streams["source"]["location"]["url"] = f"{place}/pipe.jsonl"
+    assert start(engine, live, tries=1, **streams)[0] == 200
+    until(lambda: state(engine, live)["state"] == "running")
+    for told in Path("/proc").glob("[0-9]*/cmdline"):
+        if str(engine.home / "runs" / "1").encode() in told.read_bytes().split(b"\0"):
+            os.kill(int(told.parent.name), signal.SIGKILL)
+    until(lambda: state(engine, live)["ended"])
+    assert state(engine, live)["error"]["code"] == "run_lost"
+
+
+def test_a_stop_of_an_unknown_run_can_be_remembered(engine: Engine, live: Sealed, streams: dict[str, Any]) -> None:
+    assert engine.order(live.model, "runs/1/stop", order=6)[0] == 404
+    status, told = engine.order(live.model, "runs/1/stop", order=6, remember=True)
+    assert (status, told["state"], told["ended"]) == (200, "stopped", True)
+    assert start(engine, live, order=5, **streams)[1]["code"] == "stale_order"
+    assert state(engine, live)["state"] == "stopped"
+
+
 def test_what_an_engine_does_not_open_is_not_reached(
     engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -140,6 +194,8 @@ def test_what_an_engine_does_not_open_is_not_reached(
         ({"version": "9"}, 404, "unknown_model"),
         ({"sinks": {}}, 400, "order_malformed"),
         ({"order": 0}, 400, "bad_request"),
+        ({"tries": -1}, 400, "bad_request"),
+        ({"keys": "a/b"}, 400, "order_malformed"),
     ],
 )
 def test_an_odd_order_starts_nothing(
