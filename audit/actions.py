@@ -77,5 +77,10 @@ ACTIONS: dict[str, str] = {
     "replay.ended": "ended a contract replay",
     "run.ordered": "ordered the run over streams",
     "pack.made": "made an evidence pack",
+    "batch.ordered": "ordered a run of the batch",
+    "batch.ordered_again": "ordered a run of the batch again",
+    "batch.started": "started a run of the batch",
+    "batch.stop_asked": "asked to stop a run of the batch",
+    "batch.ended": "ended a run of the batch",
     "owner.moved": "moved the ownership of record",
 }

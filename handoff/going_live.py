@@ -10,7 +10,9 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
-from handoff.models import Deployment, Handoff, OwnerOfRecord
+from handoff.batches import is_batch, order_run
+from handoff.in_force import bindings_of
+from handoff.models import Deployment, Handoff, OwnerOfRecord, Run
 from handoff.moves import chain_of, move
 from handoff.rules.bindings import streams_in
 from handoff.states import DeploymentState, State
@@ -47,8 +49,12 @@ def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, 
         },
     )
     _move_owner(deployment, at, actor)
-    if any(streams_in(one.handoff.bindings) for one in (deployment, before) if one is not None):
+    batch = is_batch(deployment)
+    going = [one.handoff for one in (before, None if batch else deployment) if one is not None]
+    if any(streams_in(bindings_of(one)) for one in going):
         queue.enqueue(deployment.handoff, gate="live", task=queue.RUN_STREAMS, purposes=[f"streams:{deployment.order}"])
+    if batch and "schedule" not in bindings_of(deployment.handoff):
+        order_run(deployment, Run.Cause.WENT_LIVE, actor=actor)
 
 
 def live_in(deployment: Deployment) -> Deployment | None:

@@ -88,7 +88,11 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """An order to run what is live over its streams, and to stop what ran before. Runs are named by deployment."""
+    """An order to run what is live over its streams, and to stop what ran before.
+
+    Runs over streams are named by deployment, runs of batches by themselves. `keys` stands before the keys of a batch's
+    records, `tries` is how often it may get no further, and `remember` keeps a stop of what the engine does not know.
+    """
 
     job_id: str
     fence: int
@@ -100,15 +104,19 @@ class RunPlan:
     digest: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: str = ""
+    tries: int = 0
+    remember: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What an engine answered to the order of a run: each step, and how the run goes."""
+    """What an engine answered to the order of a run: each step, how it goes, and how those ended that were stopped."""
 
     steps: tuple[dict[str, Any], ...]
     state: dict[str, Any]
     error: str = ""
+    stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

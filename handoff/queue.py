@@ -9,6 +9,7 @@ DEPLOY = "handoff.deploy"
 CONFIRM = "handoff.confirm"
 ROLL_BACK = "handoff.roll_back"
 RUN_STREAMS = "handoff.run_streams"
+RUN_BATCH = "handoff.run_batch"
 REPLAY = "handoff.replay"
 QUEUES = {
     RUN_TEST: Job.Queue.TESTS,
@@ -16,6 +17,7 @@ QUEUES = {
     CONFIRM: Job.Queue.DEPLOYMENTS,
     ROLL_BACK: Job.Queue.DEPLOYMENTS,
     RUN_STREAMS: Job.Queue.DEPLOYMENTS,
+    RUN_BATCH: Job.Queue.DEPLOYMENTS,
     REPLAY: Job.Queue.DEPLOYMENTS,
 }
 

@@ -1,4 +1,4 @@
-"""The only list of legal moves of handoffs, jobs and deployments."""
+"""The only list of legal moves of handoffs, jobs, deployments and runs."""
 
 from django.db import models
 
@@ -84,6 +84,28 @@ DEPLOYMENT_MOVES: dict[DeploymentState, frozenset[DeploymentState]] = {
     D.SUPERSEDED: frozenset(),
     D.ROLLED_BACK: frozenset(),
     D.FAILED: frozenset(),
+}
+
+
+class RunState(models.TextChoices):
+    """Where the run of a batch is."""
+
+    ORDERED = "ordered", "ordered"
+    RUNNING = "running", "running"
+    FINISHED = "finished", "finished"
+    FAILED = "failed", "failed"
+    STOPPED = "stopped", "stopped"
+    SKIPPED = "skipped", "skipped"
+
+
+R = RunState
+RUN_MOVES: dict[RunState, frozenset[RunState]] = {
+    R.ORDERED: frozenset({R.RUNNING, R.FINISHED, R.FAILED, R.STOPPED, R.SKIPPED}),
+    R.RUNNING: frozenset({R.FINISHED, R.FAILED, R.STOPPED}),
+    R.FINISHED: frozenset(),
+    R.FAILED: frozenset(),
+    R.STOPPED: frozenset(),
+    R.SKIPPED: frozenset(),
 }
 
 

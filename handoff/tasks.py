@@ -23,6 +23,7 @@ from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.services import (
+    batches,
     deployments,
     evidence,
     findings,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
 OPEN_WINDOWS = "handoff.open_windows"
 WATCH_RUNS = "handoff.watch_runs"
+RUN_DUE = "handoff.run_due"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
 PROBE = "handoff.probe"
@@ -99,6 +101,22 @@ def run_streams(job_id: str) -> None:
             runs.finish(job_id, holder.fence, plan, report, actor=holder.actor)
 
 
+@shared_task(name=queue.RUN_BATCH, ignore_result=True)
+def run_batch(job_id: str) -> None:
+    """Start a run of a batch, or stop it."""
+    with held(job_id, queue.RUN_BATCH) as holder:
+        if holder and (plan := batches.begin(job_id, holder.fence)):
+            report = runner.order(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            batches.finish(job_id, holder.fence, plan, report, actor=holder.actor)
+
+
+@shared_task(name=RUN_DUE, ignore_result=True)
+def run_due() -> None:
+    """Order the runs that schedules want now."""
+    for deployment_id in batches.due_now():
+        batches.run_due(actor=Worker("schedule"), deployment_id=deployment_id)
+
+
 @shared_task(name=queue.REPLAY, ignore_result=True)
 def replay(job_id: str) -> None:
     """Have the target's engine compare the records of two sources."""
@@ -125,6 +143,24 @@ def watch_runs() -> None:
             continue
         if told:
             runs.keep(one.pk, told)
+    _watch_batches()
+
+
+def _watch_batches() -> None:
+    for run_id in batches.unordered():
+        batches.order_again(actor=Worker("watch"), run_id=run_id)
+    for run in batches.going():
+        url = settings.ENGINE_URLS.get(run.deployment.environment.engine, "")
+        try:
+            told = runner.look(url, run.deployment.model.slug, str(run.pk), token=settings.ENGINE_TOKEN) if url else {}
+        except ExecutorError as error:
+            log.warning("how the run %s goes is not known: %s", run.pk, error.message)
+            if error.code == "run_unknown":
+                batches.order_again(actor=Worker("watch"), run_id=run.pk, lost=True)
+            continue
+        if told:
+            runs.keep(run.deployment_id, told)
+            batches.follow(run.pk, told, actor=Worker("watch"))
 
 
 @shared_task(name=OPEN_WINDOWS, ignore_result=True)

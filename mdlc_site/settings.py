@@ -241,6 +241,7 @@ SPECTACULAR_SETTINGS = {
         "HandoffState": "handoff.states.State",
         "DeploymentState": "handoff.states.DeploymentState",
         "JobState": "handoff.states.JobState",
+        "RunState": "handoff.states.RunState",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -285,6 +286,7 @@ CELERY_BEAT_SCHEDULE = {
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},
+    "run what is due": {"task": "handoff.run_due", "schedule": crontab(), "options": {"queue": "tests"}},
     "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},
 }
 JOB_LEASE_SECONDS = number("MDLC_JOB_LEASE", 30, least=2)

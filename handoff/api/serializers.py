@@ -1,5 +1,6 @@
 """What the API takes and gives. Input and output are apart; inputs are plain: no field is writable by chance."""
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -18,6 +19,7 @@ from handoff.models import (
     Return,
     SignOff,
 )
+from handoff.queries.runs import next_due
 from models_registry.models import EnvironmentOwner
 
 
@@ -338,6 +340,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     handoff = serializers.UUIDField(source="handoff_id")
     rollback_of = serializers.UUIDField(source="rollback_of_id", allow_null=True)
+    next_run_at = serializers.SerializerMethodField()
 
     class Meta:
         model = Deployment
@@ -356,7 +359,12 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "reason",
             "log",
             "run",
+            "next_run_at",
             "ordered_at",
             "live_at",
             "ended_at",
         )
+
+    def get_next_run_at(self, deployment: Deployment) -> datetime | None:
+        """Return when the next run of a live batch is due by its schedule."""
+        return next_due(deployment)

@@ -13,6 +13,7 @@ from handoff.api import (
     packs,
     policies,
     replays,
+    runs,
     signoffs,
 )
 
@@ -68,5 +69,10 @@ urlpatterns = [
     path("deployments/", deployments.Deployments.as_view(), name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),
+    path("deployments/<uuid:deployment_id>/runs/", runs.Runs.as_view(), name="deployment-runs"),
+    path("deployments/<uuid:deployment_id>/runs/<int:number>/", runs.OneRun.as_view(), name="deployment-one-run"),
+    path(
+        "deployments/<uuid:deployment_id>/runs/<int:number>/stop/", runs.StopRun.as_view(), name="deployment-run-stop"
+    ),
     path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
 ]

@@ -18,23 +18,26 @@ def order(plan: RunPlan, *, token: str, say: Say = lambda text: None) -> RunRepo
     Stopping comes first: two versions never share a consumer group.
     """
     engine, steps = Engine(plan.engine_url, token), list[dict[str, Any]]()
+    stopped: dict[str, dict[str, Any]] = {}
     try:
         for run in plan.stops:
-            say("stopping the run of the version before")
-            if _stop(engine, plan, run):
+            say("stopping a run that is not wanted any more")
+            if (ended := _stop(engine, plan, run)) is not None:
+                stopped[run] = ended
                 steps.append(_step("run_stop", f"the run {run[:8]} is stopped"))
         if not plan.run:
-            return RunReport(tuple(steps), {})
+            return RunReport(tuple(steps), {}, stopped=stopped)
         say("starting the run")
         order = {"order": plan.fence, "version": plan.version, "digest": plan.digest, "private": True}
         streams = {"source": plan.source, "sinks": plan.sinks}
-        state = engine.order(plan.model, f"runs/{plan.run}/start", {**order, **streams})
+        more = {"keys": plan.keys, "tries": plan.tries}
+        state = engine.order(plan.model, f"runs/{plan.run}/start", {**order, **streams, **more})
     except ExecutorError as error:
         if not error.permanent:
             raise
-        return RunReport((*steps, _step("run_start", error.message, ok=False)), {}, error.message)
+        return RunReport((*steps, _step("run_start", error.message, ok=False)), {}, error.message, stopped)
     steps.append(_step("run_start", f"version {plan.version} runs over its streams as {plan.run[:8]}"))
-    return RunReport(tuple(steps), state)
+    return RunReport(tuple(steps), state, stopped=stopped)
 
 
 def look(url: str, model: str, run: str, *, token: str) -> dict[str, Any]:
@@ -42,15 +45,15 @@ def look(url: str, model: str, run: str, *, token: str) -> dict[str, Any]:
     return Engine(url, token).post(f"/v2/repository/models/{model}/runs/{run}", {"parameters": {}})
 
 
-def _stop(engine: Engine, plan: RunPlan, run: str) -> bool:
-    """Stop a run; tell whether the engine knew it."""
+def _stop(engine: Engine, plan: RunPlan, run: str) -> dict[str, Any] | None:
+    """Stop a run, and return how it ended; None if the engine did not know it, or has seen a later order."""
+    order = {"order": plan.fence, "remember": plan.remember}
     try:
-        engine.order(plan.model, f"runs/{run}/stop", {"order": plan.fence}, seconds=STOP_SECONDS)
+        return engine.order(plan.model, f"runs/{run}/stop", order, seconds=STOP_SECONDS)
     except ExecutorError as error:
         if error.code not in ("run_unknown", "stale_order"):
             raise
-        return False
-    return True
+        return None
 
 
 def _step(name: str, text: str, *, ok: bool = True) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from handoff.models.jobs import Job
 from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
 from handoff.models.replays import Replay
+from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "Reauthentication",
     "Replay",
     "Return",
+    "Run",
     "SignOff",
 ]

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from handoff.errors import Invalid
+from handoff.rules.schedules import read_schedule
 
 # The records can tell slots apart, engines cannot: two of them would take turns at one endpoint, and both be "live".
 SLOT = "main"
-KNOWN = {"slot", "mode", "input", "output", "outputs", "consumers"}
-RUNNING = ("batch", "stream")
+KNOWN = {"slot", "mode", "input", "output", "outputs", "consumers", "schedule"}
+BATCH = "batch"
+RUNNING = (BATCH, "stream")
 MOST_SINKS = 50
 # What the site adds to a stream's name; whoever sends back what they read sends it along.
 PINNED = {"stream", "fields", "transport", "encoding", "digest"}
@@ -36,8 +38,14 @@ def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
     consumers = raw.get("consumers", [])
     if not isinstance(consumers, list) or not all(isinstance(c, str) and 0 < len(c) <= 120 for c in consumers):
         raise Invalid("Consumers are a list of names.", fields={"bindings.consumers": "must be a list of names"})
+    if "schedule" in raw and mode != BATCH:
+        raise Invalid(
+            "Only a batch is run on a schedule; a stream goes on for ever.",
+            fields={"bindings.schedule": "needs the mode batch"},
+        )
     if mode in RUNNING:
-        return {"slot": SLOT, "mode": mode, **_running(raw), "consumers": consumers}
+        due = {"schedule": read_schedule(raw["schedule"])} if "schedule" in raw else {}
+        return {"slot": SLOT, "mode": mode, **_running(raw), "consumers": consumers, **due}
     if "outputs" in raw:
         raise Invalid(
             "Request and reply has one output.", fields={"bindings.outputs": "needs the mode batch or stream"}

@@ -1,4 +1,8 @@
-"""Runs over streams: let a worker start the run of what is live and stop the others, and keep how it goes."""
+"""Runs over streams: let a worker start the run of what is live and stop the others, and keep how it goes.
+
+The runs of batches are ordered one by one (`handoff/services/batches.py`); only those of what is live no more are
+stopped here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,22 +10,24 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from audit.actors import Actor
 from audit.acts import act
 from audit.trail import record
 from handoff import queue
+from handoff.batches import end_run, is_batch
 from handoff.connections import changed_since, connected
 from handoff.deploy_plans import engine_url
 from handoff.errors import Unavailable
 from handoff.leases import end, hold
-from handoff.models import Deployment, Handoff, Job
+from handoff.models import Deployment, Handoff, Job, Run
+from handoff.models.runs import UNDER_WAY
 from handoff.moves import chain_of
 from handoff.plans import RunPlan, RunReport
-from handoff.rules.bindings import RUNNING
-from handoff.states import DeploymentState, JobState
+from handoff.rules.bindings import BATCH, RUNNING
+from handoff.states import DeploymentState, JobState, RunState
 
 MOST_STOPS = 20
 PAUSE = timedelta(minutes=1)
@@ -30,7 +36,7 @@ RELATED = ("handoff__target", "model", "version", "environment")
 
 @act
 def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
-    """Return the order that makes an engine run what is live now, and nothing else of that model.
+    """Return the order that makes an engine run the stream of what is live now, and nothing else of that model.
 
     None, with the job ended, when the engine has no address. Raises LeaseLost.
     """
@@ -46,10 +52,13 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
     )
     live = here.filter(state=DeploymentState.LIVE).first()
     ended = here.exclude(state=DeploymentState.LIVE).filter(handoff__bindings__mode__in=RUNNING)
-    stops = tuple(str(pk) for pk in ended.order_by("-order").values_list("pk", flat=True)[:MOST_STOPS])
-    plan = RunPlan(str(job_id), fence, url, ordered.model.slug, stops)
-    streams = connected(live.handoff) if live is not None and not changed_since(live.handoff) else None
-    if live is None or streams is None:
+    stops = [str(pk) for pk in ended.order_by("-order").values_list("pk", flat=True)[:MOST_STOPS]]
+    batches = [str(run.pk) for run in Run.objects.filter(deployment__in=ended, state__in=UNDER_WAY)]
+    plan = RunPlan(str(job_id), fence, url, ordered.model.slug, (*stops, *batches), remember=bool(batches))
+    if live is None or is_batch(live) or changed_since(live.handoff):
+        return plan
+    streams = connected(live.handoff)
+    if streams is None:
         return plan
     return replace(
         plan,
@@ -67,13 +76,17 @@ def finish(job_id: UUID | str, fence: int, plan: RunPlan, report: RunReport, *, 
     handoff, job = hold(job_id, fence)
     end(job, JobState.DONE, error=report.error)
     stopped = {"state": "stopped", "told_at": timezone.now().isoformat()}
-    for gone in Deployment.objects.select_for_update().filter(pk__in=plan.stops).exclude(run={}):
+    over = Run.objects.filter(pk__in=plan.stops).values("deployment")
+    for gone in Deployment.objects.select_for_update().filter(Q(pk__in=plan.stops) | Q(pk__in=over)).exclude(run={}):
         gone.run = {**gone.run, **stopped}
         gone.save(update_fields=["run"])
+    if not report.error:
+        _stop_batches(plan, report, actor)
     wanted = Deployment.objects.select_for_update(of=("self",)).filter(handoff=handoff).order_by("-order")[0]
     if plan.run:
         wanted = Deployment.objects.select_for_update(of=("self",)).select_related("handoff").get(pk=plan.run)
-    changed = changed_since(wanted.handoff) if not plan.run and wanted.state == DeploymentState.LIVE else {}
+    streaming = wanted.state == DeploymentState.LIVE and not is_batch(wanted)
+    changed = changed_since(wanted.handoff) if not plan.run and streaming else {}
     if changed:
         wanted.run = {"state": "not started", "error": {"message": "; ".join(changed.values())}}
     elif plan.run:
@@ -88,6 +101,15 @@ def finish(job_id: UUID | str, fence: int, plan: RunPlan, report: RunReport, *, 
         data={"run": plan.run, "stopped": list(plan.stops), "state": wanted.run.get("state", ""), "order": fence},
         reason=report.error or "; ".join(changed.values()),
     )
+
+
+def _stop_batches(plan: RunPlan, report: RunReport, actor: Actor) -> None:
+    """End the runs of batches that were stopped because another version is live."""
+    of_what_ended = Run.objects.select_related("deployment__handoff").filter(pk__in=plan.stops, state__in=UNDER_WAY)
+    for run in of_what_ended:
+        counts = report.stopped.get(str(run.pk), {}).get("counts")
+        why = f"The deployment is {run.deployment.get_state_display()}; only what is live runs."
+        end_run(run, RunState.STOPPED, why, actor=actor, counts=counts)
 
 
 @act
@@ -118,10 +140,9 @@ def dead() -> list[UUID]:
 
 
 def going() -> QuerySet[Deployment]:
-    """Return the live deployments that run over streams."""
-    return Deployment.objects.select_related("model", "environment").filter(
-        state=DeploymentState.LIVE, handoff__bindings__mode__in=RUNNING
-    )
+    """Return the live deployments that run over a stream for ever."""
+    running = Deployment.objects.filter(state=DeploymentState.LIVE, handoff__bindings__mode__in=RUNNING)
+    return running.select_related("model", "environment").exclude(handoff__bindings__mode=BATCH)
 
 
 def keep(deployment_id: UUID, told: Mapping[str, Any]) -> None:

@@ -18,9 +18,10 @@ from handoff.executors.scoring import Asked, Tried, fields_of, record_of, score
 from handoff.models import Deployment
 from handoff.queries import deployments as queries
 from handoff.queries.live import followed, input_of, live_now, owners_of, rights_on
-from handoff.services import deployments
+from handoff.services import batches, deployments
 from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
+from handoff.web.runs import may_run, runs_shown, why_none
 from handoff.web.scores import scores_of
 from models_registry.models import Environment
 from models_registry.roles import Role
@@ -95,6 +96,21 @@ def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     return go("deployment", deployment_id)
 
 
+@page("POST")
+def run_now(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+    """Order a run of a batch now, for a reason."""
+    try:
+        made = batches.run_now(
+            actor=Person.at(request, "web"), deployment_id=str(deployment_id), reason=request.POST.get("reason", "")
+        )
+    except Hidden:
+        raise
+    except Refused as refusal:
+        return _show(request, deployment_id, form=Form("run_now", request.POST, refusal))
+    messages.success(request, f"Run {made.number} is ordered; a worker starts it now.")
+    return go("deployment", deployment_id)
+
+
 @page("GET")
 def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     """Render the steps so far; once the deployment moved on, tell the browser to load the page again."""
@@ -107,9 +123,9 @@ def progress(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
 
 @page("GET")
 def run(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
-    """Render how the run over streams goes."""
+    """Render how the run over streams goes, or the runs of a batch."""
     deployment = queries.fetch(account_of(request), deployment_id)
-    context = {"deployment": deployment, "scores": scores_of(deployment.run)}
+    context = {"deployment": deployment, "scores": scores_of(deployment.run), **runs_shown(request, deployment)}
     return render(request, "handoff/deployments/_run.html", context)
 
 
@@ -129,7 +145,11 @@ def _show(
         "owners": owners_of(deployment),
         "scores": scores_of(deployment.run),
         "jobs": jobs,
-        "form": form,
+        "form": form if form and form.name == "roll_back" else None,
+        "run_form": form if form and form.name == "run_now" else None,
+        "may_run": may_run(deployment, roles),
+        "no_runs": why_none(deployment),
+        **runs_shown(request, deployment),
         "may_roll_back": Role.IT_OPERATIONS in roles
         and deployment.state in (DeploymentState.LIVE, DeploymentState.CONFIRMING),
         **_trial(deployment, typed, tried),

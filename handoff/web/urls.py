@@ -15,6 +15,7 @@ from handoff.web import (
     packs,
     policies,
     replays,
+    runs,
     signoffs,
 )
 
@@ -54,6 +55,9 @@ urlpatterns = [
     path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),
     path("deployments/<uuid:deployment_id>/progress/", deployments.progress, name="deployment-progress"),
     path("deployments/<uuid:deployment_id>/run/", deployments.run, name="deployment-run"),
+    path("deployments/<uuid:deployment_id>/run-now/", deployments.run_now, name="deployment-run-now"),
+    path("deployments/<uuid:deployment_id>/runs/<int:number>/", runs.detail, name="deployment-one-run"),
+    path("deployments/<uuid:deployment_id>/runs/<int:number>/stop/", runs.stop, name="deployment-run-stop"),
     path("deployments/<uuid:deployment_id>/try/", deployments.try_record, name="deployment-try"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("owners-of-record/", owners.index, name="owners-of-record"),

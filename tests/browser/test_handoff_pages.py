@@ -2,15 +2,18 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported by name
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
 from handoff.models import Handoff
 from tests.browser.handoff_site import Open, site, visit
 from tests.browser.looks import check
-from tests.handoff import building, walking
+from tests.handoff import batching, building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import sign
+from tests.queries import counting
 
 pytestmark = pytest.mark.browser
 
@@ -75,4 +78,23 @@ def test_later_states_are_accessible_and_fit(visit: Open, site: Place) -> None:
     check(page)
     other = walking.drafted(site, building.a_version(site, 2))
     page = visit("dana", f"/handoffs/{other.pk}/")
+    check(page)
+
+
+def test_the_runs_of_a_batch_are_accessible_and_fit(visit: Open, site: Place, settings: Any) -> None:
+    settings.ENGINE_URLS = {"production": "http://127.0.0.1:9"}
+    deployment = counting.a_batch(site)
+    page = visit("otto", f"/deployments/{deployment.pk}/")
+    page.get_by_text("Run now").click()
+    page.get_by_label("Why does it run now?").fill("The ward asks.")
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("Run 1 is ordered")).to_be_visible()
+    batching.ended(batching.started(deployment.runs.get()))
+    for number in range(2, 13):
+        batching.ended(batching.started(batching.on_demand(deployment, site.otto, f"Night {number}.")), "failed")
+    batching.started(batching.on_demand(deployment, site.otto, "Once more."))
+    page.goto(f"/deployments/{deployment.pk}/")
+    check(page)
+    page.goto(f"/deployments/{deployment.pk}/runs/13/")
+    expect(page.get_by_role("button", name="Stop this run")).to_be_visible()
     check(page)

@@ -29,6 +29,7 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelUserGrant,
 )
+from models_registry.services import streams
 from models_registry.states import TEXT_ELEMENTS, VersionState
 from models_registry.store import keep_bytes
 from tests.handoff import artifacts
@@ -99,6 +100,16 @@ def _grant(table: Any, who: Account, role: str, on: Any) -> None:
 def ended(table: Any, **of: Any) -> None:
     """End grants at this moment; none is ever deleted."""
     assert table.objects.filter(**of).update(ends_at=Now())
+
+
+def batch_streams(place: Place) -> dict[str, Any]:
+    """Declare a source that ends and a sink, and return the bindings of a batch over them."""
+    inline = {"transport": "inline", "location": {"records": [{"radius": 1.0}]}}
+    for slug, direction, descriptor in (("days", "source", inline), ("gone", "sink", {"transport": "discard"})):
+        if not place.target.streams.filter(slug=slug).exists():
+            told = {"slug": slug, "direction": direction, "descriptor": descriptor, "owner": "otto"}
+            streams.declare(actor=Person(place.otto, "test"), environment=place.target.slug, **told)
+    return {"mode": "batch", "input": {"stream": "days"}, "outputs": [{"stream": "gone"}]}
 
 
 def a_profile(**more: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from handoff.models import (
     Reauthentication,
     Replay,
     Return,
+    Run,
     SignOff,
 )
 from models_registry.models import (
@@ -223,6 +224,9 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
         ordered_by="worker",
         live_at=now,
         **common,
+    )
+    Run.objects.create(
+        deployment=deployment, number=1, cause="schedule", due_at=now, state="skipped", why="It was late.", ended_at=now
     )
     period = (now, now + timedelta(days=1))
     OwnerOfRecord.objects.create(

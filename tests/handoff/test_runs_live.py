@@ -38,6 +38,7 @@ RUN = {
     queue.CONFIRM: tasks.confirm,
     queue.ROLL_BACK: tasks.roll_back,
     queue.RUN_STREAMS: tasks.run_streams,
+    queue.RUN_BATCH: tasks.run_batch,
 }
 
 
@@ -97,13 +98,13 @@ class Streams:
         for one in records:
             self.client.xadd(self.stream, {"record": json.dumps(one)})
 
-    def hand_in(self, folder: Path, files: list[list[dict[str, Any]]]) -> None:
+    def hand_in(self, folder: Path, files: list[list[dict[str, Any]]], **more: Any) -> None:
         """Declare a folder as a source, with some files of records in it."""
         folder.mkdir()
         for number, lines in enumerate(files):
             (folder / f"{number}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
         place = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{folder}"}}
-        self._declare("days", "source", place)
+        self._declare("days", "source", place | more)
 
     def in_table(self) -> int:
         row = self.pg.execute(f"select count(*) from {self.table}").fetchone()
@@ -122,12 +123,12 @@ def connected(place: Place, tmp_path: Path) -> Any:
 
 
 def released(
-    place: Place, number: int, quality: str = "good", mode: str = "stream", source: str = "patients"
+    place: Place, number: int, quality: str = "good", mode: str = "stream", source: str = "patients", **more: Any
 ) -> Handoff:
     """Return a handoff over the streams whose deployment is queued."""
     raw: dict[str, Any] = {}
     if mode != "request_reply":
-        raw = {"mode": mode, "input": {"stream": source}, "outputs": [{"stream": "table"}, {"stream": "files"}]}
+        raw = {"mode": mode, "input": {"stream": source}, "outputs": [{"stream": "table"}, {"stream": "files"}], **more}
     bindings = pinned(read_bindings(raw), place.target)
     version, policy = building.a_version(place, number, quality), building.a_policy(("integrity",))
     handoff = building.open_review(place, building.offered(place, version, policy, bindings))
@@ -237,10 +238,14 @@ def test_a_batch_that_goes_live_runs_on_the_cluster_of_its_engine(
         eventually(lambda: told(deployment).get("state") == "finished", "the batch ends", 60, engine.process)
     finally:
         cluster.stop()
+    run = deployment.runs.get()
+    assert (run.state, run.counts["parts"]) == ("finished", {"all": 3, "done": 3, "failed": 0})
     assert deployment.run["parts"] == {"all": 3, "done": 3, "failed": 0}
     assert (deployment.run["counts"]["read"], deployment.run["counts"]["scored"]) == (121, 120)
     assert (connected.in_table(), connected.in_files()) == (120, 120)
-    page = client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
+    client = client_of(place.otto)
+    page = client.get(f"/deployments/{deployment.pk}/").content.decode()
+    page += client.get(f"/deployments/{deployment.pk}/runs/1/").content.decode()
     for words in ("Parts on the cluster", "3 of 3 done", "finished", "120 records"):
         assert words in page
 

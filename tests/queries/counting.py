@@ -16,10 +16,10 @@ from audit.actors import Worker
 from audit.models import Account, TreeHead
 from audit.sealing import seal_all
 from handoff import queue
-from handoff.models import Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, SignOff
+from handoff.models import Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, Run, SignOff
 from handoff.plans import DeployReport
 from handoff.queries.signing import sheet_for
-from handoff.services import deployments, jobs, policies, signoffs
+from handoff.services import deployments, handoffs, jobs, policies, signoffs
 from models_registry.links import blob_url
 from models_registry.models import (
     Consumer,
@@ -45,6 +45,7 @@ class Site:
     handoffs: dict[str, Handoff] = field(default_factory=dict)
     draft_version: ModelVersion | None = None
     deployment: Deployment | None = None
+    batch: Deployment | None = None
     signed_in: dict[str, Client] = field(default_factory=dict)
 
     def browser(self, who: str) -> Client:
@@ -71,6 +72,7 @@ class Site:
             "consumer": str(consumer),
             "exception": str(exception),
             "deployment": str(self.deployment and self.deployment.pk),
+            "batch": str(self.batch and self.batch.pk),
             "link": link,
             "sealed": str(TreeHead.objects.latest("size").size),
         }
@@ -94,6 +96,9 @@ def a_site() -> Site:
     a_sink(place)
     an_exception(place, "2.5.0")
     a_replay(first, place)
+    site.batch = a_batch(place)
+    for one in (site.batch, deployment):
+        a_run(one, place)
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
@@ -130,6 +135,30 @@ def a_replay(handoff: Handoff, place: Place, number: int = 1) -> Replay:
         handoff=handoff, number=number, job=job, version_digest=handoff.version.digest, creation=side, production=side,
         ordered_by=place.otto, outcome="not_equal", report=report, ended_at=timezone.now(),
     )  # fmt: skip
+
+
+def a_batch(place: Place) -> Deployment:
+    """Walk a batch with a schedule up to where it is live."""
+    other = RegisteredModel.objects.create(
+        slug="nightly", name="Nightly", purpose="Tests", owner_team="Lab", created_by=place.dana
+    )
+    for who, role in (("dana", "data_scientist"), ("vera", "validator"), ("rita", "risk_compliance")):
+        building._grant(RegisteredModelUserGrant, place.people[who], role, other)
+    more = Place(other, place.source, place.target, place.people)
+    bindings = building.batch_streams(place) | {"schedule": {"cron": "0 2 * * *", "zone": "Europe/Berlin"}}
+    draft = walking.drafted(more, building.a_version(more), bindings=bindings)
+    handoff = walking.answered(more, handoffs.offer(actor=by(place.dana), handoff_id=str(draft.pk)))
+    approve(handoff, place.vera, "validation")
+    approve(handoff, place.otto, "acceptance")
+    approve(building.tested(handoff), place.otto, "release")
+    return deployed(handoff)
+
+
+def a_run(deployment: Deployment, place: Place, number: int = 1) -> Run:
+    """Keep a run that somebody asked for and that has ended."""
+    now = timezone.now()
+    told = {"cause": "demand", "asked_by": place.otto, "reason": "The ward asks.", "state": "finished"}
+    return Run.objects.create(deployment=deployment, number=number, began_at=now, ended_at=now, **told)
 
 
 def a_consumer(place: Place, name: str, stream: str, environment: str = "production") -> Consumer:
@@ -201,6 +230,8 @@ def add_more(site: Site, number: int) -> None:
     building.a_version(place, 100 + number, latency_p99_ms=600 + number)
     a_policy(place, number)
     a_replay(site.handoffs["live"], place, number + 1)
+    assert site.batch is not None
+    a_run(site.batch, place, number + 1)
     a_sink(place, f"scores-{number}")
     a_consumer(place, f"Ward {number}", "scores")
     an_exception(place, f"1.{number}")

@@ -182,6 +182,13 @@ class Story:
             streams.declare(actor=who, environment=where, **told)
         self.act("order a replay", "otto", f"handoffs/{live.pk}/replays/", {"production": "patients"}, status=202)
 
+    def of_batches(self) -> None:
+        """Run a batch now, and stop that."""
+        assert self.site.batch is not None
+        path = f"deployments/{self.site.batch.pk}/runs/"
+        self.act("run a batch now", "otto", path, {"reason": "The ward asks."}, status=202)
+        self.act("stop the run", "otto", f"{path}2/stop/", {"reason": "That is enough."}, status=202)
+
     def of_tokens(self) -> None:
         """Sign in, and out."""
         self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
@@ -252,6 +259,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "roll back": 15,
     },
     Story.of_replays: {"order a replay": 15},
+    Story.of_batches: {"run a batch now": 14, "stop the run": 15},
     Story.of_tokens: {
         "sign in": 30,
         "sign out": 5,

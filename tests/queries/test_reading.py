@@ -35,6 +35,9 @@ PAGES = [
     ("/deployments/{deployment}/", "otto", 10),
     ("/deployments/{deployment}/progress/", "otto", 4),
     ("/deployments/{deployment}/run/", "otto", 3),
+    ("/deployments/{batch}/", "otto", 15),
+    ("/deployments/{batch}/run/", "otto", 5),
+    ("/deployments/{batch}/runs/1/", "otto", 7),
     ("/owners-of-record/", "otto", 11),
     ("/findings/?overdue=1", "otto", 6),
     ("/checklists/", "dana", 5),
@@ -118,6 +121,9 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{answered}/sheets/validation/", "vera", 4),
     ("/api/v1/deployments/", "otto", 2),
     ("/api/v1/deployments/{deployment}/", "otto", 2),
+    ("/api/v1/deployments/{batch}/", "otto", 2),
+    ("/api/v1/deployments/{batch}/runs/", "otto", 3),
+    ("/api/v1/deployments/{batch}/runs/1/", "otto", 3),
     ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
     ("/api/v1/events/", "rita", 3),
     ("/api/v1/keys/", "dana", 2),
@@ -144,6 +150,7 @@ ACTS = {
     *("handoff-finding-accept", "api:finding-accept", "handoff-replay-order", "handoff-finding-file"),
     *("handoff-finding-raise", "handoff-finding-close", "api:finding-close"),
     *("handoff-signoff-withdraw", "deployment-try", "deployment-roll-back"),
+    *("deployment-run-now", "deployment-run-stop", "api:deployment-run-stop"),
     *(f"version-{act}" for act in ("element-remove", "infer-schemas", "nominate", "discard")),
     *(f"api:handoff-{act}" for act in ("offer", "withdraw", "evidence", "answers", "acknowledgements", "deploy-again")),
     *("api:handoff-signoffs", "api:signoff-withdraw", "api:reauthentications", "api:policy-validate"),
@@ -166,7 +173,19 @@ def test_they_cost_the_same_with_twenty_rows_as_with_one(site: Site) -> None:
 
 def test_no_page_or_endpoint_is_forgotten() -> None:
     filled = dict.fromkeys(
-        ("draft", "offered", "answered", "testing", "ready", "live", "deployment", "consumer", "exception"),
+        (
+            "draft",
+            "offered",
+            "answered",
+            "testing",
+            "ready",
+            "live",
+            "deployment",
+            "batch",
+            "consumer",
+            "exception",
+            "signoff",
+        ),
         str(uuid4()),
     )
     counted = {

@@ -15,7 +15,18 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
 from audit.models import AuditEvent, TreeHead
-from handoff.models import Acknowledgement, Answer, Deployment, Finding, Handoff, Job, PolicyRevision, Replay, SignOff
+from handoff.models import (
+    Acknowledgement,
+    Answer,
+    Deployment,
+    Finding,
+    Handoff,
+    Job,
+    PolicyRevision,
+    Replay,
+    Run,
+    SignOff,
+)
 from models_registry.models import (
     Blob,
     Consumer,
@@ -121,6 +132,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-signoff-withdraw", "post"): (REASON, "dana", "signed"),
     ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("api:deployment-runs", "post"): (REASON, "dana", "live"),
+    ("api:deployment-run-stop", "post"): (REASON, "dana", "live"),
+    ("deployment-run-now", "post"): (REASON, "dana", "live"),
+    ("deployment-run-stop", "post"): (REASON, "dana", "live"),
     ("api:finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("api:finding-close", "post"): ({"evidence": {"kind": "link", "link": "https://x.example/1"}}, "dana", "live"),
@@ -146,7 +161,7 @@ MEMBERS = {
 }  # fmt: skip
 WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
 TABLES = (
-    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, Replay, SignOff,
+    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
@@ -221,7 +236,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
-    if ("policy" in name or "replay" in name) and "number" in filled:
+    if ("policy" in name or "replay" in name or "-run" in name) and "number" in filled:
         filled["number"] = 1
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
