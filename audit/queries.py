@@ -42,9 +42,9 @@ def listed(user: Account, **filters: Unpack[Filters]) -> QuerySet[AuditEvent]:
     if actor := filters.get("actor"):
         found = found.filter(Q(actor__username=actor) | Q(actor=None, actor_label=actor))
     if since := filters.get("since"):
-        found = found.filter(at__gte=_moment("since", since))
+        found = found.filter(at__gte=moment("since", since))
     if until := filters.get("until"):
-        found = found.filter(at__lt=_moment("until", until))
+        found = found.filter(at__lt=moment("until", until))
     return found
 
 
@@ -80,7 +80,7 @@ def _action(name: str) -> Q:
     return Q(action=name)
 
 
-def _moment(name: str, text: str) -> datetime:
+def moment(name: str, text: str) -> datetime:
     """Return the moment that a parameter names; a date is its first instant, in UTC like all our times."""
     try:
         day = parse_date(text)

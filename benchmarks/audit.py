@@ -55,13 +55,26 @@ def rate(work: Callable[[], object]) -> float:
 def rows() -> list[Row]:
     """Return the figures of writing and of proving."""
     with tempfile.TemporaryDirectory() as name, servers(Path(name)):
-        from audit.verification import packed_events, verify
+        from audit.sealing import seal_all
+        from audit.tree_verification import verify_tree
+        from audit.verification import packed_events, verify, verify_between
 
         written = fill()
+        began = time.perf_counter()
+        seal_all()
+        sealed = EVENTS / (time.perf_counter() - began)
+        tree = rate(verify_tree)
         read = rate(lambda: [len(packed) for _, packed in packed_events(None)])
         proven = rate(verify)
         if not verify().whole:
             raise RuntimeError("the trail is broken: its figures mean nothing")
+        since = verify_tree().proven
+        fill(A_CHAIN)
+        seal_all()
+        began = time.perf_counter()
+        newest = verify_tree(since).proven
+        proven_anew = verify_between(since.size, newest.size).events
+        again = time.perf_counter() - began
     return [
         Row(
             "prove the trail",
@@ -71,6 +84,9 @@ def rows() -> list[Row]:
             f"{GOAL:,} events/s",
             proven >= GOAL,
         ),
+        Row("prove the tree over it, its heads and leaves", f"{tree:,.0f} events/s", "", None),
+        Row(f"prove the {proven_anew} events that are new", f"{again * 1000:,.1f} ms", "", None),
+        Row("seal events under heads, ten thousand each", f"{sealed:,.0f} events/s", "", None),
         Row("append to the trail, in one statement", f"{written:,.0f} events/s", "", None),
     ]
 

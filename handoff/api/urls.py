@@ -3,12 +3,14 @@
 from django.urls import path
 
 from handoff.api import (
+    changes,
     checklist_templates,
     checklists,
     deployments,
     differences,
     findings,
     handoffs,
+    moments,
     owners,
     packs,
     policies,
@@ -74,5 +76,7 @@ urlpatterns = [
     path(
         "deployments/<uuid:deployment_id>/runs/<int:number>/stop/", runs.StopRun.as_view(), name="deployment-run-stop"
     ),
+    path("environments/<slug:environment>/moment/", moments.EnvironmentAt.as_view(), name="environment-moment"),
+    path("changes/", changes.Changes.as_view(), name="changes"),
     path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
 ]

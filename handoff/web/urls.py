@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.web import (
+    changes,
     checklist_templates,
     checklists,
     deployments,
@@ -11,6 +12,7 @@ from handoff.web import (
     findings,
     handoffs,
     inbox,
+    moments,
     owners,
     packs,
     policies,
@@ -51,6 +53,8 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/replays/", replays.index, name="handoff-replays"),
     path("handoffs/<uuid:handoff_id>/replays/order/", replays.order, name="handoff-replay-order"),
     path("handoffs/<uuid:handoff_id>/evidence-pack/", packs.make, name="handoff-pack"),
+    path("environments/<slug:environment>/as-it-was/", moments.detail, name="environment-moment"),
+    path("changes/", changes.index, name="changes"),
     path("deployments/", deployments.index, name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.detail, name="deployment"),
     path("deployments/<uuid:deployment_id>/progress/", deployments.progress, name="deployment-progress"),
