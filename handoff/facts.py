@@ -18,6 +18,7 @@ from handoff.rules.answers import AnswerFact
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain
 from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact
+from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from models_registry.roles import DUTIES
@@ -66,9 +67,18 @@ SELECT h.id, json_build_object(
         k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)
       FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
   'signoffs', (SELECT json_agg(json_build_array(
-        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope)
+        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope, s.signed_at,
+        (SELECT json_agg(json_build_array(c.id, c.text, c.due_at, c.owner_id,
+              COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
+              (SELECT t.kind FROM handoff_conditionstep t WHERE t.condition_id = c.id ORDER BY t.id DESC LIMIT 1))
+              ORDER BY c.number)
+           FROM handoff_condition c JOIN audit_account u ON u.id = c.owner_id WHERE c.signoff_id = s.id))
         ORDER BY s.signed_at)
       FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_at IS NULL),
+  'ended', (SELECT json_agg(json_build_array(
+        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.voided_as, s.voided_because)
+        ORDER BY s.voided_at)
+      FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_as IN ('changed', 'expired', 'revoked')),
   'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
       FROM handoff_promotiontest t WHERE t.handoff_id = h.id),
   'builders', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
@@ -87,7 +97,7 @@ SELECT h.id, json_build_object(
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
         to_char(f.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')) ORDER BY f.raised_at, f.id)
       FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
-      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind <> 'drift'),
+      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval')),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -102,11 +112,15 @@ PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The facts of one handoff, who holds which role on it (service accounts included), and its last event's hash."""
+    """The facts of one handoff, who holds which role on it (service accounts included), and its last event's hash.
+
+    `ended` are the sign-offs that ended without their signer's wish to sign anew, the latest last.
+    """
 
     facts: Facts
     roles: Mapping[int, frozenset[str]]
     head: str
+    ended: tuple[EndedFact, ...] = ()
 
     def sees(self, account: int) -> bool:
         """Tell whether an account may know of the handoff."""
@@ -177,7 +191,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         owner=raw["owner"][0] if raw["owner"] else "",
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
     )
-    return Known(facts, roles, str(raw["head"] or ""))
+    return Known(facts, roles, str(raw["head"] or ""), tuple(EndedFact(*row) for row in raw["ended"]))
 
 
 def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:
@@ -236,9 +250,15 @@ def _signed_answers(rows: list[list[Any]], two_people: frozenset[str]) -> dict[s
 
 
 def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOffFact:
-    key, gate, requirement, role, person, name, decision, meaning, scope = row
+    key, gate, requirement, role, person, name, decision, meaning, scope, signed_at, conditions = row
+    open_ = tuple(
+        ConditionFact(str(number), text, due, owner, who, step == "reported")
+        for number, text, due, owner, who, step in conditions or ()
+        if step != "accepted"
+    )
     entitled = person in holders.get(role, {})
-    return SignOffFact(str(key), gate, requirement, role, person, name, decision, meaning, scope, entitled)
+    about = (str(key), gate, requirement, role, person, name, decision, meaning, scope, entitled)
+    return SignOffFact(*about, signed_at=signed_at, conditions=open_)
 
 
 def contents_of(handoff: Handoff) -> dict[str, Any]:

@@ -40,7 +40,28 @@ MOVES: dict[State, frozenset[State]] = {
 OPEN = (S.DRAFT, S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 UNDER_OFFER = (S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 
+# Until when each gate is behind a handoff: what it opened is under way, or done.
+AFTER_RELEASE = (S.DEPLOYING, S.CONFIRMING, S.LIVE, S.SUPERSEDED, S.ROLLED_BACK)
+PASSED: dict[str, tuple[State, ...]] = {
+    "review": (S.TESTING, S.READY, *AFTER_RELEASE),
+    "release": AFTER_RELEASE,
+    "confirm": AFTER_RELEASE[2:],
+}
 GATE_OF = {S.IN_REVIEW: "review", S.READY: "release", S.CONFIRMING: "confirm"}
+
+
+class SignOffState(models.TextChoices):
+    """What became of a sign-off. It is not stored: it follows from the requirement, the decision and its end."""
+
+    REQUESTED = "requested", "requested"
+    GIVEN = "given", "given"
+    GIVEN_WITH_CONDITIONS = "given_with_conditions", "given with conditions"
+    CHANGES_REQUESTED = "changes_requested", "changes requested"
+    REFUSED = "refused", "refused"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    VOIDED = "voided", "voided"
+    EXPIRED = "expired", "expired"
+    REVOKED = "revoked", "revoked"
 
 
 class JobState(models.TextChoices):

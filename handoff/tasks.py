@@ -23,6 +23,7 @@ from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.services import (
+    approvals,
     batches,
     deployments,
     evidence,
@@ -192,6 +193,7 @@ def look_for_drift() -> None:
     """Compare what was approved with its target as it is now, handoff by handoff."""
     for handoff_id in list(findings.watched().values_list("pk", flat=True)):
         findings.look(actor=Worker("drift"), handoff_id=handoff_id)
+        approvals.look(actor=Worker("drift"), handoff_id=handoff_id)
 
 
 @shared_task(name=REHASH_EVIDENCE, ignore_result=True)

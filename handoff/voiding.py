@@ -7,8 +7,15 @@ from audit.trail import record
 from handoff.facts import Known
 from handoff.models import Handoff, SignOff
 from handoff.moves import chain_of
-from handoff.rules.gates import SignOffFact
+from handoff.rules.gates import APPROVALS, SignOffFact
 from handoff.rules.scopes import in_words, touched
+
+Ending = SignOff.Ending
+ACTION_OF = {
+    Ending.WITHDRAWN: "signoff.withdrawn",
+    Ending.EXPIRED: "signoff.expired",
+    Ending.REVOKED: "signoff.revoked",
+}
 
 
 def void_touched(handoff: Handoff, known: Known, *, actor: Actor) -> list[SignOffFact]:
@@ -16,18 +23,20 @@ def void_touched(handoff: Handoff, known: Known, *, actor: Actor) -> list[SignOf
     voided = []
     for signoff in known.facts.signoffs:
         changed = touched(signoff.scope, known.facts.parts)
-        if changed:
-            void(handoff, signoff, f"{in_words(changed)} changed after it was given", actor=actor)
+        if changed and signoff.decision in APPROVALS:  # who asked for changes says when they are enough
+            void(handoff, signoff, f"{in_words(changed)} changed after it was given", Ending.CHANGED, actor=actor)
             voided.append(signoff)
     return voided
 
 
-def void(handoff: Handoff, signoff: SignOffFact, because: str, *, actor: Actor, action: str = "signoff.voided") -> None:
+def void(handoff: Handoff, signoff: SignOffFact, because: str, ending: SignOff.Ending, *, actor: Actor) -> None:
     """Void one sign-off of a locked handoff; it never counts again."""
     now = timezone.now()
-    SignOff.objects.filter(pk=signoff.id, voided_at=None).update(voided_at=now, voided_because=because)
+    SignOff.objects.filter(pk=signoff.id, voided_at=None).update(
+        voided_at=now, voided_as=ending, voided_because=because
+    )
     record(
-        action,
+        ACTION_OF.get(ending, "signoff.voided"),
         actor=actor,
         on=f"signoff:{signoff.id}",
         chain=chain_of(handoff),

@@ -239,6 +239,7 @@ SPECTACULAR_SETTINGS = {
         "EvidenceKind": "handoff.models.Evidence.Kind",
         "VersionState": "models_registry.states.VersionState",
         "HandoffState": "handoff.states.State",
+        "SignOffState": "handoff.states.SignOffState",
         "DeploymentState": "handoff.states.DeploymentState",
         "JobState": "handoff.states.JobState",
         "RunState": "handoff.states.RunState",

@@ -293,6 +293,8 @@ APPEND_ONLY = (
     "handoff_answer",
     "handoff_evidence",
     "handoff_acknowledgement",
+    "handoff_condition",
+    "handoff_conditionstep",
     "handoff_decision",
     "handoff_promotiontest",
     "handoff_return",

@@ -16,6 +16,10 @@ def _withdraw(actor: Person, signoff: SignOff, reason: str) -> object:
     return signoffs.withdraw(actor=actor, handoff_id=str(signoff.handoff_id), signoff_id=str(signoff.pk), reason=reason)
 
 
+def _revoke(actor: Person, signoff: SignOff, reason: str) -> object:
+    return signoffs.revoke(actor=actor, handoff_id=str(signoff.handoff_id), signoff_id=str(signoff.pk), reason=reason)
+
+
 def _offered(user: Account, signoff: SignOff | None) -> bool:
     if signoff is None:
         return SignOff.objects.filter(signer=user, voided_at=None).exists()
@@ -29,13 +33,20 @@ WITHDRAW = Act(
     run=_withdraw,
     offered=_offered,
 )
+REVOKE = Act(
+    name="revoke",
+    title="Revoke my approval",
+    does="The gate has opened and nothing is undone; a finding says so, until somebody approves anew.",
+    run=_revoke,
+    offered=_offered,
+)
 
 
 @admin.register(SignOff)
 class SignOffAdmin(OfHandoff):
     """Signatures, each with the digests of exactly what was signed."""
 
-    acts = (WITHDRAW,)
+    acts = (WITHDRAW, REVOKE)
     list_display = ("printed_name", "held", "handoff", "gate", state("decision"), "meaning", "signed_at", "voided_at")
     list_filter = ("decision", "gate", "role", seen("handoff__model"))
     search_fields = (*OfHandoff.search_fields, "printed_name", "statement_digest")
@@ -53,7 +64,7 @@ class SignOffAdmin(OfHandoff):
                 )
             },
         ),
-        ("Voided", {"fields": ("voided_at", text("voided_because"))}),
+        ("Ended", {"fields": ("voided_at", state("voided_as"), text("voided_because"))}),
     )  # fmt: skip
 
     @admin.display(description="Role", ordering="role")

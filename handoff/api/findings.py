@@ -40,8 +40,8 @@ class FindingOut(serializers.ModelSerializer[Finding]):
         )  # fmt: skip
 
     def get_differences(self, finding: Finding) -> dict[str, str]:
-        """Return the differences of a drift."""
-        return dict(finding.items) if finding.kind == Finding.Kind.DRIFT else {}
+        """Return the differences of a drift, or the approvals that do not stand any more."""
+        return dict(finding.items) if finding.kind in (Finding.Kind.DRIFT, Finding.Kind.APPROVAL) else {}
 
 
 class AcceptIn(serializers.Serializer[Any]):

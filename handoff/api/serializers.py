@@ -20,6 +20,7 @@ from handoff.models import (
     SignOff,
 )
 from handoff.queries.runs import next_due
+from handoff.states import SignOffState
 from models_registry.models import EnvironmentOwner
 
 
@@ -72,6 +73,20 @@ class AcknowledgeIn(serializers.Serializer[Any]):
     )
 
 
+class ConditionIn(serializers.Serializer[Any]):
+    text = serializers.CharField(max_length=2000)
+    due = serializers.DateField(help_text="The last day; from the next one on the approval does not count.")
+    owner = serializers.CharField(max_length=150, help_text="The user name of who sees to it.")
+
+
+class ConditionStepIn(serializers.Serializer[Any]):
+    comment = serializers.CharField(max_length=5000)
+
+
+class ConditionReportIn(ConditionStepIn):
+    link = serializers.CharField(max_length=500, help_text="The evidence.")
+
+
 class SignOffIn(serializers.Serializer[Any]):
     requirement = serializers.SlugField()
     decision = serializers.ChoiceField(choices=SignOff.Decision.choices)
@@ -83,6 +98,7 @@ class SignOffIn(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=Return.Reason.choices), required=False, default=list
     )
     retests = serializers.ListField(child=serializers.SlugField(), required=False, default=list, max_length=20)
+    conditions = ConditionIn(many=True, required=False, default=list, help_text="Of a conditional approval.")
 
 
 class ReauthenticationIn(serializers.Serializer[Any]):
@@ -195,6 +211,22 @@ class AnswerOut(serializers.ModelSerializer[Answer]):
         fields = ("item", "choice", "reason", "evidence", "answered_by", "answered_at")
 
 
+class ConditionStepOut(serializers.Serializer[Any]):
+    kind = serializers.CharField(help_text="reported, rejected or accepted")
+    comment = serializers.CharField()
+    link = serializers.CharField()
+    taken_by = serializers.CharField(source="taken_by.username")
+    taken_at = serializers.DateTimeField()
+
+
+class ConditionOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    text = serializers.CharField()
+    due_at = serializers.DateTimeField()
+    owner = serializers.CharField(source="owner.username")
+    steps = ConditionStepOut(many=True)
+
+
 # The fields are written out: deriving them from the table at every signature took as long as half of its statements.
 class SignOffOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
@@ -204,8 +236,10 @@ class SignOffOut(serializers.Serializer[Any]):
     signer = serializers.CharField(source="signer.username")
     printed_name = serializers.CharField()
     decision = serializers.ChoiceField(choices=SignOff.Decision.choices)
+    state = serializers.ChoiceField(choices=SignOffState.choices, help_text="What became of it.")
     meaning = serializers.CharField()
     comment = serializers.CharField()
+    conditions = serializers.SerializerMethodField()
     scope = serializers.JSONField(help_text="The digests of all that was signed.")
     scope_digest = serializers.CharField()
     statement = serializers.CharField(help_text="The canonical bytes of the signed statement.")
@@ -215,6 +249,12 @@ class SignOffOut(serializers.Serializer[Any]):
     signed_at = serializers.DateTimeField()
     voided_at = serializers.DateTimeField(allow_null=True)
     voided_because = serializers.CharField()
+
+    @extend_schema_field(ConditionOut(many=True))
+    def get_conditions(self, signoff: SignOff) -> Any:
+        """Return the conditions of a conditional approval."""
+        conditional = signoff.decision == SignOff.Decision.CONDITIONAL
+        return ConditionOut(signoff.conditions.all(), many=True).data if conditional else []
 
 
 class SignOffProofOut(SignOffOut):
@@ -314,6 +354,7 @@ class TaskOut(serializers.Serializer[Any]):
     model = serializers.CharField(source="task.handoff.model.slug")
     due = serializers.DateTimeField(allow_null=True)
     overdue = serializers.BooleanField()
+    note = serializers.CharField(source="task.note")
 
 
 class OwnerOut(serializers.Serializer[Any]):

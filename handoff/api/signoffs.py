@@ -89,3 +89,19 @@ class WithdrawSignOff(APIView):
             **body.validated_data,
         )
         return Response(SignOffOut(done).data)
+
+
+class RevokeSignOff(APIView):
+    """Take back one's own approval after its gate has opened: nothing is undone, and a finding is raised."""
+
+    @extend_schema(request=ReasonIn, responses=SignOffOut, operation_id="signoff_revoke")
+    def post(self, request: Request, handoff_id: UUID, signoff_id: UUID) -> Response:
+        body = ReasonIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        done = signoffs.revoke(
+            actor=Person.at(request, "api"),
+            handoff_id=str(handoff_id),
+            signoff_id=str(signoff_id),
+            **body.validated_data,
+        )
+        return Response(SignOffOut(done).data)

@@ -1,6 +1,7 @@
 """Tables of the handoff."""
 
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
+from handoff.models.conditions import Condition, ConditionStep
 from handoff.models.decisions import Decision
 from handoff.models.deployments import Deployment, OwnerOfRecord
 from handoff.models.findings import Finding
@@ -15,6 +16,8 @@ from handoff.models.signoffs import Reauthentication, SignOff
 __all__ = [
     "Acknowledgement",
     "Answer",
+    "Condition",
+    "ConditionStep",
     "Damage",
     "Decision",
     "Deployment",

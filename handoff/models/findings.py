@@ -38,6 +38,7 @@ class Finding(models.Model):
         DRIFT = "drift", "drift"
         ISSUE = "issue", "issue"
         EVIDENCE = "evidence", "evidence"
+        APPROVAL = "approval", "approval"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"
@@ -111,7 +112,9 @@ class Finding(models.Model):
                 | Q(closed_at__isnull=False, closing="accepted", kind="drift", closed_by__isnull=False)
                 & ~Q(comment="")
                 & NO_PROOF
-                | Q(closed_at__isnull=False, closing="fixed", closed_by__isnull=False) & ~Q(kind="drift") & PROOF,
+                | Q(closed_at__isnull=False, closing="fixed", closed_by__isnull=False)
+                & ~Q(kind__in=["drift", "approval"])
+                & PROOF,
                 name="finding_closed_with_a_cause",
             ),
             models.CheckConstraint(

@@ -12,6 +12,21 @@ from django.db.models.functions import Now
 from audit.models import SigningKey
 from handoff.models.handoffs import Handoff
 from handoff.rules.statements import envelope_of
+from handoff.states import SignOffState
+
+STANDING = {
+    "approve": SignOffState.GIVEN,
+    "conditional": SignOffState.GIVEN_WITH_CONDITIONS,
+    "changes": SignOffState.CHANGES_REQUESTED,
+    "refuse": SignOffState.REFUSED,
+}
+ENDED = {
+    "changed": SignOffState.VOIDED,
+    "anew": SignOffState.VOIDED,
+    "withdrawn": SignOffState.WITHDRAWN,
+    "expired": SignOffState.EXPIRED,
+    "revoked": SignOffState.REVOKED,
+}
 
 SIGNED = """
     IF NOT EXISTS (SELECT FROM audit_signingkey k WHERE k.id = NEW.key_id AND k.retired_at IS NULL) THEN
@@ -55,7 +70,16 @@ class SignOff(models.Model):
 
     class Decision(models.TextChoices):
         APPROVE = "approve", "approve"
+        CONDITIONAL = "conditional", "approve with conditions"
+        CHANGES = "changes", "ask for changes"
         REFUSE = "refuse", "refuse"
+
+    class Ending(models.TextChoices):
+        CHANGED = "changed", "voided"
+        ANSWERED_ANEW = "anew", "voided"
+        WITHDRAWN = "withdrawn", "withdrawn"
+        EXPIRED = "expired", "expired"
+        REVOKED = "revoked", "revoked"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="signoffs")
@@ -64,7 +88,7 @@ class SignOff(models.Model):
     role = models.CharField(max_length=20)
     signer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="signoffs")
     printed_name = models.CharField(max_length=200)
-    decision = models.CharField(max_length=8, choices=Decision)
+    decision = models.CharField(max_length=11, choices=Decision)
     meaning = models.CharField(max_length=40)
     comment = models.TextField(blank=True)
     scope = models.JSONField(help_text="The digests of all that was signed.")
@@ -80,6 +104,9 @@ class SignOff(models.Model):
     reauthentication = models.OneToOneField(Reauthentication, models.PROTECT, related_name="signoff")
     signed_at = models.DateTimeField()
     voided_at = models.DateTimeField(null=True)
+    voided_as = models.CharField(
+        max_length=9, choices=Ending, blank=True, default="", help_text="Empty for those of the first release, too."
+    )
     voided_because = models.TextField(blank=True)
 
     class Meta:
@@ -91,13 +118,17 @@ class SignOff(models.Model):
                 condition=Q(voided_at=None),
                 name="signoff_one_per_person_and_gate",
             ),
-            models.CheckConstraint(condition=Q(decision__in=["approve", "refuse"]), name="signoff_decision_known"),
             models.CheckConstraint(
-                condition=Q(voided_at=None, voided_because="") | Q(voided_at__isnull=False) & ~Q(voided_because=""),
+                condition=Q(decision__in=["approve", "conditional", "changes", "refuse"]), name="signoff_decision_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(voided_at=None, voided_as="", voided_because="")
+                | Q(voided_at__isnull=False) & ~Q(voided_because=""),
                 name="signoff_voided_with_a_cause",
             ),
             models.CheckConstraint(
-                condition=Q(decision="approve") | ~Q(comment=""), name="signoff_refusal_has_a_comment"
+                condition=Q(decision__in=["approve", "conditional"]) | ~Q(comment=""),
+                name="signoff_refusal_has_a_comment",
             ),
             models.CheckConstraint(
                 condition=Q(key=None, signature="") | Q(key__isnull=False) & ~Q(signature=""),
@@ -109,7 +140,7 @@ class SignOff(models.Model):
             pgtrigger.Protect(
                 name="only_voiding",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["voided_at", "voided_because"]),
+                condition=pgtrigger.AnyChange(exclude=["voided_at", "voided_as", "voided_because"]),
             ),
             pgtrigger.Protect(
                 name="voided_once",
@@ -121,6 +152,14 @@ class SignOff(models.Model):
 
     def __str__(self) -> str:
         return f"{self.printed_name} ({self.role}): {self.decision}"
+
+    @property
+    def state(self) -> SignOffState:
+        """Return what became of it."""
+        if self.voided_at is not None:
+            earlier = SignOffState.WITHDRAWN if self.voided_because.startswith("withdrawn by the signer") else ""
+            return SignOffState(ENDED.get(self.voided_as) or earlier or SignOffState.VOIDED)
+        return STANDING[self.decision]
 
     @property
     def envelope(self) -> dict[str, Any] | None:

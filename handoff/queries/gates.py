@@ -1,24 +1,21 @@
 """The gates of a handoff as they stand now, and what somebody may do about them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from audit.models import Account
 from handoff.facts import Known, rules_of
 from handoff.models import Handoff
+from handoff.rules.approvals import taken_now
 from handoff.rules.duties import conflicts
-from handoff.rules.gates import GateResult, evaluate
+from handoff.rules.gates import APPROVALS, GateResult, evaluate
 from handoff.rules.policies import GATES
-from handoff.states import GATE_OF, UNDER_OFFER, State
+from handoff.states import GATE_OF, PASSED, UNDER_OFFER, State
+from handoff.suspending import passed_by
 from models_registry.roles import Role
 
 HOMEWORK = frozenset({"answer", "fact", "score", "differences", "finding"})  # done before anybody signs
-AFTER_RELEASE = (State.DEPLOYING, State.CONFIRMING, State.LIVE, State.SUPERSEDED, State.ROLLED_BACK)
-PASSED: dict[str, tuple[State, ...]] = {
-    "review": (State.TESTING, State.READY, *AFTER_RELEASE),
-    "release": AFTER_RELEASE,
-    "confirm": AFTER_RELEASE[2:],
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +37,7 @@ class Task:
     handoff: Handoff
     gate: str = ""
     due: datetime | None = None
+    note: str = ""
 
 
 def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
@@ -58,7 +56,7 @@ def gates_of(handoff: Handoff, known: Known) -> list[GateView]:
 
 
 def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
-    """Return what waits for an account in one handoff: to offer, answer, acknowledge, sign, or settle a finding."""
+    """Return what waits for an account in one handoff: to offer, answer, acknowledge, sign or settle."""
     owned = [
         Task("settle", one.id, one.title, handoff, due=datetime.fromisoformat(one.due))
         for one in known.facts.findings
@@ -72,16 +70,23 @@ def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     if handoff.state == State.DRAFT:
         wanted = Role.DATA_SCIENTIST in mine
         return [Task("offer", "offer", "Complete and offer the draft", handoff)] if wanted else []
+    if handoff.policy is None:
+        return []
+    found = _at_the_gate(user, handoff, known, mine)
+    found += _missing_again(user, handoff, known, mine)
     if handoff.state == State.LIVE and known.facts.moved and Role.IT_OPERATIONS in mine:
-        return [Task("clear", "findings", "Put right what drifted, or accept it", handoff)]
+        found.append(Task("clear", "findings", "Put right what drifted, or accept it", handoff))
+    return found + _conditions(user, handoff, known, mine)
+
+
+def _at_the_gate(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
+    """Return what the gate under way asks of somebody."""
     gate = GATE_OF.get(State(handoff.state), "")
-    if not gate or handoff.policy is None:
+    if not gate:
         return []
     result = evaluate(gate, rules_of(handoff), known.facts)
     homework = any(r.kind in HOMEWORK and not r.met for r in result.requirements)
-    signed = any(s.person == user.pk and s.gate == gate for s in known.facts.signoffs)
-    may_sign = user.is_person and not homework and not signed
-    found = []
+    found, told = [], False
     for requirement in result.requirements:
         if requirement.met or not requirement.asks(mine):
             continue
@@ -91,7 +96,56 @@ def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:
             found.append(Task("answer", requirement.key, requirement.title, handoff, gate))
         elif requirement.kind == "differences":
             found.append(Task("acknowledge", requirement.key, "Acknowledge undeclared differences", handoff, gate))
-        elif requirement.kind == "signoff" and may_sign and requirement.turn:
-            barred = all(conflicts(known.facts.chain, person=user.pk, role=role) for role in requirement.roles)
-            found += [] if barred else [Task("sign", requirement.key, requirement.title, handoff, gate)]
+        elif requirement.kind == "signoff" and not homework and requirement.turn:
+            if not _may_sign(user, known, gate, requirement.roles):
+                continue
+            note, told = _voided(user, known, gate), True
+            found.append(Task("sign", requirement.key, requirement.title, handoff, gate, note=note))
+    note = "" if told or _signed(user, known, gate) else _voided(user, known, gate)
+    if note:
+        found.append(Task("voided", "signoffs", "Read why your sign-off was voided", handoff, gate, note=note))
+    return found
+
+
+def _missing_again(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
+    """Return the sign-offs of gates that have opened which are missing again, and that somebody may give."""
+    taken = taken_now(rules_of(handoff), known.facts, "", passed_by(handoff))
+    return [
+        Task("sign", key, f"Sign again: {rule.meaning}", handoff, gate, note=_voided(user, known, gate))
+        for key, (gate, rule) in taken.items()
+        if any(role in mine for role in rule.roles) and _may_sign(user, known, gate, rule.roles)
+    ]
+
+
+def _may_sign(user: Account, known: Known, gate: str, roles: Sequence[str]) -> bool:
+    free = any(not conflicts(known.facts.chain, person=user.pk, role=role) for role in roles)
+    return user.is_person and free and not _signed(user, known, gate)
+
+
+def _signed(user: Account, known: Known, gate: str) -> bool:
+    """Tell whether an approval of somebody stands at a gate; who asked for changes signs anew."""
+    return any(s.person == user.pk and s.gate == gate and s.decision in APPROVALS for s in known.facts.signoffs)
+
+
+def _voided(user: Account, known: Known, gate: str) -> str:
+    """Return why the last sign-off of somebody at a gate does not count any more, if it was not their wish."""
+    mine = [one for one in known.ended if one.person == user.pk and one.gate == gate and one.ending != "revoked"]
+    return f"Your sign-off was voided because {mine[-1].because}." if mine else ""
+
+
+def _conditions(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
+    """Return the conditions that somebody has to meet, or whose evidence they may judge."""
+    found = []
+    for signoff in known.facts.signoffs:
+        judges = signoff.role in mine and not conflicts(known.facts.chain, person=user.pk, role=signoff.role)
+        for one in signoff.conditions:
+            if one.reported and judges and one.owner != user.pk:
+                kind, title = "judge", f"Accept that a condition is met: {one.text}"
+            elif not one.reported and one.owner == user.pk:
+                kind, title = "condition", f"Show that a condition is met: {one.text}"
+            else:
+                continue
+            due = datetime.fromisoformat(one.due)
+            note = f"Of the approval of {signoff.name}."
+            found.append(Task(kind, one.id, title, handoff, signoff.gate, due, note))
     return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
 from handoff.access import handoffs_visible_to
@@ -94,7 +94,15 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         tasks=tasks_for(user, handoff, known),
         offer=offer_of(handoff, known) if handoff.state == State.DRAFT else None,
         answers={answer.item: answer for answer in answers},
-        signoffs=list(handoff.signoffs.select_related("signer", "reauthentication").order_by("signed_at")),
+        signoffs=_signoffs(handoff),
         jobs=jobs,
         events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
     )
+
+
+def _signoffs(handoff: Handoff) -> list[SignOff]:
+    """Return the sign-offs of a handoff, with the conditions of those that have some: more queries only then."""
+    found = list(handoff.signoffs.select_related("signer", "reauthentication").order_by("signed_at"))
+    conditional = [one for one in found if one.decision == SignOff.Decision.CONDITIONAL]
+    prefetch_related_objects(conditional, "conditions__owner", "conditions__steps__taken_by")
+    return found

@@ -9,10 +9,10 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import known_of_many
-from handoff.models import Finding, Handoff
+from handoff.models import Condition, ConditionStep, Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
-from handoff.states import State
+from handoff.states import OPEN, State
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
@@ -39,10 +39,16 @@ def inbox_of(user: Account) -> list[Entry]:
     later = Handoff.objects.filter(
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)
-    wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(Q(suspends=True) | Q(owner=user))
+    wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(
+        Q(suspends=True) | Q(owner=user) | Q(kind=Finding.Kind.APPROVAL)
+    )
+    accepted = ConditionStep.objects.filter(condition=OuterRef("pk"), kind=ConditionStep.Kind.ACCEPTED)
+    hanging = Condition.objects.filter(signoff__handoff=OuterRef("pk"), signoff__voided_at=None).exclude(
+        Exists(accepted)
+    )
     rows = list(
         handoffs_visible_to(user)
-        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(wrong), state__in=ON_THE_WAY))
+        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(wrong) | Exists(hanging), state__in=ON_THE_WAY))
         .exclude(Exists(later), state=State.RETURNED)
         .select_related(*RELATED)[:500]
     )
@@ -54,6 +60,10 @@ def inbox_of(user: Account) -> list[Entry]:
         if handoff.state == State.RETURNED and known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST)
     ]
     now = timezone.now()
-    due = [(task, task.due or task.handoff.expires_at) for task in tasks]
-    entries = [Entry(task, by, by is not None and by < now) for task, by in due]
+    entries = [_entry(task, now) for task in tasks]
     return sorted(entries, key=lambda e: (not e.overdue, e.due is None, e.due or now))
+
+
+def _entry(task: Task, now: datetime) -> Entry:
+    due = task.due or (task.handoff.expires_at if task.handoff.state in OPEN else None)
+    return Entry(task, due, bool(due and due < now))

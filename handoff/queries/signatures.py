@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,8 +19,13 @@ from handoff.errors import Hidden
 from handoff.models import SignOff
 from handoff.rules.statements import KIND, PLACES, differing, told_in
 
-GIVEN = ("signoff.given", "signoff.refused")
-ENDED = ("signoff.voided", "signoff.withdrawn")
+GIVEN = ("signoff.given", "signoff.changes_requested", "signoff.refused")
+ENDED = {
+    "signoff.voided": ("changed", "anew"),
+    "signoff.withdrawn": ("withdrawn",),
+    "signoff.expired": ("expired",),
+    "signoff.revoked": ("revoked",),
+}
 BATCH = 500
 # An event that tells of a sign-off which is not there.
 GONE = """
@@ -66,6 +71,7 @@ def signoff_of(user: Account, handoff_id: UUID, signoff_id: UUID) -> SignOff:
     found = (
         SignOff.objects.select_related("signer", "reauthentication", "key", "handoff__model", "handoff__version")
         .select_related("handoff__target")
+        .prefetch_related("conditions__owner", "conditions__steps__taken_by")
         .filter(pk=signoff_id, handoff=handoff_id, handoff__in=handoffs_visible_to(user))
         .first()
     )
@@ -97,6 +103,8 @@ def _wrong_with(signoff: SignOff) -> Iterator[Wrong]:
         yield Wrong(subject, "statement", "the statement is not one of ours in canonical form")
     elif columns := differing(_columns(signoff), told, by_key=signoff.key_id is not None):
         yield Wrong(subject, "columns", f"{', '.join(columns)}: not what the statement says")
+    elif _promised(signoff) != told.get("conditions", []):
+        yield Wrong(subject, "conditions", "its conditions are not what the statement says")
     if signoff.key is not None:
         yield from _wrong_with_key(subject, signoff, signoff.key, body)
 
@@ -116,6 +124,19 @@ def _columns(signoff: SignOff) -> dict[str, Any]:
     return {name: _plain(value) for name, value in found.items()}
 
 
+def _promised(signoff: SignOff) -> list[dict[str, str]]:
+    """Return the conditions as the statement writes them; the last day ends at midnight."""
+    rows = sorted(signoff.conditions.all(), key=lambda one: one.number)
+    return [
+        {
+            "text": one.text,
+            "due": (one.due_at.astimezone(UTC) - timedelta(days=1)).date().isoformat(),
+            "owner": one.owner.username,
+        }
+        for one in rows
+    ]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
@@ -129,9 +150,9 @@ def verify() -> Verification:
     """
     found = Verification()
     began = _verify_keys(found)
-    rows = SignOff.objects.select_related("key").order_by("pk").iterator(chunk_size=BATCH)
+    rows = SignOff.objects.select_related("key").prefetch_related("conditions__owner").order_by("pk")
     batch: list[SignOff] = []
-    for signoff in rows:
+    for signoff in rows.iterator(chunk_size=BATCH):
         batch.append(signoff)
         if len(batch) == BATCH:
             _verify_batch(batch, found, began)
@@ -172,13 +193,16 @@ def _against_the_trail(signoff: SignOff, events: Sequence[tuple[str, Mapping[str
     given = [body["data"]["statement"] for action, body in events if action in GIVEN]
     if given != [signoff.statement_digest]:
         yield Wrong(subject, "trail", "the trail tells of another statement, or of none")
-    ended = [body for action, body in events if action in ENDED]
+    ended = [(action, body) for action, body in events if action in ENDED]
     if bool(ended) != (signoff.voided_at is not None):
         yield Wrong(subject, "voiding", "the trail says otherwise whether it was voided")
-    elif ended and ended[0]["reason"] != signoff.voided_because:
-        yield Wrong(subject, "voiding", "the trail tells another cause of its voiding")
-    elif ended and ended[0]["data"].get("at", _plain(signoff.voided_at)) != _plain(signoff.voided_at):
-        yield Wrong(subject, "voiding", "the trail tells another time of its voiding")
+    elif ended:
+        action, body = ended[0]
+        at = _plain(signoff.voided_at)
+        if len(ended) > 1 or body["reason"] != signoff.voided_because or body["data"].get("at", at) != at:
+            yield Wrong(subject, "voiding", "the trail tells another cause or time of its voiding")
+        if signoff.voided_as and signoff.voided_as not in ENDED[action]:
+            yield Wrong(subject, "voiding", "the trail says otherwise how it ended")
 
 
 def _verify_keys(found: Verification) -> datetime | None:

@@ -8,11 +8,13 @@ from handoff.errors import Hidden
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, SignOff
 from handoff.queries.handoffs import fetch
+from handoff.rules.approvals import taken_now
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, evaluate, seat_of
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import COVERS, WORDS, digest, scope_for, touched
 from handoff.states import GATE_OF, State
+from handoff.suspending import passed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,16 @@ class Sheet:
 
 
 def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
-    """Return the sheet to sign for one requirement of the gate under way. Raises Hidden."""
+    """Return the sheet to sign for one requirement that takes signatures now. Raises Hidden."""
     handoff = fetch(user, handoff_id)
-    gate = GATE_OF.get(State(handoff.state), "")
-    rules = [r for r in rules_of(handoff).gate(gate).signoffs if r.key == requirement] if gate else []
-    if not rules:
-        raise Hidden("Nothing is to be signed here now.", code="nothing_to_sign", todo="Go back to the handoff.")
     known = known_of(handoff)
+    current = GATE_OF.get(State(handoff.state), "")
+    taken = taken_now(rules_of(handoff), known.facts, current, passed_by(handoff)) if handoff.policy else {}
+    if requirement not in taken:
+        raise Hidden("Nothing is to be signed here now.", code="nothing_to_sign", todo="Go back to the handoff.")
+    gate, rule = taken[requirement]
     scope = scope_for(gate, known.facts.parts)
-    role = _seat(user, known, gate, rules[0])
+    role = _seat(user, known, gate, rule)
     barred = [f"you {act}" for act in conflicts(known.facts.chain, person=user.pk, role=role)]
     if not known.holds(user.pk, role):
         barred.insert(0, "you do not hold the role that signs here")
@@ -57,7 +60,7 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         handoff=handoff,
         known=known,
         gate=gate,
-        rule=rules[0],
+        rule=rule,
         role=role,
         parts=tuple((name, WORDS[name], scope[name]) for name in COVERS[gate]),
         seen=digest(scope),
@@ -65,6 +68,12 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         barred=tuple(barred),
         changed=touched(before.scope, known.facts.parts) if before else (),
     )
+
+
+def owners_of(known: Known) -> list[tuple[str, str]]:
+    """Return who may see to a condition, by user name and name: people with a role here, by name."""
+    people = Account.objects.filter(pk__in=known.roles, kind=Account.Kind.PERSON)
+    return sorted(((one.username, one.printed_name) for one in people), key=lambda pair: pair[1])
 
 
 def _seat(user: Account, known: Known, gate: str, rule: SignOffRule) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 from handoff.rules.answers import AnswerFact
 from handoff.rules.duties import Chain
+from handoff.rules.lapses import ConditionFact
+
+APPROVALS = ("approve", "conditional")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class SignOffFact:
     meaning: str
     scope: Mapping[str, str]
     entitled: bool
+    signed_at: str = ""
+    conditions: tuple[ConditionFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

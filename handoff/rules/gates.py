@@ -6,12 +6,13 @@ from dataclasses import replace
 from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
 from handoff.rules.automatic import Situation
 from handoff.rules.checklists import ChecklistItem, visible
-from handoff.rules.gate_facts import Facts, FindingFact, GateResult, Requirement, SignOffFact, TestFact
+from handoff.rules.gate_facts import APPROVALS, Facts, FindingFact, GateResult, Requirement, SignOffFact, TestFact
 from handoff.rules.policies import GATES, Gate, PolicyRules
 from handoff.rules.seats import counts, people_in, seat_of, signatures, title_of
 from handoff.rules.windows import next_opening, open_at, told
 
 __all__ = [
+    "APPROVALS",
     "AnswerFact",
     "Facts",
     "FindingFact",
@@ -34,7 +35,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     Only the facts count: no silence, no rank. A sign-off counts if it approves, its signer is entitled now, has no
     conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
     two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
-    of somebody whose sign-off is advisory.
+    of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again.
     """
     gate = rules.gate(name)
     found = [
@@ -48,9 +49,10 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     found += signatures(gate, facts)
     found += _timed(rules, facts) if name == "release" else []
     refused = any(s.decision == "refuse" for s in facts.signoffs)
+    against = refused or any(s.decision == "changes" and s.gate == name for s in facts.signoffs)
     somebody = name == "confirm" or any(r.kind == "signoff" and r.needed for r in found)
     met = somebody and not any(r.open for r in found)
-    return GateResult(name, met and not refused, refused, tuple(found))
+    return GateResult(name, met and not against, refused, tuple(found))
 
 
 def before_approval(result: GateResult, key: str) -> list[Requirement]:

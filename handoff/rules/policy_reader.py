@@ -40,7 +40,18 @@ KEYS = (
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
-SIGNOFF_KEYS = ("key", "role", "quorum", "meaning", "count", "after", "advisory", "required_above", "help")
+SIGNOFF_KEYS = (
+    "key",
+    "role",
+    "quorum",
+    "meaning",
+    "count",
+    "after",
+    "advisory",
+    "required_above",
+    "help",
+    "valid_days",
+)
 QUORUM_KEYS = ("of", "count")
 ASPECT_KEYS = ("freedom", "answered_by", "changed_by", "allowed", "cases")
 CASE_KEYS = ("freedom", "target_kinds", "risk_tiers", "allowed")
@@ -130,6 +141,7 @@ class PolicyReader(Reader):
             after=self.texts(f"{place}.after", row.get("after", [])),
             advisory=self.flag(f"{place}.advisory", row.get("advisory", False)),
             required_above=self.above(place, row),
+            valid_days=self.whole(f"{place}.valid_days", row.get("valid_days", 0), 0, 3650, of="of days "),
         )
 
     def quorum(self, place: str, raw: Any) -> tuple[tuple[str, ...], int]:

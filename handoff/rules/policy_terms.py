@@ -24,7 +24,8 @@ class SignOffRule:
 
     Either `count` holders of `role` sign, or `count` of the roles in `quorum`, each by another person. `after` names
     the sign-offs of the same gate that come first. An `advisory` one is asked for and not waited for; one with
-    `required_above` is waited for where the risk tier is above that, and advisory elsewhere.
+    `required_above` is waited for where the risk tier is above that, and advisory elsewhere. An approval runs out after
+    `valid_days`; 0 is for ever.
     """
 
     key: str
@@ -36,6 +37,7 @@ class SignOffRule:
     after: tuple[str, ...] = ()
     advisory: bool = False
     required_above: str = ""
+    valid_days: int = 0
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handoff.rules.duties import conflicts
-from handoff.rules.gate_facts import Facts, Requirement, SignOffFact
+from handoff.rules.gate_facts import APPROVALS, Facts, Requirement, SignOffFact
+from handoff.rules.lapses import lapse
 from handoff.rules.policies import Gate, SignOffRule
 from handoff.rules.scopes import scope_for, touched
 
@@ -16,8 +17,9 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and signoff.requirement == rule.key
         and signoff.role in rule.roles
         and signoff.meaning == rule.meaning
-        and signoff.decision == "approve"
+        and signoff.decision in APPROVALS
         and signoff.entitled
+        and not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
         and not conflicts(facts.chain, person=signoff.person, role=signoff.role)
         and not touched(scope_for(name, facts.parts), signoff.scope)
     )
@@ -141,10 +143,15 @@ def _sits(signoff: SignOffFact, rule: SignOffRule, chosen: Sequence[SignOffFact]
 
 
 def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requirement | None) -> Requirement:
-    chosen, met = seats.chosen, seats.filled(rule)
+    chosen = seats.chosen
+    against = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision not in APPROVALS), None)
+    met = seats.filled(rule) and against is None
     able = _able(rule, chosen, facts)
     why, who = ("", ()) if met else (_unsigned(rule, seats, able, facts), tuple(able.values()))
-    if before is not None and not met:
+    if against is not None:
+        why = f"{against.name} {'refused' if against.decision == 'refuse' else 'asks for changes'}"
+        who = (against.name,)
+    elif before is not None and not met:
         why, who = f"comes after another sign-off: {before.title}", before.who
     return Requirement(
         kind="signoff",
@@ -180,9 +187,6 @@ def _able(rule: SignOffRule, chosen: Sequence[SignOffFact], facts: Facts) -> dic
 
 
 def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: Facts) -> str:
-    refusal = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision == "refuse"), None)
-    if refusal is not None:
-        return f"{refusal.name} refused"
     chosen = len(seats.chosen)
     several = rule.count > 1 or rule.quorum
     why = f"{chosen} of {rule.count} signed" if several else f"{title_of(rule.role)} has not signed"
@@ -190,4 +194,11 @@ def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: 
         return why + "; somebody signed before it was their turn, and must withdraw and sign anew"
     if len(able) < rule.count - chosen:
         why += "; nobody who holds the role is free of conflicts" if not able else "; too few can sign"
-    return why
+    return "; ".join([why, *_lapsed(rule, facts)])
+
+
+def _lapsed(rule: SignOffRule, facts: Facts) -> list[str]:
+    """Return why approvals that were given do not hold any more."""
+    given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
+    told = [(s.name, lapse(s.signed_at, rule.valid_days, s.conditions, facts.now)) for s in given]
+    return [f"the approval of {name} {why}" for name, why in told if why]

@@ -67,6 +67,7 @@ def accept(*, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, com
     finding = _of(handoff, finding_id)
     require_role(actor, known, Role.IT_OPERATIONS, "accept a finding")
     _still_open(finding)
+    _of_no_approval(finding)
     if finding.kind != Finding.Kind.DRIFT:
         raise WrongState(
             "Only a drift is accepted as it is.",
@@ -139,6 +140,7 @@ def close(
     handoff, known = lock_handoff(actor, handoff_id)
     finding = _of(handoff, finding_id)
     _still_open(finding)
+    _of_no_approval(finding)
     _may_close(actor, known, finding)
     if finding.kind == Finding.Kind.DRIFT:
         raise WrongState(
@@ -166,6 +168,15 @@ def _of(handoff: Handoff, finding_id: UUID | str) -> Finding:
 def _still_open(finding: Finding) -> None:
     if finding.closed_at is not None:
         raise WrongState("The finding is closed already.", code="finding_closed")
+
+
+def _of_no_approval(finding: Finding) -> None:
+    if finding.kind == Finding.Kind.APPROVAL:
+        raise WrongState(
+            "An approval that does not stand any more is neither accepted nor closed by evidence.",
+            code="approval_missing",
+            todo="Somebody who holds the role signs again, or the condition is met.",
+        )
 
 
 def _fits(field: str, text: str) -> str:

@@ -1,9 +1,10 @@
-"""Sign, refuse and withdraw. The last signature of a gate opens it, and writes the work in the same transaction."""
+"""Sign, ask for changes, refuse, withdraw and revoke. The last signature of a gate opens it in the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from uuid import uuid4
 
 from django.db import connection
@@ -13,9 +14,7 @@ from audit import signing
 from audit.actors import Person
 from audit.acts import act
 from audit.trail import record
-from handoff import queue
 from handoff.access import lock_handoff
-from handoff.decisions import keep
 from handoff.errors import (
     AlreadySigned,
     Conflict,
@@ -28,19 +27,25 @@ from handoff.errors import (
     WrongRole,
     WrongState,
 )
-from handoff.facts import Known, rules_of
-from handoff.models import Handoff, Return, SignOff
-from handoff.moves import chain_of, move
-from handoff.outcomes import release
+from handoff.facts import Known, known_of, rules_of
+from handoff.models import Condition, Handoff, Return, SignOff
+from handoff.moves import chain_of
+from handoff.opening import settle
+from handoff.promises import Promised, promises
+from handoff.rules.approvals import taken_now
 from handoff.rules.duties import conflicts
-from handoff.rules.gates import GateResult, SignOffFact, before_approval, evaluate, seat_of, waits_for_its_time
+from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluate, seat_of
+from handoff.rules.lapses import lapse
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
 from handoff.rules.statements import KIND, stated
 from handoff.states import GATE_OF, State
+from handoff.suspending import passed_by, settle_approvals
 from handoff.voiding import void
 from models_registry.roles import Role
 
+EXPIRES = (State.IN_REVIEW, State.TESTING, State.READY)
+TOLD_AS = {"changes": "signoff.changes_requested", "refuse": "signoff.refused"}
 # Whether the key may sign comes along: one statement less, and read as late as can be.
 USE_UP = """
     UPDATE handoff_reauthentication SET used_at = clock_timestamp()
@@ -62,19 +67,22 @@ def sign(
     comment: str = "",
     reasons: Sequence[str] = (),
     retests: Sequence[str] = (),
+    conditions: Sequence[Mapping[str, Any]] = (),
 ) -> SignOff:
     """Record a person's decision on exactly what they saw, and move the handoff on.
 
     `seen` is the digest of the scope that was shown; `reauthentication` the key of an unused confirmation of the
-    signer. An approval that meets the gate's last requirement opens it. A refusal returns the handoff to data science
-    with `reasons`. Raises Hidden, WrongState, WrongRole, Conflict, StaleView, AlreadySigned, Invalid, GateShut,
-    NotConfirmed, or KeyMissing or KeyRetired where the site cannot sign; then nothing has changed, and the confirmation
-    can be used again.
+    signer. An approval that meets the gate's last requirement opens it; a conditional one counts until one of its
+    `conditions` ({"text", "due", "owner"}) is overdue. Asking for changes keeps the gate shut until the same person
+    answers again. A refusal returns the handoff to data science with `reasons`. Behind a gate that has opened an
+    approval is taken where one is missing again. Raises Hidden, WrongState, WrongRole, Conflict, StaleView,
+    AlreadySigned, Invalid, GateShut, NotConfirmed, or KeyMissing or KeyRetired where the site cannot sign; then nothing
+    has changed, and the confirmation can be used again.
     """
     if not isinstance(actor, Person) or not actor.user.is_person:
         raise Forbidden("Only a natural person signs.", code="person_required")
     handoff, known = lock_handoff(actor, handoff_id, parts=())
-    gate, rule = _requirement(handoff, requirement)
+    gate, rule = _requirement(handoff, known, requirement)
     role = _seat(actor, known, gate, rule)
     scope = scope_for(gate, known.facts.parts)
     if digest(scope) != seen:
@@ -82,29 +90,49 @@ def sign(
             "What you are about to sign changed after it was shown to you.",
             todo="Read it again, then sign what is there now.",
         )
-    if any(s.person == actor.user_id and s.gate == gate for s in known.facts.signoffs):
-        raise AlreadySigned("You have signed at this gate already.", todo="Withdraw your sign-off to sign anew.")
     _check_decision(rule, decision, meaning, comment, reasons)
-    if decision == SignOff.Decision.APPROVE:
-        _check_homework(gate, rule, handoff, known)
+    _check_gate(gate, handoff, known, decision, rule)
+    promised = promises(actor, known, decision, conditions)
+    known = _answering_anew(handoff, known, gate, rule, decision, actor)
     proof = _use_up(reauthentication, actor)
-    signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof)
-    _settle(handoff, known, gate, signoff, actor, reasons, retests)
+    signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof, promised)
+    settle(handoff, known, signoff, reasons, retests, actor=actor)
     return signoff
 
 
-def _requirement(handoff: Handoff, key: str) -> tuple[str, SignOffRule]:
-    gate = GATE_OF.get(State(handoff.state), "")
-    if not gate:
-        raise WrongState(f"A handoff that is {State(handoff.state).label} takes no signatures.")
-    if gate != "confirm" and handoff.expires_at is not None and handoff.expires_at <= timezone.now():
+def _requirement(handoff: Handoff, known: Known, key: str) -> tuple[str, SignOffRule]:
+    state = State(handoff.state)
+    if not GATE_OF.get(state) and not passed_by(handoff):
+        raise WrongState(f"A handoff that is {state.label} takes no signatures.")
+    if state in EXPIRES and handoff.expires_at is not None and handoff.expires_at <= timezone.now():
         raise WrongState(
             "The time of this offer has run out.", code="offer_expired", todo="Draft a new handoff of the same version."
         )
-    for rule in rules_of(handoff).gate(gate).signoffs:
-        if rule.key == key:
-            return gate, rule
-    raise Hidden(f"The {gate} gate asks for no such signature.", code="requirement_unknown")
+    taken = taken_now(rules_of(handoff), known.facts, GATE_OF.get(state, ""), passed_by(handoff))
+    if key in taken:
+        return taken[key]
+    if not GATE_OF.get(state):
+        raise WrongState(f"A handoff that is {state.label} takes no such signature now.")
+    raise Hidden(f"The {GATE_OF[state]} gate asks for no such signature.", code="requirement_unknown")
+
+
+def _answering_anew(
+    handoff: Handoff, known: Known, gate: str, rule: SignOffRule, decision: str, actor: Person
+) -> Known:
+    """End the signer's earlier answer at this gate: only a person's last one counts. Raises AlreadySigned.
+
+    The same approval is given once, unless it has run out or hangs on a condition that is overdue.
+    """
+    earlier = next((s for s in known.facts.signoffs if s.person == actor.user_id and s.gate == gate), None)
+    if earlier is None:
+        return known
+    lapsed = lapse(earlier.signed_at, rule.valid_days, earlier.conditions, known.facts.now)
+    if earlier.requirement != rule.key or (earlier.decision in APPROVALS and decision in APPROVALS and not lapsed):
+        raise AlreadySigned("You have signed at this gate already.", todo="Withdraw your sign-off to sign anew.")
+    ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
+    void(handoff, earlier, lapsed or "answered anew by the signer", ending, actor=actor)
+    others = tuple(s for s in known.facts.signoffs if s is not earlier)
+    return replace(known, facts=replace(known.facts, signoffs=others))
 
 
 def _seat(actor: Person, known: Known, gate: str, rule: SignOffRule) -> str:
@@ -127,21 +155,31 @@ def _seat(actor: Person, known: Known, gate: str, rule: SignOffRule) -> str:
 
 def _check_decision(rule: SignOffRule, decision: str, meaning: str, comment: str, reasons: Sequence[str]) -> None:
     if decision not in SignOff.Decision.values:
-        raise Invalid("Approve or refuse.", fields={"decision": "must be approve or refuse"})
+        words = "must be " + ", ".join(SignOff.Decision.values)
+        raise Invalid("Approve or refuse.", fields={"decision": words})
     if meaning != rule.meaning:
         raise Invalid("Choose what your signature means.", fields={"meaning": f"must be {rule.meaning}"})
-    if decision == SignOff.Decision.APPROVE:
+    if decision in APPROVALS:
         return
     if not comment.strip():
-        raise Invalid("Say why you refuse.", fields={"comment": "is empty"})
+        verb = "refuse" if decision == SignOff.Decision.REFUSE else "ask for changes"
+        raise Invalid(f"Say why you {verb}.", fields={"comment": "is empty"})
     odd = [reason for reason in reasons if reason not in Return.Reason.values]
-    if odd or not reasons:
+    if decision == SignOff.Decision.REFUSE and (odd or not reasons):
         known = ", ".join(Return.Reason.values)
         raise Invalid("Name at least one reason for the return.", fields={"reasons": f"must be among {known}"})
 
 
-def _check_homework(gate: str, rule: SignOffRule, handoff: Handoff, known: Known) -> None:
+def _check_gate(gate: str, handoff: Handoff, known: Known, decision: str, rule: SignOffRule) -> None:
     """Let nobody sign over questions that are still open, for a later answer would void it; nor before their turn."""
+    if decision not in APPROVALS:
+        if GATE_OF.get(State(handoff.state)) != gate:
+            raise WrongState(
+                f"The {gate} gate has opened; it can only be approved anew.",
+                code="gate_open",
+                todo="Revoke what you signed, or ask IT operations to roll back.",
+            )
+        return
     open_ = before_approval(evaluate(gate, rules_of(handoff), known.facts), rule.key)
     if not open_:
         return
@@ -194,11 +232,14 @@ def _write(
     meaning: str,
     comment: str,
     proof: _Proof,
+    promised: Sequence[Promised],
 ) -> SignOff:
     """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
     key, scope_digest = uuid4(), digest(scope)
+    conditions = {"conditions": [one.told() for one in promised]} if promised else {}
     body = stated(
         {
+            **conditions,
             "signoff": str(key),
             "handoff": str(handoff.pk),
             "gate": gate,
@@ -236,8 +277,10 @@ def _write(
         reauthentication_id=proof.reauthentication,
         signed_at=proof.at,
     )
+    if promised:
+        Condition.objects.bulk_create([one.of(signoff, number) for number, one in enumerate(promised, 1)])
     record(
-        "signoff.given" if decision == SignOff.Decision.APPROVE else "signoff.refused",
+        TOLD_AS.get(decision, "signoff.given"),
         actor=actor,
         on=signoff,
         chain=chain_of(handoff),
@@ -249,103 +292,53 @@ def _write(
             "scope": signoff.scope_digest,
             "statement": signoff.statement_digest,
             "key": signoff.key_id,
+            **conditions,
         },
         reason=comment,
     )
     return signoff
 
 
-def _settle(
-    handoff: Handoff,
-    known: Known,
-    gate: str,
-    signoff: SignOff,
-    actor: Person,
-    reasons: Sequence[str],
-    retests: Sequence[str],
-) -> None:
-    """Return the handoff after a refusal; open the gate if nothing is missing any more."""
-    if signoff.decision == SignOff.Decision.REFUSE:
-        _return(handoff, gate, actor, signoff.comment, reasons, retests)
-        return
-    fact = SignOffFact(
-        str(signoff.pk),
-        gate,
-        signoff.requirement,
-        signoff.role,
-        actor.user_id,
-        actor.label,
-        signoff.decision,
-        signoff.meaning,
-        signoff.scope,
-        entitled=True,
-    )
-    facts = replace(known.facts, signoffs=(*known.facts.signoffs, fact))
-    result = evaluate(gate, rules_of(handoff), facts)
-    if result.open or waits_for_its_time(result):
-        keep(handoff, result, facts, actor=actor)
-    if result.open:
-        _open(handoff, result, actor)
-
-
-def _open(handoff: Handoff, result: GateResult, actor: Person) -> None:
-    """Move on, and write the work that follows beside the signature that caused it."""
-    if result.gate == "release":
-        release(handoff, result, actor=actor, because="the release gate opened")
-        return
-    record(
-        "gate.decided",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"gate": result.gate, "open": True, "requirements": [r.key for r in result.requirements]},
-    )
-    if result.gate == "review":
-        kinds = rules_of(handoff).tests
-        queue.enqueue(handoff, gate="review", task=queue.RUN_TEST, purposes=[f"test:{kind}" for kind in kinds])
-        move(handoff, State.TESTING, actor=actor, because="the review gate opened")
-    else:
-        queue.enqueue(handoff, gate="confirm", task=queue.CONFIRM, purposes=["confirm"])
-
-
-def _return(
-    handoff: Handoff, gate: str, actor: Person, comment: str, reasons: Sequence[str], retests: Sequence[str]
-) -> None:
-    Return.objects.create(
-        handoff=handoff,
-        reasons=list(dict.fromkeys(reasons)),
-        comment=comment,
-        retests=list(retests),
-        returned_by=actor.user,
-    )
-    record(
-        "handoff.returned",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"reasons": list(reasons), "retests": list(retests)},
-        reason=comment,
-    )
-    if gate == "confirm":
-        # The target still serves it: a worker swaps back first, and returns the handoff then.
-        queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])
-        return
-    handoff.jobs.filter(state__in=["queued", "running"]).update(state="cancelled", ended_at=timezone.now())
-    move(handoff, State.RETURNED, actor=actor, because=comment)
-
-
 @act
 def withdraw(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) -> SignOff:
     """Withdraw one's own sign-off while its gate is still shut. It never counts again; the person may sign anew."""
+    handoff, fact = _own(actor, handoff_id, signoff_id)
+    if GATE_OF.get(State(handoff.state), "") != fact.gate:
+        raise WrongState(
+            "The gate has opened; what it set off is under way.", code="gate_open", todo="Revoke it, if you must."
+        )
+    if not reason.strip():
+        raise Invalid("Say why you withdraw it.", fields={"reason": "is empty"})
+    void(handoff, fact, f"withdrawn by the signer: {reason.strip()}", SignOff.Ending.WITHDRAWN, actor=actor)
+    return SignOff.objects.get(pk=fact.id)
+
+
+@act
+def revoke(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) -> SignOff:
+    """Take back one's own approval after its gate has opened, for a reason.
+
+    Nothing is undone by that. No later gate opens, and a finding is raised, which suspends the approval where the
+    policy says so, until somebody who may sign has approved anew. Raises Hidden, Forbidden, WrongState or Invalid.
+    """
+    handoff, fact = _own(actor, handoff_id, signoff_id)
+    if fact.gate not in passed_by(handoff):
+        raise WrongState(
+            "There is nothing to revoke: the gate has not opened, or the handoff has ended.",
+            code="nothing_to_revoke",
+            todo="While the gate is shut, withdraw your sign-off instead.",
+        )
+    if not reason.strip():
+        raise Invalid("Say why you revoke it.", fields={"reason": "is empty"})
+    void(handoff, fact, f"was revoked: {reason.strip()}", SignOff.Ending.REVOKED, actor=actor)
+    settle_approvals(handoff, known_of(handoff), actor=actor)
+    return SignOff.objects.get(pk=fact.id)
+
+
+def _own(actor: Person, handoff_id: str, signoff_id: str) -> tuple[Handoff, SignOffFact]:
     handoff, known = lock_handoff(actor, handoff_id, parts=())
     fact = next((s for s in known.facts.signoffs if s.id == str(signoff_id)), None)
     if fact is None:
         raise Hidden("There is no such sign-off, or it does not count any more.")
     if fact.person != actor.user_id:
-        raise Forbidden("Only the signer withdraws a sign-off.", code="not_the_signer")
-    if GATE_OF.get(State(handoff.state), "") != fact.gate:
-        raise WrongState("The gate has opened; what it set off is under way.", code="gate_open")
-    if not reason.strip():
-        raise Invalid("Say why you withdraw it.", fields={"reason": "is empty"})
-    void(handoff, fact, f"withdrawn by the signer: {reason}", actor=actor, action="signoff.withdrawn")
-    return SignOff.objects.get(pk=fact.id)
+        raise Forbidden("Only the signer takes a sign-off back.", code="not_the_signer")
+    return handoff, fact

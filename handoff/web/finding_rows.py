@@ -52,6 +52,8 @@ def _issue(finding: Finding, user: Account, known: Known, form: Form | None) -> 
         raised_by=finding.raised_by_id,
         another_closes=finding.another_closes,
     )
+    if finding.kind == Finding.Kind.APPROVAL:
+        barred = "It closes by itself once somebody who may sign has approved anew, or the condition is met"
     mine = form if form and form.name == "close" and form.about == str(finding.pk) else None
     return IssueRow(finding, "" if not barred else barred[0].upper() + barred[1:], mine)
 

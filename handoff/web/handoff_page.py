@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from handoff.facts import rules_of
-from handoff.models import Handoff, Job, Return, SignOff
+from handoff.models import Condition, ConditionStep, Handoff, Job, Return, SignOff
 from handoff.queries.differences import may_answer
 from handoff.queries.gates import GateView
 from handoff.queries.handoffs import HandoffView, view_of
@@ -17,6 +18,7 @@ from handoff.queries.page import acknowledgements_of, deployments_of
 from handoff.rules.gates import waits_for_its_time
 from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
+from handoff.suspending import passed_by
 from handoff.web.bindings import typed_of
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import Shown, shown_of
@@ -36,6 +38,7 @@ GATE_OPENS = {
     "confirm": "ends the canary and makes the version live",
 }
 NEWEST_EVENTS = 12
+TAKING_BACK = ("withdraw_signoff", "revoke_signoff")
 APART = ("test:", "replay:")  # work that is shown elsewhere
 
 
@@ -53,11 +56,24 @@ class GatePanel:
 
 @dataclass(frozen=True, slots=True)
 class SignOffRow:
-    """A sign-off as it is shown, with the form of its withdrawal if that is open."""
+    """A sign-off as it is shown, with what the reader may do: take it back, or see to its conditions."""
 
     signoff: SignOff
     role: str
-    mine: bool
+    withdraws: bool
+    revokes: bool
+    form: Form | None
+    conditions: list["ConditionRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRow:
+    """A condition as it is shown, and whether the reader may show evidence, or judge it."""
+
+    condition: Condition
+    status: str
+    shows: bool
+    judges: bool
     form: Form | None
 
 
@@ -104,7 +120,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "items": item_rows(
             rules, gate_now, view.answers, facts.holders, roles, form, [one.result for one in view.gates], facts.answers
         ),
-        "signoffs": [_signoff(one, user.pk, gate_now, form) for one in view.signoffs],
+        "signoffs": [_signoff(one, user.pk, view, form) for one in view.signoffs],
         "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
         "may_withdraw": Role.DATA_SCIENTIST in roles
         and handoff.state in OPEN
@@ -134,7 +150,9 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
             "accept": context["may_accept"] and context["drift"],
             "raise": context["may_raise"],
             "close": any(row.form and row.may_close for row in context["issues"]),
-            "withdraw_signoff": any(row.form and row.mine for row in context["signoffs"]),
+            "withdraw_signoff": any(row.form and row.withdraws for row in context["signoffs"]),
+            "revoke_signoff": any(row.form and row.revokes for row in context["signoffs"]),
+            "condition": any(one.form for row in context["signoffs"] for one in row.conditions),
         }.get(form.name)
     )
 
@@ -190,10 +208,35 @@ def _panel(gate: GateView, status: str) -> GatePanel:
     return GatePanel(gate, status, GATE_TITLES[gate.name], GATE_OPENS[gate.name], met, len(requirements))
 
 
-def _signoff(signoff: SignOff, user: int, gate_now: str, form: Form | None) -> SignOffRow:
-    mine = signoff.signer_id == user and signoff.voided_at is None and signoff.gate == gate_now
-    open_ = form is not None and form.name == "withdraw_signoff" and form.about == str(signoff.pk)
-    return SignOffRow(signoff, str(Role(signoff.role).label), mine, form if open_ else None)
+def _signoff(signoff: SignOff, user: int, view: HandoffView, form: Form | None) -> SignOffRow:
+    mine = signoff.signer_id == user and signoff.voided_at is None
+    gate_now = GATE_OF.get(State(view.handoff.state), "")
+    revokes = mine and signoff.gate in passed_by(view.handoff)
+    open_ = form is not None and form.name in TAKING_BACK and form.about == str(signoff.pk)
+    conditional = signoff.decision == SignOff.Decision.CONDITIONAL  # of these alone they were fetched
+    return SignOffRow(
+        signoff,
+        str(Role(signoff.role).label),
+        mine and signoff.gate == gate_now,
+        revokes,
+        form if open_ else None,
+        [_condition(one, signoff, user, view, form) for one in (signoff.conditions.all() if conditional else ())],
+    )
+
+
+def _condition(one: Condition, signoff: SignOff, user: int, view: HandoffView, form: Form | None) -> ConditionRow:
+    """Return a condition as somebody sees it; whether they may judge it is for the service to say in the end."""
+    last = list(one.steps.all())[-1:]
+    status = last[0].kind if last else "open"
+    if status != ConditionStep.Kind.ACCEPTED and one.due_at <= timezone.now():
+        status = "overdue"
+    standing = signoff.voided_at is None and not (last and last[0].kind == ConditionStep.Kind.ACCEPTED)
+    side = view.known.holds(user, signoff.role)
+    reported = bool(last) and last[0].kind == ConditionStep.Kind.REPORTED
+    judges = standing and side and reported and last[0].taken_by_id != user
+    open_ = form is not None and form.name == "condition" and form.about == str(one.pk)
+    shows = standing and (side or one.owner_id == user)
+    return ConditionRow(one, str(status), shows, judges, form if open_ else None)
 
 
 def _deployed_in_vain(handoff: Handoff, jobs: list[Job]) -> bool:

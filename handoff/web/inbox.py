@@ -21,6 +21,9 @@ VERBS = {
     "fix": "Read why",
     "clear": "Read what drifted",
     "settle": "Settle it",
+    "voided": "Read why",
+    "condition": "Show evidence",
+    "judge": "Judge the evidence",
 }
 ICONS = {
     "offer": "send",
@@ -30,6 +33,9 @@ ICONS = {
     "fix": "undo-2",
     "clear": "octagon-x",
     "settle": "octagon-x",
+    "voided": "eraser",
+    "condition": "list-checks",
+    "judge": "list-checks",
 }
 
 
@@ -85,4 +91,5 @@ def _href(task: Task) -> str:
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
     places |= {"clear": "findings", "settle": f"finding-{task.key}"}
+    places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs"}
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

@@ -13,15 +13,16 @@ from django.shortcuts import render
 from audit.actors import Person
 from handoff.errors import Hidden, Refused, StaleView
 from handoff.facts import rules_of
-from handoff.models import Handoff, Return
+from handoff.models import Handoff, Return, SignOff
 from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
 from handoff.queries.signatures import signoff_of, verdict_of
-from handoff.queries.signing import Sheet, sheet_for
+from handoff.queries.signing import Sheet, owners_of, sheet_for
 from handoff.rules.gates import before_approval
 from handoff.rules.policies import MEANINGS
 from handoff.rules.scopes import WORDS
 from handoff.services import reauthentications, signoffs
+from handoff.states import GATE_OF, State
 from handoff.web.acting import carry_out
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import shown_of
@@ -36,6 +37,13 @@ MEANING_WORDS = {
     "approval": "I approve this.",
     "responsibility": "I accept responsibility for this.",
 }
+
+TOLD = {
+    "refuse": "You refused. The handoff goes back to data science, with your reasons.",
+    "changes": "You asked for changes. The gate stays shut until you answer again.",
+    "conditional": "Signed, with conditions. The approval counts until one of them is overdue.",
+}
+ROWS = 3  # conditions that the form has room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,9 @@ def sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> HttpRespon
         raise
     except Refused as refusal:
         return _sheet(request, handoff_id, requirement, Form("sign", request.POST, refusal))
-    refused = request.POST.get("decision") == "refuse"
-    told = "You refused. The handoff goes back to data science, with your reasons." if refused else "Signed."
-    messages.success(request, told)
-    return go("handoff", handoff_id, at="returned" if refused else "signoffs")
+    decision = request.POST.get("decision", "")
+    messages.success(request, TOLD.get(decision, "Signed."))
+    return go("handoff", handoff_id, at="returned" if decision == SignOff.Decision.REFUSE else "signoffs")
 
 
 def _sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> None:
@@ -83,7 +90,17 @@ def _sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> None:
         comment=request.POST.get("comment", ""),
         reasons=request.POST.getlist("reasons"),
         retests=request.POST.getlist("retests"),
+        conditions=_conditions(request),
     )
+
+
+def _conditions(request: HttpRequest) -> list[dict[str, str]]:
+    """Return the conditions that were typed; rows that were left empty are none."""
+    if request.POST.get("decision") != SignOff.Decision.CONDITIONAL:
+        return []
+    columns = [request.POST.getlist(f"condition_{name}") for name in ("text", "due", "owner")]
+    rows = [dict(zip(("text", "due", "owner"), row, strict=True)) for row in zip(*columns, strict=False)]
+    return [row for row in rows if row["text"].strip() or row["due"].strip()]
 
 
 def _sheet(request: HttpRequest, handoff_id: UUID, requirement: str, form: Form | None = None) -> HttpResponse:
@@ -127,6 +144,9 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "tests": test_rows(rules.tests, jobs_of(handoff.pk)) if sheet.gate != "review" else [],
         "meanings": [Choice(m, MEANING_WORDS[m], _typed(form, "meaning") == m) for m in MEANINGS],
         "decision": _typed(form, "decision"),
+        "passed": GATE_OF.get(State(handoff.state)) != sheet.gate,
+        "conditions": _typed_conditions(form),
+        "owners": owners_of(sheet.known),
         "reasons": [Choice(v, str(t).capitalize(), v in _many(form, "reasons")) for v, t in Return.Reason.choices],
         "retests": [Choice(k, k, k in _many(form, "retests")) for k in rules.tests],
     }
@@ -155,6 +175,12 @@ def _typed(form: Form | None, name: str) -> str:
     return str(form.typed.get(name, "")) if form else ""
 
 
+def _typed_conditions(form: Form | None) -> list[tuple[str, str, str]]:
+    """Return what was typed into the rows of conditions."""
+    columns = [[*_many(form, f"condition_{name}"), *[""] * ROWS][:ROWS] for name in ("text", "due", "owner")]
+    return list(zip(*columns, strict=True))
+
+
 def _many(form: Form | None, name: str) -> list[str]:
     return form.typed.getlist(name) if form else []  # type: ignore[attr-defined]
 
@@ -173,6 +199,25 @@ def detail(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResp
         "envelope": json.dumps(signoff.envelope, indent=2) if signoff.envelope else "",
     }
     return render(request, "handoff/signoffs/detail.html", context)
+
+
+@page("POST")
+def revoke(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResponse:
+    """Take back my approval although its gate has opened, for a reason."""
+    return carry_out(
+        request,
+        handoff_id,
+        "revoke_signoff",
+        lambda: signoffs.revoke(
+            actor=Person.at(request, "web"),
+            handoff_id=str(handoff_id),
+            signoff_id=str(signoff_id),
+            reason=request.POST.get("reason", ""),
+        ),
+        "Your approval is revoked. What it opened is not undone; a finding says so.",
+        at="findings",
+        about=str(signoff_id),
+    )
 
 
 @page("POST")

@@ -6,6 +6,7 @@ from handoff.web import (
     changes,
     checklist_templates,
     checklists,
+    conditions,
     deployments,
     differences,
     drafts,
@@ -42,6 +43,21 @@ urlpatterns = [
         "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/withdraw/",
         signoffs.withdraw,
         name="handoff-signoff-withdraw",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/revoke/",
+        signoffs.revoke,
+        name="handoff-signoff-revoke",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/conditions/<int:condition_id>/report/",
+        conditions.report,
+        name="handoff-condition-report",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/conditions/<int:condition_id>/judge/",
+        conditions.judge,
+        name="handoff-condition-judge",
     ),
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/", findings.accept, name="handoff-finding-accept"

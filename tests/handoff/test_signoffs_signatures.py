@@ -28,6 +28,7 @@ from tests.handoff.walking import client_of
 
 pytestmark = pytest.mark.django_db
 OTHER_KEY = "7a" * 32
+TABLES = ("handoff_signoff", "handoff_condition", "audit_signingkey")
 
 
 @pytest.fixture
@@ -52,10 +53,10 @@ def as_owner(statement: str, values: Any = ()) -> None:
     """Change the table as somebody who can switch its triggers off, and put them on again."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table in ("handoff_signoff", "audit_signingkey"):
+        for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(statement, values)
-        for table in ("handoff_signoff", "audit_signingkey"):
+        for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
@@ -166,6 +167,7 @@ CHANGES: dict[str, str] = {
     "reauthentication_id": "(SELECT id FROM handoff_reauthentication r WHERE r.used_at IS NULL LIMIT 1)",
     "signed_at": "signed_at - interval '1 day'",
     "voided_at": "voided_at - interval '1 second'",
+    "voided_as": "'revoked'",
     "voided_because": "'It was an accident.'",
 }
 
@@ -182,7 +184,8 @@ def test_a_change_of_any_column_is_found(column: str, place: building.Place, han
     settings.SIGNING_KEY = OTHER_KEY
     building.sign(building.tested(handoff), "release", place.otto)
     if column.startswith("voided"):
-        void(handoff, known_of(handoff).facts.signoffs[0], "the answers changed", actor=Worker("t"))
+        fact = known_of(handoff).facts.signoffs[0]
+        void(handoff, fact, "the answers changed", SignOff.Ending.CHANGED, actor=Worker("t"))
     assert verify().wrong == []
     as_owner(f"UPDATE handoff_signoff SET {column} = {CHANGES[column]} WHERE id = %s", [signed.pk])
     found = verify().wrong

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.actors import Worker
 from handoff import queue
-from handoff.models import Handoff, Job
+from handoff.models import Condition, Handoff, Job
 from handoff.plans import DeployReport
 from handoff.services import deployments, findings, jobs
 from models_registry.models import Environment, EnvironmentUserGrant, ImportException, RegisteredModel
@@ -142,6 +142,22 @@ class Story:
         body = signature(other, otto, "release") | refusal
         self.act("refuse", "otto", f"handoffs/{other.pk}/signoffs/", body)
 
+    def of_conditions(self) -> None:
+        """Sign with a condition, meet it, and revoke."""
+        handoff, vera = self.site.handoffs["answered"], self.place.vera
+        path = f"handoffs/{handoff.pk}/"
+        promise = {"text": "Rehearse it.", "due": timezone.localdate().isoformat(), "owner": "otto"}
+        body = signature(handoff, vera, "validation") | {"decision": "conditional", "conditions": [promise]}
+        self.act("sign with a condition", "vera", f"{path}signoffs/", body, format="json")
+        condition = f"{path}conditions/{Condition.objects.get().pk}/"
+        shown = {"comment": "Done.", "link": "https://example.org/log"}
+        self.act("show that it is met", "otto", f"{condition}report/", shown)
+        self.act("accept that", "vera", f"{condition}accept/", {"comment": "Good."})
+        live = self.site.handoffs["live"]
+        mine = live.signoffs.get(gate="review", signer=vera)
+        revoke = f"handoffs/{live.pk}/signoffs/{mine.pk}/revoke/"
+        self.act("revoke an approval", "vera", revoke, {"reason": "I was wrong."}, status=200)
+
     def of_deployments(self) -> None:
         """Release a second version, roll it back, and deploy again after an engine could not be reached."""
         handoff, otto = self.site.handoffs["ready"], self.place.otto
@@ -252,6 +268,12 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "sign under a key": 15,
         "sign last": 13,
         "refuse": 13,
+    },
+    Story.of_conditions: {
+        "sign with a condition": 13,
+        "show that it is met": 9,
+        "accept that": 12,
+        "revoke an approval": 13,
     },
     Story.of_deployments: {
         "sign the release": 14,

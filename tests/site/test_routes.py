@@ -18,6 +18,8 @@ from audit.models import AuditEvent, TreeHead
 from handoff.models import (
     Acknowledgement,
     Answer,
+    Condition,
+    ConditionStep,
     Deployment,
     Finding,
     Handoff,
@@ -67,6 +69,7 @@ TYPED = STREAM | {"descriptor": "{transport: sql, location: {url: 'sqlite:///x',
 CONSUMER = {
     "name": "x", "kind": "report", "owner": "otto", "purpose": "x", "criticality": "low", "effect": "x",
 }  # fmt: skip
+REPORT = {"comment": "because", "link": "https://example.org/log"}
 ASKED = {"library": "torch", "version": "2.4.0", "reason": "because"}
 ANSWER = {"answer": "refused", "comment": "because"}
 # The acts: address and method, what is sent, whose right it is not though they may see the thing, and which handoff.
@@ -121,6 +124,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:handoff-acknowledgements", "post"): ({"differences": ["x"]}, "dana", "offered"),
     ("api:handoff-signoffs", "post"): (SIGNATURE, "iris", "answered"),
     ("api:signoff-withdraw", "post"): (REASON, "dana", "signed"),
+    ("api:signoff-revoke", "post"): (REASON, "dana", "signed"),
+    ("api:condition-report", "post"): (REPORT, "iris", "signed"),
+    ("api:condition-accept", "post"): (REPORT, "iris", "signed"),
+    ("api:condition-reject", "post"): (REPORT, "iris", "signed"),
     ("api:handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("api:deployment-roll-back", "post"): (REASON, "dana", "live"),
     ("handoff-change", "post"): ({"note": "mine"}, "vera", "draft"),
@@ -130,6 +137,9 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-acknowledge", "post"): ({"differences": ["x"]}, "dana", "offered"),
     ("handoff-sign", "post"): (SIGNATURE | {"password": walking.PASSWORD}, "iris", "answered"),
     ("handoff-signoff-withdraw", "post"): (REASON, "dana", "signed"),
+    ("handoff-signoff-revoke", "post"): (REASON, "dana", "signed"),
+    ("handoff-condition-report", "post"): (REPORT, "iris", "signed"),
+    ("handoff-condition-judge", "post"): (REPORT | {"answer": "accept"}, "iris", "signed"),
     ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
     ("api:deployment-runs", "post"): (REASON, "dana", "live"),
@@ -161,7 +171,7 @@ MEMBERS = {
 }  # fmt: skip
 WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
 TABLES = (
-    Acknowledgement, Answer, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
+    Acknowledgement, Answer, ConditionStep, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
@@ -232,6 +242,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
         "exception_id": ImportException.objects.get().pk,
     }  # fmt: skip
+    there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
     keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
@@ -241,6 +252,13 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
     return str(reverse(name, kwargs=filled))
+
+
+def condition_of(signoff: SignOff) -> int:
+    """Return the condition of a sign-off, which is written if there is none."""
+    due = timezone.now()
+    told = {"text": "Rehearse it.", "due_at": due, "owner": signoff.signer}
+    return int(Condition.objects.get_or_create(signoff=signoff, number=1, defaults=told)[0].pk)
 
 
 def finding_of(handoff: Handoff) -> str:

@@ -1,0 +1,51 @@
+"""Which approvals behind a gate that has opened do not stand any more, and which signatures are taken now."""
+
+from collections.abc import Iterable, Sequence
+
+from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
+from handoff.rules.lapses import EndedFact, lapse
+from handoff.rules.policies import PolicyRules, SignOffRule
+
+TIME_AND_SIGNER = ("expired", "revoked")
+
+
+def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed: Iterable[str]) -> dict[str, str]:
+    """Return what came in the way of approvals of gates that have opened, by key, each with a sentence.
+
+    An approval falls when it runs out, when a condition of it is overdue, or when its signer revokes it, and too few
+    others stand for the same requirement. A role that is taken away later makes nothing undone.
+    """
+    found = {}
+    for gate in passed:
+        for rule in rules.gate(gate).signoffs:
+            given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
+            lapsed = [(s, lapse(s.signed_at, rule.valid_days, s.conditions, facts.now)) for s in given]
+            if len({s.person for s, why in lapsed if not why}) >= rule.count:
+                continue
+            for signoff, why in lapsed:
+                if why:
+                    found[f"signoff.{signoff.id}"] = f"The approval of {signoff.name} at the {gate} gate {why}."
+            for one in ended:
+                if one.requirement == rule.key and one.ending in TIME_AND_SIGNER:
+                    found[f"signoff.{one.id}"] = f"The approval of {one.name} at the {gate} gate {one.because}."
+    return found
+
+
+def expired(rules: PolicyRules, facts: Facts) -> list[tuple[SignOffFact, str]]:
+    """Return the approvals whose time has run out, with the words for it."""
+    days = {rule.key: rule.valid_days for gate in rules.gates.values() for rule in gate.signoffs}
+    told = [(s, lapse(s.signed_at, days.get(s.requirement, 0), (), facts.now)) for s in facts.signoffs]
+    return [(signoff, why) for signoff, why in told if why and signoff.decision in APPROVALS]
+
+
+def taken_now(
+    rules: PolicyRules, facts: Facts, current: str, passed: Iterable[str]
+) -> dict[str, tuple[str, SignOffRule]]:
+    """Return which signatures are taken now, by key: those of the gate under way, and those that are missing again."""
+    found = {rule.key: (current, rule) for rule in rules.gate(current).signoffs} if current else {}
+    for gate in passed:
+        missing = {
+            r.key for r in evaluate(gate, rules.timeless(), facts).requirements if r.kind == "signoff" and r.open
+        }
+        found |= {rule.key: (gate, rule) for rule in rules.gate(gate).signoffs if rule.key in missing}
+    return found

@@ -1,0 +1,34 @@
+"""Let approvals run out, and keep the finding about them in step, as a worker does every minute."""
+
+from uuid import UUID
+
+from audit.actors import Worker
+from audit.acts import act
+from handoff.facts import known_of, rules_of
+from handoff.models import Finding, Handoff, SignOff
+from handoff.rules.approvals import expired
+from handoff.states import UNDER_OFFER, State
+from handoff.suspending import fallen_of, settle_approvals, standing
+from handoff.voiding import void
+
+
+def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
+    """Let the sign-offs of a handoff expire whose time has run out; return the finding that was raised, if any.
+
+    Approvals behind a gate that has opened may have run out, or hang on a condition that is overdue by now.
+    """
+    handoff = Handoff.objects.filter(pk=handoff_id, state__in=[*UNDER_OFFER, State.LIVE]).first()
+    if handoff is None:
+        return None
+    known = known_of(handoff)
+    if not expired(rules_of(handoff), known.facts) and fallen_of(handoff, known) == standing(handoff):
+        return None
+    return _settle(actor=actor, handoff_id=handoff_id)
+
+
+@act
+def _settle(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=handoff_id)
+    for signoff, why in expired(rules_of(handoff), known_of(handoff).facts):
+        void(handoff, signoff, why, SignOff.Ending.EXPIRED, actor=actor)
+    return settle_approvals(handoff, known_of(handoff), actor=actor)
