@@ -328,6 +328,15 @@ class HandoffDetailOut(HandoffOut):
         return AnswerOut(list(handoff.view.answers.values()), many=True).data
 
 
+class SheetChangeOut(serializers.Serializer[Any]):
+    part = serializers.CharField()
+    what = serializers.CharField(help_text="The question, the line of the report, or what else changed.")
+    before = serializers.CharField()
+    after = serializers.CharField()
+    who = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
+
+
 class SheetOut(serializers.Serializer[Any]):
     handoff = serializers.UUIDField(source="handoff.pk")
     gate = serializers.CharField()
@@ -339,6 +348,7 @@ class SheetOut(serializers.Serializer[Any]):
     seen = serializers.CharField(help_text="Send this back with the signature.")
     barred = serializers.ListField(child=serializers.CharField(), help_text="Why you may not sign; empty if you may.")
     changed = serializers.ListField(child=serializers.CharField(), help_text="What changed since you last signed here.")
+    changes = SheetChangeOut(many=True, help_text="The same, before and after.")
 
     def get_parts(self, sheet: Any) -> list[dict[str, str]]:
         """Return what is covered, each with its words and its digest."""

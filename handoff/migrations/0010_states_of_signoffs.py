@@ -9,133 +9,290 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('audit', '0004_tree'),
-        ('handoff', '0009_batch_runs'),
-        ('models_registry', '0008_what_environments_say'),
+        ("audit", "0004_tree"),
+        ("handoff", "0009_batch_runs"),
+        ("models_registry", "0008_what_environments_say"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Condition',
+            name="Condition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('text', models.TextField()),
-                ('due_at', models.DateTimeField(help_text='From then on the approval does not count until it is accepted as met.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                ("text", models.TextField()),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        help_text="From then on the approval does not count until it is accepted as met."
+                    ),
+                ),
             ],
             options={
-                'ordering': ['signoff', 'number'],
+                "ordering": ["signoff", "number"],
             },
         ),
         migrations.CreateModel(
-            name='ConditionStep',
+            name="ConditionStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('reported', 'reported as met'), ('rejected', 'not accepted'), ('accepted', 'accepted as met')], max_length=8)),
-                ('comment', models.TextField()),
-                ('link', models.URLField(blank=True, help_text='The evidence.', max_length=500)),
-                ('taken_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("reported", "reported as met"),
+                            ("rejected", "not accepted"),
+                            ("accepted", "accepted as met"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("comment", models.TextField()),
+                ("link", models.URLField(blank=True, help_text="The evidence.", max_length=500)),
+                ("taken_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.RemoveConstraint(
-            model_name='finding',
-            name='finding_closed_with_a_cause',
+            model_name="finding",
+            name="finding_closed_with_a_cause",
         ),
         migrations.RemoveConstraint(
-            model_name='signoff',
-            name='signoff_decision_known',
+            model_name="signoff",
+            name="signoff_decision_known",
         ),
         migrations.RemoveConstraint(
-            model_name='signoff',
-            name='signoff_voided_with_a_cause',
+            model_name="signoff",
+            name="signoff_voided_with_a_cause",
         ),
         migrations.RemoveConstraint(
-            model_name='signoff',
-            name='signoff_refusal_has_a_comment',
+            model_name="signoff",
+            name="signoff_refusal_has_a_comment",
         ),
         migrations.AddField(
-            model_name='signoff',
-            name='voided_as',
-            field=models.CharField(blank=True, choices=[('changed', 'voided'), ('anew', 'voided'), ('withdrawn', 'withdrawn'), ('expired', 'expired'), ('revoked', 'revoked')], default='', help_text='Empty for those of the first release, too.', max_length=9),
+            model_name="signoff",
+            name="voided_as",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("changed", "voided"),
+                    ("anew", "voided"),
+                    ("withdrawn", "withdrawn"),
+                    ("expired", "expired"),
+                    ("revoked", "revoked"),
+                ],
+                default="",
+                help_text="Empty for those of the first release, too.",
+                max_length=9,
+            ),
         ),
         migrations.AlterField(
-            model_name='finding',
-            name='kind',
-            field=models.CharField(choices=[('drift', 'drift'), ('issue', 'issue'), ('evidence', 'evidence'), ('approval', 'approval')], default='drift', max_length=8),
+            model_name="finding",
+            name="kind",
+            field=models.CharField(
+                choices=[("drift", "drift"), ("issue", "issue"), ("evidence", "evidence"), ("approval", "approval")],
+                default="drift",
+                max_length=8,
+            ),
         ),
         migrations.AlterField(
-            model_name='signoff',
-            name='decision',
-            field=models.CharField(choices=[('approve', 'approve'), ('conditional', 'approve with conditions'), ('changes', 'ask for changes'), ('refuse', 'refuse')], max_length=11),
+            model_name="signoff",
+            name="decision",
+            field=models.CharField(
+                choices=[
+                    ("approve", "approve"),
+                    ("conditional", "approve with conditions"),
+                    ("changes", "ask for changes"),
+                    ("refuse", "refuse"),
+                ],
+                max_length=11,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at', None), ('closed_by', None), ('closing', ''), ('proof_answer', None), ('proof_blob', None), ('proof_kind', ''), ('proof_link', '')), models.Q(('closed_at__isnull', False), ('closed_by', None), ('closing__in', ['resolved', 'replaced', 'carried']), ('proof_answer', None), ('proof_blob', None), ('proof_kind', ''), ('proof_link', '')), models.Q(('closed_at__isnull', False), ('closed_by__isnull', False), ('closing', 'accepted'), ('kind', 'drift'), models.Q(('comment', ''), _negated=True), ('proof_answer', None), ('proof_blob', None), ('proof_kind', ''), ('proof_link', '')), models.Q(('closed_at__isnull', False), ('closed_by__isnull', False), ('closing', 'fixed'), models.Q(('kind__in', ['drift', 'approval']), _negated=True), models.Q(models.Q(('proof_answer', None), ('proof_blob__isnull', False), ('proof_kind', 'file'), ('proof_link', '')), models.Q(('proof_answer', None), ('proof_blob', None), ('proof_kind', 'link'), models.Q(('proof_link', ''), _negated=True)), models.Q(('proof_answer__isnull', False), ('proof_blob', None), ('proof_kind', 'answer'), ('proof_link', '')), _connector='OR')), _connector='OR'), name='finding_closed_with_a_cause'),
+            model_name="finding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("closed_at", None),
+                        ("closed_by", None),
+                        ("closing", ""),
+                        ("proof_answer", None),
+                        ("proof_blob", None),
+                        ("proof_kind", ""),
+                        ("proof_link", ""),
+                    ),
+                    models.Q(
+                        ("closed_at__isnull", False),
+                        ("closed_by", None),
+                        ("closing__in", ["resolved", "replaced", "carried"]),
+                        ("proof_answer", None),
+                        ("proof_blob", None),
+                        ("proof_kind", ""),
+                        ("proof_link", ""),
+                    ),
+                    models.Q(
+                        ("closed_at__isnull", False),
+                        ("closed_by__isnull", False),
+                        ("closing", "accepted"),
+                        ("kind", "drift"),
+                        models.Q(("comment", ""), _negated=True),
+                        ("proof_answer", None),
+                        ("proof_blob", None),
+                        ("proof_kind", ""),
+                        ("proof_link", ""),
+                    ),
+                    models.Q(
+                        ("closed_at__isnull", False),
+                        ("closed_by__isnull", False),
+                        ("closing", "fixed"),
+                        models.Q(("kind__in", ["drift", "approval"]), _negated=True),
+                        models.Q(
+                            models.Q(
+                                ("proof_answer", None),
+                                ("proof_blob__isnull", False),
+                                ("proof_kind", "file"),
+                                ("proof_link", ""),
+                            ),
+                            models.Q(
+                                ("proof_answer", None),
+                                ("proof_blob", None),
+                                ("proof_kind", "link"),
+                                models.Q(("proof_link", ""), _negated=True),
+                            ),
+                            models.Q(
+                                ("proof_answer__isnull", False),
+                                ("proof_blob", None),
+                                ("proof_kind", "answer"),
+                                ("proof_link", ""),
+                            ),
+                            _connector="OR",
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="finding_closed_with_a_cause",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signoff',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['approve', 'conditional', 'changes', 'refuse'])), name='signoff_decision_known'),
+            model_name="signoff",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("decision__in", ["approve", "conditional", "changes", "refuse"])),
+                name="signoff_decision_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signoff',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('voided_as', ''), ('voided_at', None), ('voided_because', '')), models.Q(('voided_at__isnull', False), models.Q(('voided_because', ''), _negated=True)), _connector='OR'), name='signoff_voided_with_a_cause'),
+            model_name="signoff",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("voided_as", ""), ("voided_at", None), ("voided_because", "")),
+                    models.Q(("voided_at__isnull", False), models.Q(("voided_because", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="signoff_voided_with_a_cause",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signoff',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['approve', 'conditional']), models.Q(('comment', ''), _negated=True), _connector='OR'), name='signoff_refusal_has_a_comment'),
+            model_name="signoff",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("decision__in", ["approve", "conditional"]),
+                    models.Q(("comment", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="signoff_refusal_has_a_comment",
+            ),
         ),
         migrations.AddField(
-            model_name='condition',
-            name='owner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="condition",
+            name="owner",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='condition',
-            name='signoff',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conditions', to='handoff.signoff'),
+            model_name="condition",
+            name="signoff",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="conditions", to="handoff.signoff"
+            ),
         ),
         migrations.AddField(
-            model_name='conditionstep',
-            name='condition',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='handoff.condition'),
+            model_name="conditionstep",
+            name="condition",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="steps", to="handoff.condition"
+            ),
         ),
         migrations.AddField(
-            model_name='conditionstep',
-            name='taken_by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="conditionstep",
+            name="taken_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddConstraint(
-            model_name='condition',
-            constraint=models.UniqueConstraint(fields=('signoff', 'number'), name='condition_number_once'),
+            model_name="condition",
+            constraint=models.UniqueConstraint(fields=("signoff", "number"), name="condition_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='condition',
-            constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='condition_says_what'),
+            model_name="condition",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("text", ""), _negated=True), name="condition_says_what"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='condition',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='4ea571c23d5e4af870f785cbff76b0b3b6cda969', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_7a1a4', table='handoff_condition', when='BEFORE')),
+            model_name="condition",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="4ea571c23d5e4af870f785cbff76b0b3b6cda969",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_7a1a4",
+                    table="handoff_condition",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conditionstep',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'accepted')), fields=('condition',), name='condition_accepted_once'),
+            model_name="conditionstep",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "accepted")), fields=("condition",), name="condition_accepted_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conditionstep',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'reported'), models.Q(('link', ''), _negated=True)), models.Q(('kind__in', ['rejected', 'accepted']), ('link', '')), _connector='OR'), name='condition_met_by_evidence'),
+            model_name="conditionstep",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "reported"), models.Q(("link", ""), _negated=True)),
+                    models.Q(("kind__in", ["rejected", "accepted"]), ("link", "")),
+                    _connector="OR",
+                ),
+                name="condition_met_by_evidence",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conditionstep',
-            constraint=models.CheckConstraint(condition=models.Q(('comment', ''), _negated=True), name='condition_step_says_why'),
+            model_name="conditionstep",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("comment", ""), _negated=True), name="condition_step_says_why"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='conditionstep',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='ab8e04a66a63072085595d7e7c193a288ece2f54', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_9c0c6', table='handoff_conditionstep', when='BEFORE')),
+            model_name="conditionstep",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="ab8e04a66a63072085595d7e7c193a288ece2f54",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_9c0c6",
+                    table="handoff_conditionstep",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

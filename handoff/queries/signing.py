@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Q
+
 from audit.models import Account
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, SignOff
 from handoff.queries.handoffs import fetch
+from handoff.queries.signed_changes import Change, changes_since
 from handoff.rules.approvals import taken_now
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, evaluate, seat_of
@@ -22,7 +25,7 @@ class Sheet:
     """What is put before a signer: the parts with their digests, and the digest over all that must come back.
 
     `role` is the one in which they would sign; `barred` says why this person may not sign; `changed` what has
-    changed since they last signed here.
+    changed since they last signed here, and `changes` that before and after.
     """
 
     handoff: Handoff
@@ -35,6 +38,7 @@ class Sheet:
     result: GateResult
     barred: tuple[str, ...]
     changed: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
 
 
 def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
@@ -52,10 +56,12 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
     if not known.holds(user.pk, role):
         barred.insert(0, "you do not hold the role that signs here")
     before = (
-        SignOff.objects.filter(handoff=handoff, signer=user, gate=gate, voided_at__isnull=False)
+        SignOff.objects.filter(handoff=handoff, signer=user, gate=gate)
+        .filter(Q(voided_at__isnull=False) | Q(decision=SignOff.Decision.CHANGES))
         .order_by("-signed_at")
         .first()
     )
+    changed = touched(before.scope, known.facts.parts) if before else ()
     return Sheet(
         handoff=handoff,
         known=known,
@@ -66,7 +72,8 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         seen=digest(scope),
         result=evaluate(gate, rules_of(handoff), known.facts),
         barred=tuple(barred),
-        changed=touched(before.scope, known.facts.parts) if before else (),
+        changed=changed,
+        changes=changes_since(handoff, before, changed, known.facts.parts) if before else (),
     )
 
 

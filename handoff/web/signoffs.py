@@ -128,6 +128,7 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "parts": [Part(n, w, which.get(n, ""), d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
         "stale": [WORDS[name] for name in stale],
         "changed": [WORDS[name] for name in sheet.changed],
+        "changes": sheet.changes,
         "homework": before_approval(sheet.result, sheet.rule.key),
         "signed": own,
         "shown": shown_of(handoff.report, acknowledgements_of(handoff)),

@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
@@ -212,6 +213,16 @@ def test_the_wrong_password_is_refused_and_five_lock_signing(place: building.Pla
     assert client.post(url, {"password": PASSWORD}).json()["code"] == "signing_locked"
     assert client.get(reverse("api:handoff", args=[handoff.pk])).status_code == 200
     assert Reauthentication.objects.count() == 0
+
+
+def test_confirmations_are_throttled(place: building.Place) -> None:
+    cache.clear()
+    client = APIClient()
+    client.force_authenticate(place.vera)
+    url = reverse("api:reauthentications")
+    statuses = [client.post(url, {"password": PASSWORD}).status_code for _ in range(21)]
+    assert statuses == [201] * 20 + [429]
+    cache.clear()
 
 
 def test_a_confirmation_is_good_once_for_its_person_and_for_minutes(place: building.Place, handoff: Handoff) -> None:

@@ -11,7 +11,7 @@ from handoff.models import Handoff, SignOff
 from handoff.queries.signing import sheet_for
 from handoff.services import checklists
 from handoff.states import State
-from tests.handoff import walking
+from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import PASSWORD, by, client_of
 
@@ -160,3 +160,20 @@ def test_one_withdraws_ones_own(site: Place) -> None:
     assert client_of(site.vera).post(url, {"reason": "Too early"}).status_code == 303
     signed.refresh_from_db()
     assert signed.voided_because == "withdrawn by the signer: Too early"
+
+
+def test_each_signature_of_a_series_asks_for_the_password_again(site: Place) -> None:
+    """Nothing of one signature is left for the next: no session, however fresh, signs by itself."""
+    first, second = (
+        walking.answered(site, walking.offered(site, building.a_version(site, n, latency_p99_ms=n))) for n in (1, 2)
+    )
+    browser = client_of(site.vera)
+    assert browser.post(url_of(first), typed(first, site.vera)).status_code == 303
+    for password in ("", "x"):
+        answer = browser.post(url_of(second), typed(second, site.vera, password=password))
+        assert (answer.status_code, SignOff.objects.count()) == (403, 1)
+    confirmed = SignOff.objects.get().reauthentication
+    replayed = {"reauthentication": str(confirmed.pk), "password": ""}
+    assert browser.post(url_of(second), typed(second, site.vera, **replayed)).status_code == 403
+    assert browser.post(url_of(second), typed(second, site.vera)).status_code == 303
+    assert len(set(SignOff.objects.values_list("reauthentication", flat=True))) == 2
