@@ -85,7 +85,7 @@ def test_the_runs_of_a_batch_are_accessible_and_fit(visit: Open, site: Place, se
     settings.ENGINE_URLS = {"production": "http://127.0.0.1:9"}
     deployment = counting.a_batch(site)
     page = visit("otto", f"/deployments/{deployment.pk}/")
-    page.get_by_text("Run now").click()
+    page.get_by_role("heading", name="Run now").click()
     page.get_by_label("Why does it run now?").fill("The ward asks.")
     page.get_by_role("button", name="Run now").click()
     expect(page.get_by_text("Run 1 is ordered")).to_be_visible()
