@@ -168,6 +168,7 @@ ACTS = {
     ),
     *(f"{space}exception-{act}" for act in ("answer", "withdraw", "revoke") for space in ("", "api:")),
     *("stream-retire", "api:stream-retire", "api:consumer-retire"),
+    *("duty-acknowledge", "api:duty-acknowledgements"),
     *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
 }
 EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}
