@@ -105,10 +105,10 @@ def test_an_offer_is_refused_whose_quorum_nobody_can_fill(place: building.Place)
         source="workbench",
         target="production",
     )
-    RegisteredModelUserGrant.objects.filter(user__in=[place.vera, place.rita]).delete()
+    building.ended(RegisteredModelUserGrant, user__in=[place.vera, place.rita])
     building._grant(EnvironmentUserGrant, place.iris, "it_operations", place.target)
     missing = offer_of(draft, building.known_of(draft)).missing
-    assert "2 must sign as Validator or IT operations or Risk and compliance, and only 1 can" in missing["roles.two"]
+    assert "2 must act as Validator or IT operations or Risk and compliance, and only 1 can" in missing["roles.two"]
     assert Handoff.objects.get(pk=draft.pk).state == State.DRAFT
 
 
