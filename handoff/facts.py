@@ -12,12 +12,13 @@ import orjson
 import psycopg
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from handoff.models import Handoff
 from handoff.rules.answers import AnswerFact
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain
-from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact
+from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
@@ -60,6 +61,15 @@ SELECT h.id, json_build_object(
         LEFT JOIN models_registry_stream s ON s.environment_id = side.place
          AND s.slug = side.told->>'stream' AND s.retired_at IS NULL
         WHERE s.digest IS DISTINCT FROM side.told->>'digest')),
+  'asked', (SELECT json_agg(json_build_array(w.id, COALESCE(u.responsible_id, u.id)) ORDER BY w.asked_at)
+      FROM handoff_waiver w JOIN audit_account u ON u.id = w.asked_by_id
+      WHERE w.handoff_id = h.id AND w.answer = ''),
+  'waivers', (SELECT json_agg(json_build_array(
+        w.kind || ':' || w.requirement, w.id, w.until,
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username), w.asked_by_id, w.control,
+        w.revoked_at IS NULL, w.reason, w.answered_by_id) ORDER BY w.answered_at)
+      FROM handoff_waiver w JOIN audit_account u ON u.id = w.answered_by_id
+      WHERE w.handoff_id = h.id AND w.answer = 'approved'),
   'owner', (SELECT json_build_array(COALESCE(NULLIF(btrim(o.first_name || ' ' || o.last_name), ''), o.username), o.id)
       FROM models_registry_environment t JOIN audit_account o ON o.id = t.owner_id
       WHERE t.id = h.target_id AND o.is_active),
@@ -186,6 +196,8 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         chain=_chain(raw),
         tier=str(raw["tier"]),
         now=datetime.fromisoformat(str(raw["now"])),
+        waivers=_waivers(raw["waivers"]),
+        waivers_asked={str(pk): person for pk, person in raw["asked"]},
         exceptions=tuple(one["name"] for one in (handoff.report or {}).get("items", ()) if one.get("waived_until")),
         replays=int(found["replays"]),
         owner=raw["owner"][0] if raw["owner"] else "",
@@ -223,6 +235,25 @@ def _answer(row: list[Any], item: ChecklistItem | None, people: tuple[tuple[int,
         people=people,
         reopened=_reopened(evidence or (), age, item.valid_days if item is not None else 0),
     )
+
+
+def _waivers(rows: list[list[Any]]) -> dict[str, WaiverFact]:
+    """Return the waiver of each requirement that counts and ends last, or the last one that ended."""
+    today = timezone.localdate().isoformat()
+    found: dict[str, WaiverFact] = {}
+    for key, pk, until, name, asked_by, control, stands, _, _ in rows:
+        waiver = WaiverFact(str(pk), until, name, asked_by, control, stands and until >= today)
+        if key not in found or (waiver.counts, until) >= (found[key].counts, found[key].until):
+            found[key] = waiver
+    return found
+
+
+def _signed_waivers(rows: list[list[Any]], kind: str, keys: Sequence[str]) -> list[list[Any]]:
+    """Return what a signature covers of waivers: of each requirement the first, so that renewing one voids nothing."""
+    first: dict[str, list[Any]] = {}
+    for key, _, until, _, _, control, _, reason, approver in rows:
+        first.setdefault(key, [key, until, approver, control, reason])
+    return [first[f"{kind}:{key}"] for key in keys if f"{kind}:{key}" in first]
 
 
 def _reopened(evidence: Sequence[Any], age: float, valid_days: int) -> str:
@@ -274,12 +305,15 @@ def _contents(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
     latest = _signed_answers(raw["answers"], frozenset(item.key for item in asked if item.two_people))
     items = {gate: _items(handoff, gate) for gate in GATES}
     answers = {gate: [latest[item] for item in items[gate] if item in latest] for gate in GATES}
-    results = {"results": raw["tests"]} if raw["tests"] else {}
+    waived = {gate: _signed_waivers(raw["waivers"], "item", items[gate]) for gate in GATES}
+    tests = _signed_waivers(raw["waivers"], "test", rules.tests if rules else ())
+    acknowledged = sorted(_acknowledged(row) for row in raw["acknowledged"])
+    results = {"results": [*raw["tests"], *tests]} if raw["tests"] else {}
     return {
         "bindings": handoff.bindings,
-        "answers": [answers["review"], sorted(_acknowledged(k) for k in raw["acknowledged"])],
-        "release_answers": answers["release"],
-        "confirm_answers": answers["confirm"],
+        "answers": [answers["review"], acknowledged, *filter(None, [waived["review"]])],
+        "release_answers": [*answers["release"], *waived["release"]],
+        "confirm_answers": [*answers["confirm"], *waived["confirm"]],
     } | results
 
 

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
-from handoff.facts import rules_of
+from handoff.facts import known_of, rules_of
 from handoff.leases import cancel_waiting
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
@@ -63,17 +63,24 @@ def settle_tests(handoff: Handoff, *, actor: Actor) -> None:
     """Once the last required test of a locked handoff has ended: ready if all have passed, else returned."""
     if handoff.state != State.TESTING:
         return
-    required = rules_of(handoff).tests
+    rules = rules_of(handoff)
+    required = rules.tests
     wanted = handoff.jobs.filter(task=queue.RUN_TEST, purpose__in=[f"test:{kind}" for kind in required])
     jobs = {row[0].removeprefix("test:"): Ended(*row) for row in wanted.order_by().values_list(*COLUMNS)}
     if any(job.state in WAITING for job in jobs.values()):
         return
-    bad = [kind for kind in required if not _passed(jobs.get(kind), handoff)]
+    waivers = known_of(handoff).facts.waivers if rules.waivers.approver else {}
+    waived = [kind for kind in required if f"test:{kind}" in waivers and waivers[f"test:{kind}"].counts]
+    bad = [kind for kind in required if kind not in waived and not _passed(jobs.get(kind), handoff)]
     if not bad:
-        move(handoff, State.READY, actor=actor, because=f"all {len(required)} promotion tests passed")
+        move(handoff, State.READY, actor=actor, because=_all_passed(len(required), len(waived)))
         return
     why = "; ".join(_why(kind, jobs.get(kind)) for kind in bad)
     send_back(handoff, [_reason(kind, jobs.get(kind)) for kind in bad], why, actor=actor, retests=bad)
+
+
+def _all_passed(required: int, waived: int) -> str:
+    return f"all {required} promotion tests passed" + (f" or are waived ({waived})" if waived else "")
 
 
 def _passed(job: Ended | None, handoff: Handoff) -> bool:

@@ -34,6 +34,7 @@ from handoff.services import (
     replays,
     rollbacks,
     runs,
+    waivers,
     windows,
 )
 from handoff.states import State
@@ -49,6 +50,7 @@ LOOK_FOR_DRIFT = "handoff.look_for_drift"
 PROBE = "handoff.probe"
 REHASH_EVIDENCE = "handoff.rehash_evidence"
 WATCH_EVIDENCE = "handoff.watch_evidence"
+WATCH_WAIVERS = "handoff.watch_waivers"
 ASK_STREAMS = "handoff.ask_streams"
 
 
@@ -210,6 +212,13 @@ def watch_evidence() -> None:
     """Raise findings for answers of live models that became too old, and close those that were settled."""
     for handoff_id in list(evidence.watched().values_list("pk", flat=True)):
         evidence.look(actor=Worker("evidence"), handoff_id=handoff_id)
+
+
+@shared_task(name=WATCH_WAIVERS, ignore_result=True)
+def watch_waivers() -> None:
+    """Suspend live approvals whose waivers ended, and end that where they were renewed."""
+    for handoff_id in list(waivers.watched().values_list("pk", flat=True)):
+        waivers.look(actor=Worker("waivers"), handoff_id=handoff_id)
 
 
 @shared_task(name=PROBE, ignore_result=True)

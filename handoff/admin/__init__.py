@@ -1,5 +1,16 @@
 """The handoff in the admin: policies are published, all else is a record. Signing has no action: it needs its sheet."""
 
-from handoff.admin import checklists, deployments, findings, handoffs, jobs, policies, replays, runs, signoffs
+from handoff.admin import checklists, deployments, findings, handoffs, jobs, policies, replays, runs, signoffs, waivers
 
-__all__ = ["checklists", "deployments", "findings", "handoffs", "jobs", "policies", "replays", "runs", "signoffs"]
+__all__ = [
+    "checklists",
+    "deployments",
+    "findings",
+    "handoffs",
+    "jobs",
+    "policies",
+    "replays",
+    "runs",
+    "signoffs",
+    "waivers",
+]

@@ -18,6 +18,7 @@ from handoff.api import (
     replays,
     runs,
     signoffs,
+    waivers,
 )
 
 urlpatterns = [
@@ -74,6 +75,22 @@ urlpatterns = [
         name="condition-reject",
     ),
     path("handoffs/<uuid:handoff_id>/deploy-again/", deployments.DeployAgain.as_view(), name="handoff-deploy-again"),
+    path("handoffs/<uuid:handoff_id>/waivers/", waivers.Waivers.as_view(), name="handoff-waivers"),
+    path(
+        "handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/answer/",
+        waivers.AnswerWaiver.as_view(),
+        name="waiver-answer",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/withdraw/",
+        waivers.WithdrawWaiver.as_view(),
+        name="waiver-withdraw",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/revoke/",
+        waivers.RevokeWaiver.as_view(),
+        name="waiver-revoke",
+    ),
     path("findings/", findings.OpenFindings.as_view(), name="findings"),
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/close/",

@@ -12,6 +12,7 @@ from handoff.models.promotion_tests import PromotionTest
 from handoff.models.replays import Replay
 from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
+from handoff.models.waivers import Waiver
 
 __all__ = [
     "Acknowledgement",
@@ -34,4 +35,5 @@ __all__ = [
     "Return",
     "Run",
     "SignOff",
+    "Waiver",
 ]

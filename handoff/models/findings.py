@@ -39,6 +39,7 @@ class Finding(models.Model):
         ISSUE = "issue", "issue"
         EVIDENCE = "evidence", "evidence"
         APPROVAL = "approval", "approval"
+        WAIVER = "waiver", "waiver"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"

@@ -14,7 +14,10 @@ from models_registry.models import Environment, ModelVersion, RegisteredModel
 
 
 class Handoff(models.Model):
-    """One offer. Its state is the last legal move; whether a gate is open is computed, never stored."""
+    """One offer. Its state is the last legal move; whether a gate is open is computed, never stored.
+
+    What people and workers do about it (answers, sign-offs, findings, waivers) are rows beside it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     number = models.PositiveIntegerField(help_text="Counts the handoffs of one model.")

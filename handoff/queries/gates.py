@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
+
+from django.utils import timezone
 
 from audit.models import Account
 from handoff.facts import Known, rules_of
@@ -11,6 +13,7 @@ from handoff.rules.approvals import taken_now
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, GateResult, evaluate
 from handoff.rules.policies import GATES
+from handoff.rules.waivers import ends_soon
 from handoff.states import GATE_OF, PASSED, UNDER_OFFER, State
 from handoff.suspending import passed_by
 from models_registry.roles import Role
@@ -62,7 +65,29 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
         for one in known.facts.findings
         if one.owner == user.pk and handoff.state in (*UNDER_OFFER, State.LIVE)
     ]
-    return owned + _tasks(user, handoff, known)
+    return owned + _of_waivers(user, handoff, known) + _tasks(user, handoff, known)
+
+
+def _of_waivers(user: Account, handoff: Handoff, known: Known) -> list[Task]:
+    """Return the waivers that wait for an account's answer, and those that end soon, for who asked and who approves."""
+    if (
+        handoff.policy is None
+        or not rules_of(handoff).waivers.approver
+        or handoff.state not in (*UNDER_OFFER, State.LIVE)
+    ):
+        return []
+    rules, facts = rules_of(handoff).waivers, known.facts
+    approves = known.holds(user.pk, rules.approver) and user.is_person
+    asked = facts.waivers_asked if approves and not conflicts(facts.chain, person=user.pk, role=rules.approver) else {}
+    found = [
+        Task("waiver", pk, "Approve a waiver, or refuse it", handoff) for pk, who in asked.items() if who != user.pk
+    ]
+    today = timezone.localdate()
+    for waiver in facts.waivers.values():
+        if ends_soon(waiver, today, rules.warn_days) and (approves or waiver.asked_by == user.pk):
+            due = timezone.make_aware(datetime.combine(date.fromisoformat(waiver.until), time(23, 59, 59)))
+            found.append(Task("renew", waiver.id, "A waiver ends: meet the requirement, or ask anew", handoff, due=due))
+    return found
 
 
 def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:

@@ -1,7 +1,7 @@
 """What waits for me: to answer, to acknowledge, to sign, to offer, to fix."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -9,7 +9,7 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import known_of_many
-from handoff.models import Condition, ConditionStep, Finding, Handoff
+from handoff.models import Condition, ConditionStep, Finding, Handoff, Waiver
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import OPEN, State
@@ -17,6 +17,7 @@ from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
 ON_THE_WAY = (State.TESTING, State.DEPLOYING, State.LIVE)  # where only a finding waits for somebody
+LONGEST_WARNING = timedelta(days=90)  # what a policy may ask for at most
 WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
 
 
@@ -46,9 +47,13 @@ def inbox_of(user: Account) -> list[Entry]:
     hanging = Condition.objects.filter(signoff__handoff=OuterRef("pk"), signoff__voided_at=None).exclude(
         Exists(accepted)
     )
+    waiver = Waiver.objects.filter(handoff=OuterRef("pk")).filter(
+        Q(answer="") | Q(answer="approved", revoked_at=None, until__lte=timezone.localdate() + LONGEST_WARNING)
+    )
+    waits = Q(Exists(wrong) | Exists(hanging) | Exists(waiver), state__in=ON_THE_WAY)
     rows = list(
         handoffs_visible_to(user)
-        .filter(Q(state__in=(*WAITING, State.RETURNED)) | Q(Exists(wrong) | Exists(hanging), state__in=ON_THE_WAY))
+        .filter(Q(state__in=(*WAITING, State.RETURNED)) | waits)
         .exclude(Exists(later), state=State.RETURNED)
         .select_related(*RELATED)[:500]
     )

@@ -118,7 +118,7 @@ def read_item(reader: Reader, place: str, row: Mapping[str, Any]) -> ChecklistIt
         reference=_words(reader, f"{place}.reference", row.get("reference", "")),
         section=_words(reader, f"{place}.section", row.get("section", "")),
         scored=reader.flag(f"{place}.scored", row.get("scored", False)),
-        template=_words(reader, f"{place}.template", row.get("template", "")),
+        template=reader.slug(f"{place}.template", row["template"]) if "template" in row else "",
     )
 
 

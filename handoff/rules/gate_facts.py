@@ -54,12 +54,25 @@ class FindingFact:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverFact:
+    """The approved waiver of a requirement that ends last. `counts`: not revoked, and its last day has not gone."""
+
+    id: str
+    until: str
+    approved_by: str
+    asked_by: int
+    control: str
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
 
     `differences` are those that must be acknowledged, `answering` the roles that must do so; `moved` is what
     came in the way since the report was signed: what a finding says, or what a worker sees for itself. `now` is what
-    the database's clock says. `exceptions` are libraries that an exception lets in, `replays` the number of contract
+    the database's clock says. `waivers_asked` maps open requests to the person
+    who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
     replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
     """
 
@@ -77,6 +90,8 @@ class Facts:
     chain: Chain = field(default_factory=Chain)
     tier: str = ""
     now: datetime | None = None
+    waivers: Mapping[str, WaiverFact] = field(default_factory=dict)
+    waivers_asked: Mapping[str, int] = field(default_factory=dict)
     exceptions: tuple[str, ...] = ()
     replays: int = 0
     owner: str = ""
@@ -88,7 +103,8 @@ class Requirement:
     """One thing a gate asks for, whether it is met, and if not why and who can clear it.
 
     The gate does not wait for one that is not `needed`. `turn` is false for a sign-off that comes after another one
-    which is missing; `who` are then those who must sign first. `roles` are all that may sign.
+    which is missing; `who` are then those who must sign first. `roles` are all that may sign. `waived` says until when
+    a requirement that is not met counts as met, and who approved that.
     """
 
     kind: str
@@ -102,6 +118,7 @@ class Requirement:
     needed: bool = True
     turn: bool = True
     roles: tuple[str, ...] = ()
+    waived: str = ""
 
     @property
     def open(self) -> bool:

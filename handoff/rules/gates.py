@@ -6,9 +6,19 @@ from dataclasses import replace
 from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
 from handoff.rules.automatic import Situation
 from handoff.rules.checklists import ChecklistItem, visible
-from handoff.rules.gate_facts import APPROVALS, Facts, FindingFact, GateResult, Requirement, SignOffFact, TestFact
+from handoff.rules.gate_facts import (
+    APPROVALS,
+    Facts,
+    FindingFact,
+    GateResult,
+    Requirement,
+    SignOffFact,
+    TestFact,
+    WaiverFact,
+)
 from handoff.rules.policies import GATES, Gate, PolicyRules
 from handoff.rules.seats import counts, people_in, seat_of, signatures, title_of
+from handoff.rules.waivers import waived
 from handoff.rules.windows import next_opening, open_at, told
 
 __all__ = [
@@ -20,6 +30,7 @@ __all__ = [
     "Requirement",
     "SignOffFact",
     "TestFact",
+    "WaiverFact",
     "before_approval",
     "counts",
     "evaluate",
@@ -42,7 +53,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
         *_earlier(name, rules, facts),
         *_moved(facts),
         *(_finding(one) for one in facts.findings if one.blocks),
-        *(_test(kind, facts) for kind in rules.tests if name != "review"),
+        *(waived(_test(kind, facts), facts.waivers) for kind in rules.tests if name != "review"),
         *_checklist(gate, rules, facts),
         *_acknowledgements(gate, facts),
     ]
@@ -125,7 +136,7 @@ def _checklist(gate: Gate, rules: PolicyRules, facts: Facts) -> list[Requirement
     asked = visible([item for one in rules.gates.values() for item in one.checklist], choices_of(facts.answers))
     items = [item for item in gate.checklist if item.key in asked]
     now = _situation(rules, facts)
-    found = [_answer(item, now, facts) for item in items]
+    found = [waived(_answer(item, now, facts), facts.waivers) for item in items]
     for one in gate.included:
         short = short_of(one, items, facts.answers)
         if one.least:

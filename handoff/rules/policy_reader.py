@@ -22,6 +22,7 @@ from handoff.rules.policy_terms import (
 )
 from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
+from handoff.rules.waivers import read_waiver_rules
 
 KEYS = (
     "policy",
@@ -37,6 +38,7 @@ KEYS = (
     "freezes",
     "findings",
     "acknowledged_duties",
+    "waivers",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -84,6 +86,7 @@ class PolicyReader(Reader):
             freezes=read_freezes(self, content.get("freezes", [])),
             findings=read_finding_rules(self, content.get("findings", {})),
             acknowledged_duties=self.flag("acknowledged_duties", content.get("acknowledged_duties", False)),
+            waivers=read_waiver_rules(self, content.get("waivers")),
         )
 
     def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from handoff.rules.aspects import Aspect, Declared, declared
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
+from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
 GATES = ("review", "release", "confirm")
@@ -84,6 +85,7 @@ class PolicyRules:
     freezes: tuple[Freeze, ...] = ()
     findings: FindingRules = field(default_factory=FindingRules)
     acknowledged_duties: bool = False
+    waivers: WaiverRules = field(default_factory=WaiverRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

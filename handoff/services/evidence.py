@@ -11,11 +11,9 @@ from audit.acts import act
 from audit.trail import record
 from handoff.facts import known_of, rules_of
 from handoff.models import Answer, Damage, Evidence, Finding, Handoff
-from handoff.moves import chain_of
+from handoff.raising import Wrong, reconcile, standing
 from handoff.states import UNDER_OFFER, State
 from models_registry.store import verify
-
-SETTLED_WITHIN = timedelta(days=7)
 
 
 def stored() -> list[str]:
@@ -62,7 +60,7 @@ def look(*, actor: Worker, handoff_id: UUID | str) -> list[Finding]:
     by itself when the bytes are back or the item was answered anew. Most looks find nothing new, and lock nothing.
     """
     handoff = watched().filter(pk=handoff_id).first()
-    if handoff is None or _wrong(handoff).keys() == _standing(handoff).keys():
+    if handoff is None or _wrong(handoff).keys() == standing(handoff, Finding.Kind.EVIDENCE).keys():
         return []
     return _settle(actor=actor, handoff_id=handoff_id)
 
@@ -70,27 +68,29 @@ def look(*, actor: Worker, handoff_id: UUID | str) -> list[Finding]:
 @act
 def _settle(*, actor: Worker, handoff_id: UUID | str) -> list[Finding]:
     handoff = Handoff.objects.select_for_update().get(pk=handoff_id)
-    wrong, standing = _wrong(handoff), _standing(handoff)
-    for subject in standing.keys() - wrong.keys():
-        _resolve(standing[subject], handoff, actor=actor)
-    return [_raise(handoff, wrong[one], one, actor=actor) for one in sorted(wrong.keys() - standing.keys())]
+    return reconcile(handoff, Finding.Kind.EVIDENCE, _wrong(handoff), actor=actor)
 
 
-def _wrong(handoff: Handoff) -> dict[str, tuple[Answer, str]]:
+def _wrong(handoff: Handoff) -> dict[str, Wrong]:
     """Return the answers that do not count any more, and why, without those that somebody has made good for."""
     facts, rules = known_of(handoff).facts, rules_of(handoff)
     items = {item.key: item for gate in rules.gates.values() for item in gate.checklist}
     reopened = {key: fact.reopened for key, fact in facts.answers.items() if fact.reopened and key in items}
     if not reopened:
         return {}
-    latest = {one.item: one for one in handoff.answers.filter(item__in=reopened).order_by("pk")}
+    suspends = handoff.state == State.LIVE and rules.drift == "suspend"
+    rows = handoff.answers.filter(item__in=reopened).select_related("answered_by__responsible")
+    latest = {one.item: one for one in rows.order_by("pk")}
     found = {}
     for key, why in reopened.items():
         answer, days = latest[key], items[key].valid_days
         late = why.startswith("the answer is older")
         if (late and handoff.state != State.LIVE) or _made_good(handoff, answer, days):
             continue
-        found[f"answer:{answer.pk}"] = (answer, f"{items[key].question} {why[0].upper()}{why[1:]}")
+        sentence = f"{items[key].question} {why[0].upper()}{why[1:]}"
+        severity = Finding.Severity.MEDIUM if late else Finding.Severity.HIGH
+        who = answer.answered_by if answer.answered_by.is_person else answer.answered_by.responsible
+        found[f"answer:{answer.pk}"] = Wrong(sentence, severity, who, suspends, {"item": key})
     return found
 
 
@@ -103,43 +103,3 @@ def _made_good(handoff: Handoff, answer: Answer, valid_days: int) -> bool:
         .last()
     )
     return closed is not None and (not valid_days or closed + timedelta(days=valid_days) > timezone.now())
-
-
-def _standing(handoff: Handoff) -> dict[str, Finding]:
-    return {one.subject: one for one in handoff.findings.filter(kind=Finding.Kind.EVIDENCE, closed_at=None)}
-
-
-def _raise(handoff: Handoff, wrong: tuple[Answer, str], subject: str, *, actor: Worker) -> Finding:
-    answer, sentence = wrong
-    suspends = handoff.state == State.LIVE and rules_of(handoff).drift == "suspend"
-    who = answer.answered_by
-    finding = Finding.objects.create(
-        handoff=handoff,
-        kind=Finding.Kind.EVIDENCE,
-        subject=subject,
-        items={subject: sentence},
-        severity=Finding.Severity.HIGH if "damaged" in sentence else Finding.Severity.MEDIUM,
-        suspends=suspends,
-        owner=who if who.is_person else who.responsible,
-        due_at=timezone.now() + SETTLED_WITHIN,
-    )
-    record(
-        "handoff.suspended" if suspends else "finding.raised",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"finding": str(finding.pk), "severity": finding.severity, "item": answer.item},
-        reason=sentence,
-    )
-    return finding
-
-
-def _resolve(finding: Finding, handoff: Handoff, *, actor: Worker) -> None:
-    Finding.objects.filter(pk=finding.pk).update(closed_at=timezone.now(), closing=Finding.Closing.RESOLVED)
-    record(
-        "finding.closed",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"finding": str(finding.pk), "closing": Finding.Closing.RESOLVED},
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from handoff.models import Answer, Evidence
 from handoff.rules.answers import AnswerFact, choices_of
 from handoff.rules.checklists import EVIDENCE, ChecklistItem, visible
-from handoff.rules.gates import GateResult
+from handoff.rules.gates import GateResult, Requirement
 from handoff.rules.policies import PolicyRules
 from handoff.web.doors import Choice, Form
 from models_registry.roles import Role
@@ -30,6 +30,7 @@ class ItemRow:
     choices: list[Choice]
     form: Form | None
     why: str = ""
+    waived: str = ""
     others: tuple[tuple[str, str], ...] = ()
 
 
@@ -49,13 +50,19 @@ def item_rows(
     facts = facts or {}
     items = [(name, item) for name, gate in rules.gates.items() for item in gate.checklist]
     asked = visible([item for _, item in items], choices_of(facts))
-    why = {r.key: r.why for result in gates for r in result.requirements if r.kind in ("answer", "fact")}
+    judged = {r.key: r for result in gates for r in result.requirements if r.kind in ("answer", "fact")}
     rows = [
         _row(item, name, name == gate_now and item.role in roles, answers.get(item.key), holders, form)
         for name, item in items
         if item.key in asked
     ]
-    return [replace(row, why=why.get(row.item.key, ""), others=_others(row.item, facts)) for row in rows]
+    return [_judged(row, judged.get(row.item.key), facts) for row in rows]
+
+
+def _judged(row: ItemRow, found: Requirement | None, facts: Mapping[str, AnswerFact]) -> ItemRow:
+    """Return an item with what its gate says of it."""
+    others = _others(row.item, facts)
+    return replace(row, why=found.why, waived=found.waived, others=others) if found else replace(row, others=others)
 
 
 def _others(item: ChecklistItem, facts: Mapping[str, AnswerFact]) -> tuple[tuple[str, str], ...]:

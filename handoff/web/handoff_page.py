@@ -28,6 +28,7 @@ from handoff.web.inbox import todo_of
 from handoff.web.promotion_tests import TITLES, test_rows
 from handoff.web.timeline import told
 from handoff.web.tracker import stations
+from handoff.web.waiver_rows import waivers_context
 from models_registry.roles import Role
 
 UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
@@ -135,6 +136,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "binding": _binding(handoff, form),
     }
     context |= findings_context(handoff, user, view.known, form)
+    context |= waivers_context(handoff, user, view.known, rules, [one.result for one in view.gates], form)
     return context | {"homeless": form if form and not _has_a_place(form, context) else None}
 
 
@@ -149,6 +151,8 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
             "withdraw": context["may_withdraw"],
             "accept": context["may_accept"] and context["drift"],
             "raise": context["may_raise"],
+            "ask": context["may_ask"],
+            "waiver": any(row.form for row in context["waivers"]),
             "close": any(row.form and row.may_close for row in context["issues"]),
             "withdraw_signoff": any(row.form and row.withdraws for row in context["signoffs"]),
             "revoke_signoff": any(row.form and row.revokes for row in context["signoffs"]),

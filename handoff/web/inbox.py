@@ -24,6 +24,8 @@ VERBS = {
     "voided": "Read why",
     "condition": "Show evidence",
     "judge": "Judge the evidence",
+    "waiver": "Answer it",
+    "renew": "See to it",
 }
 ICONS = {
     "offer": "send",
@@ -36,6 +38,8 @@ ICONS = {
     "voided": "eraser",
     "condition": "list-checks",
     "judge": "list-checks",
+    "waiver": "door-open",
+    "renew": "door-open",
 }
 
 
@@ -92,4 +96,5 @@ def _href(task: Task) -> str:
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
     places |= {"clear": "findings", "settle": f"finding-{task.key}"}
     places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs"}
+    places |= {"waiver": f"waiver-{task.key}", "renew": f"waiver-{task.key}"}
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

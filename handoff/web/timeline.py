@@ -35,6 +35,10 @@ ICONS = {
     "handoff.suspended": "octagon-x",
     "finding.raised": "octagon-x",
     "finding.inherited": "octagon-x",
+    "waiver.asked": "door-open",
+    "waiver.approved": "door-open",
+    "waiver.refused": "octagon-x",
+    "waiver.revoked": "eraser",
     "finding.closed": "list-checks",
 }
 QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})

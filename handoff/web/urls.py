@@ -20,6 +20,7 @@ from handoff.web import (
     replays,
     runs,
     signoffs,
+    waivers,
 )
 
 urlpatterns = [
@@ -65,6 +66,14 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/close/", findings.close, name="handoff-finding-close"),
     path("handoffs/<uuid:handoff_id>/findings/raise/", findings.raise_finding, name="handoff-finding-raise"),
     path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/file/", findings.file, name="handoff-finding-file"),
+    path("handoffs/<uuid:handoff_id>/waivers/ask/", waivers.ask, name="handoff-waiver-ask"),
+    path("handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/answer/", waivers.answer, name="handoff-waiver-answer"),
+    path(
+        "handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/withdraw/",
+        waivers.withdraw,
+        name="handoff-waiver-withdraw",
+    ),
+    path("handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/revoke/", waivers.revoke, name="handoff-waiver-revoke"),
     path("findings/", findings.index, name="findings"),
     path("handoffs/<uuid:handoff_id>/replays/", replays.index, name="handoff-replays"),
     path("handoffs/<uuid:handoff_id>/replays/order/", replays.order, name="handoff-replay-order"),

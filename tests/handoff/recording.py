@@ -27,6 +27,7 @@ from handoff.models import (
     Return,
     Run,
     SignOff,
+    Waiver,
 )
 from models_registry.models import (
     Consumer,
@@ -174,6 +175,8 @@ def _review(handoff: Handoff, somebody: Account) -> None:
     Finding.objects.create(
         handoff=handoff, items={"tools.python": "Moved."}, severity="high", suspends=True, due_at=now
     )
+    told = {"reason": "No time.", "control": "Somebody watches.", "until": timezone.localdate()}
+    Waiver.objects.create(handoff=handoff, kind="item", requirement="purpose", asked_by=somebody, **told)
     Decision.objects.create(handoff=handoff, gate="review", taken_by="Vera", opened=True, facts={}, result={})
 
 

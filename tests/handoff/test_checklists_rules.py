@@ -73,6 +73,7 @@ def test_what_is_no_rule_is_met_by_nothing(rule: str) -> None:
         ({"key": "a", "fact": "moon.full"}, "gates.review.checklist[0].fact"),
         ({"key": "a", "fact": "drift.none", "evidence": ["file"]}, "gates.review.checklist[0].evidence"),
         ({"key": "a", "fact": "drift.none", "two_people": True}, "gates.review.checklist[0].two_people"),
+        ({"key": "a", "template": "no such/thing"}, "gates.review.checklist[0].template"),
         ({"key": "a", "two_people": "both"}, "gates.review.checklist[0].two_people"),
         ({"key": "a", "valid_days": 0}, "gates.review.checklist[0].valid_days"),
         ({"key": "a", "valid_days": True}, "gates.review.checklist[0].valid_days"),

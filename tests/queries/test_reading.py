@@ -118,6 +118,7 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 3),
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/findings/", "dana", 2),
+    ("/api/v1/handoffs/{live}/waivers/", "dana", 3),
     ("/api/v1/handoffs/{answered}/differences/?severity=medium", "dana", 7),
     ("/api/v1/handoffs/{live}/replays/", "dana", 3),
     ("/api/v1/handoffs/{live}/replays/1/", "dana", 3),
@@ -152,6 +153,8 @@ def counts(site: Site) -> dict[str, int]:
 ACTS = {
     *(f"handoff-{act}" for act in ("change", "offer", "withdraw", "deploy-again", "answer", "acknowledge", "evidence")),
     *("handoff-finding-accept", "api:finding-accept", "handoff-replay-order", "handoff-finding-file"),
+    *(f"handoff-waiver-{act}" for act in ("ask", "answer", "withdraw", "revoke")),
+    *(f"api:waiver-{act}" for act in ("answer", "withdraw", "revoke")),
     *("handoff-finding-raise", "handoff-finding-close", "api:finding-close"),
     *("handoff-signoff-revoke", "handoff-condition-report", "handoff-condition-judge", "api:signoff-revoke"),
     *(f"api:condition-{act}" for act in ("report", "accept", "reject")),

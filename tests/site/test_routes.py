@@ -14,7 +14,7 @@ from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
-from audit.models import AuditEvent, TreeHead
+from audit.models import Account, AuditEvent, TreeHead
 from handoff.models import (
     Acknowledgement,
     Answer,
@@ -28,6 +28,7 @@ from handoff.models import (
     Replay,
     Run,
     SignOff,
+    Waiver,
 )
 from models_registry.models import (
     Blob,
@@ -70,6 +71,7 @@ CONSUMER = {
     "name": "x", "kind": "report", "owner": "otto", "purpose": "x", "criticality": "low", "effect": "x",
 }  # fmt: skip
 REPORT = {"comment": "because", "link": "https://example.org/log"}
+WAIVED = {"kind": "item", "requirement": "runbook", "reason": "because", "control": "watched"}
 ASKED = {"library": "torch", "version": "2.4.0", "reason": "because"}
 ANSWER = {"answer": "refused", "comment": "because"}
 # The acts: address and method, what is sent, whose right it is not though they may see the thing, and which handoff.
@@ -150,6 +152,12 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("api:finding-close", "post"): ({"evidence": {"kind": "link", "link": "https://x.example/1"}}, "dana", "live"),
     ("handoff-finding-close", "post"): ({"link": "https://x.example/1"}, "dana", "live"),
+    ("api:waiver-answer", "post"): ({"answer": "refused", "comment": "because"}, "dana", "offered"),
+    ("api:waiver-withdraw", "post"): (REASON, "dana", "offered"),
+    ("api:waiver-revoke", "post"): (REASON, "dana", "offered"),
+    ("handoff-waiver-answer", "post"): ({"answer": "refused", "comment": "because"}, "dana", "offered"),
+    ("handoff-waiver-withdraw", "post"): (REASON, "dana", "offered"),
+    ("handoff-waiver-revoke", "post"): (REASON, "dana", "offered"),
     ("api:handoff-replays", "post"): ({"production": "patients"}, "dana", "live"),
     ("handoff-replay-order", "post"): ({"production": "patients"}, "dana", "live"),
     ("policy-publish", "get"): ({}, "dana", ""),
@@ -168,8 +176,13 @@ MEMBERS = {
     ("api:handoff-findings", "post"), ("handoff-finding-raise", "post"),
     ("api:duty-acknowledgements", "post"), ("duty-acknowledge", "post"),
     ("api:handoff-pack", "post"), ("handoff-pack", "post"),
+    ("api:handoff-waivers", "post"), ("handoff-waiver-ask", "post"),
 }  # fmt: skip
-WHOLE = {"api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"}}  # else the body is refused first
+# What members send; else the body is refused first.
+WHOLE: dict[str, Any] = {
+    "api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"},
+    "api:handoff-waivers": WAIVED | {"until": "2026-01-01"},
+}
 TABLES = (
     Acknowledgement, Answer, ConditionStep, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
@@ -243,8 +256,9 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "exception_id": ImportException.objects.get().pk,
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
+    there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
-    keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id")
+    keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id", "waiver_id")
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
     if ("policy" in name or "replay" in name or "-run" in name) and "number" in filled:
@@ -267,6 +281,13 @@ def finding_of(handoff: Handoff) -> str:
         handoff=handoff, items={"tools.python": "Python moved."}, severity="low", suspends=True, due_at=timezone.now()
     )
     return str(found.pk)
+
+
+def waiver_of(handoff: Handoff) -> str:
+    """Return the open request for a waiver of a handoff, which is made if there is none."""
+    until, who = timezone.localdate(), Account.objects.get(username="edda")
+    told = WAIVED | {"until": until, "asked_by": who}
+    return str((handoff.waivers.filter(answer="").first() or Waiver.objects.create(handoff=handoff, **told)).pk)
 
 
 def send(site: Site, who: str, name: str, method: str, where: str, body: Any) -> Any:

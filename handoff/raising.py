@@ -1,0 +1,73 @@
+"""Keep what workers found about a handoff and its open findings alike: raise what is new, resolve what is gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.models import Account
+from audit.trail import record
+from handoff.models import Finding, Handoff
+from handoff.moves import chain_of
+
+SETTLED_WITHIN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something that is wrong now, with who is to see to it, and whether it suspends the approval."""
+
+    sentence: str
+    severity: str
+    owner: Account | None
+    suspends: bool
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+def standing(handoff: Handoff, kind: Finding.Kind) -> dict[str, Finding]:
+    """Return the open findings of a kind by what they are about."""
+    return {one.subject: one for one in handoff.findings.filter(kind=kind, closed_at=None)}
+
+
+def reconcile(handoff: Handoff, kind: Finding.Kind, wrong: Mapping[str, Wrong], *, actor: Actor) -> list[Finding]:
+    """Raise a finding on a locked handoff for each new subject, resolve those that are gone; return those raised."""
+    open_ = standing(handoff, kind)
+    for subject in sorted(open_.keys() - wrong.keys()):
+        _resolve(open_[subject], handoff, actor=actor)
+    return [_raise(handoff, kind, one, wrong[one], actor=actor) for one in sorted(wrong.keys() - open_.keys())]
+
+
+def _raise(handoff: Handoff, kind: Finding.Kind, subject: str, wrong: Wrong, *, actor: Actor) -> Finding:
+    finding = Finding.objects.create(
+        handoff=handoff,
+        kind=kind,
+        subject=subject,
+        items={subject: wrong.sentence},
+        severity=wrong.severity,
+        suspends=wrong.suspends,
+        owner=wrong.owner,
+        due_at=timezone.now() + SETTLED_WITHIN,
+    )
+    record(
+        "handoff.suspended" if wrong.suspends else "finding.raised",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"finding": str(finding.pk), "severity": wrong.severity, **wrong.told},
+        reason=wrong.sentence,
+    )
+    return finding
+
+
+def _resolve(finding: Finding, handoff: Handoff, *, actor: Actor) -> None:
+    Finding.objects.filter(pk=finding.pk).update(closed_at=timezone.now(), closing=Finding.Closing.RESOLVED)
+    record(
+        "finding.closed",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"finding": str(finding.pk), "closing": Finding.Closing.RESOLVED},
+    )
