@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from django.contrib.auth.models import Permission
 from django.db.models import Model, Q, QuerySet
-from django.db.models.functions import Now
 
 from audit.actors import Actor
 from audit.models import Account
@@ -96,10 +95,10 @@ def permission_of(role: Role, kind: type[Model]) -> Permission:
 
 def administers(user: Account, organisation: Organisation) -> bool:
     """Tell whether an account is an administrator of an organisation, that is of each of its environments."""
-    now = Q(starts_at__lte=Now()) & (Q(ends_at=None) | Q(ends_at__gt=Now()))
-    held = now & Q(permission__codename=f"{PREFIX}{Role.ADMINISTRATOR}")
-    own = organisation.user_grants.filter(held, user=user)
-    return user.is_active and (own.exists() or organisation.group_grants.filter(held, group__user=user).exists())
+    held = Q(permission__codename=f"{PREFIX}{Role.ADMINISTRATOR}")
+    own = organisation.user_grants(manager="objects").filter(held, user=user)
+    shared = organisation.group_grants(manager="objects").filter(held, group__user=user)
+    return user.is_active and (own.exists() or shared.exists())
 
 
 def holders(

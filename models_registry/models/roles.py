@@ -1,7 +1,11 @@
-"""Grants: who holds a role, on what, and between which times. A grant is ended, never deleted or written anew."""
+"""Grants: who holds a role, on what, and between which times. A grant is ended, never deleted or written anew.
+
+They are django-guardian's tables with a real foreign key, and times. `history` has all of them; `objects`, which
+guardian's own functions read, only those that count now.
+"""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pgtrigger
 from django.conf import settings
@@ -9,8 +13,10 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func, Q, QuerySet
 from django.db.models.functions import Now
+from guardian.managers import GroupObjectPermissionManager, UserObjectPermissionManager
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from models_registry.models.environments import Environment, Organisation
 from models_registry.models.registered_models import RegisteredModel
@@ -49,6 +55,19 @@ TRIGGERS = [
 ]
 
 
+NOW = Q(starts_at__lte=Now()) & (Q(ends_at=None) | Q(ends_at__gt=Now()))
+
+
+class _PeopleNow(UserObjectPermissionManager):
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().filter(NOW)
+
+
+class _GroupsNow(GroupObjectPermissionManager):
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().filter(NOW)
+
+
 class _Grant(models.Model):
     """A role, a permission named hold_<role>, held from one time to another; without an end until further notice."""
 
@@ -66,8 +85,11 @@ class _Grant(models.Model):
         return "planned" if self.starts_at > moment else "now"
 
 
-class _UserGrant(_Grant):
+class _UserGrant(_Grant, UserObjectPermissionBase):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    history = models.Manager()
+    objects: ClassVar[Any] = _PeopleNow()
 
     class Meta:
         abstract = True
@@ -75,8 +97,11 @@ class _UserGrant(_Grant):
         triggers = TRIGGERS
 
 
-class _GroupGrant(_Grant):
+class _GroupGrant(_Grant, GroupObjectPermissionBase):
     group = models.ForeignKey(Group, models.PROTECT, related_name="+")
+
+    history = models.Manager()
+    objects: ClassVar[Any] = _GroupsNow()
 
     class Meta:
         abstract = True

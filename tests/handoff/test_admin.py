@@ -239,9 +239,9 @@ def test_roles_are_granted_to_others_and_taken_away(site: Place) -> None:
     grant = EnvironmentUserGrant.objects.get(user=site.mallory)
     own = ada.post(added(EnvironmentUserGrant), {**body, "holder": site.ada.pk})
     assert "Nobody grants a role to themselves" in own.content.decode()
-    assert not EnvironmentUserGrant.objects.filter(user=site.ada).exists()
+    assert not EnvironmentUserGrant.history.filter(user=site.ada).exists()
     acted(ada, "take_away", grant)
-    assert EnvironmentUserGrant.objects.get(user=site.mallory).state_at(timezone.now()) == "ended"
+    assert EnvironmentUserGrant.history.get(user=site.mallory).state_at(timezone.now()) == "ended"
     told = AuditEvent.objects.filter(action__startswith="role.").order_by("pk")
     assert [(one.action, via(one)) for one in told] == [("role.granted", "admin"), ("role.revoked", "admin")]
 
@@ -252,7 +252,7 @@ def test_groups_hold_roles_too(site: Place) -> None:
     ada = client_of(site.ada)
     assert ada.post(added(EnvironmentGroupGrant), body).status_code == 302
     acted(ada, "take_away", EnvironmentGroupGrant.objects.get())
-    assert EnvironmentGroupGrant.objects.get().state_at(timezone.now()) == "ended"
+    assert EnvironmentGroupGrant.history.get().state_at(timezone.now()) == "ended"
 
 
 def many(place: Place, count: int) -> None:

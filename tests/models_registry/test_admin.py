@@ -234,7 +234,7 @@ def test_a_role_is_taken_away_without_a_reason_and_once(site: Place) -> None:
     assert EnvironmentUserGrant.objects.get(pk=grant.pk).ends_at is None
     assert client.post(lists, {**body, "confirmed": "yes"}).status_code == 302
     assert client.post(lists, {**body, "confirmed": "yes"}).status_code == 302
-    assert EnvironmentUserGrant.objects.get(pk=grant.pk).state_at(timezone.now()) == "ended"
+    assert EnvironmentUserGrant.history.get(pk=grant.pk).state_at(timezone.now()) == "ended"
     assert Role.IT_OPERATIONS not in roles_on(site.otto, environment=site.target)
     assert told("role.revoked") == ("Ada", "admin", {"role": "it_operations", "holder": "otto"})
 

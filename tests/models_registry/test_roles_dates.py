@@ -10,6 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
+from guardian.shortcuts import get_objects_for_user
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -23,6 +24,7 @@ from models_registry.models import (
     EnvironmentUserGrant,
     OrganisationGroupGrant,
     OrganisationUserGrant,
+    RegisteredModel,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
 )
@@ -60,7 +62,7 @@ def granted(ada: Account, **more: Any) -> Any:
 
 def counted() -> tuple[int, ...]:
     """Return how much there is of everything that granting writes."""
-    return (*(table.objects.count() for table in TABLES), AuditEvent.objects.count())
+    return (*(table.history.count() for table in TABLES), AuditEvent.objects.count())
 
 
 def refused(code: str, act: Callable[[], object]) -> Refused:
@@ -157,6 +159,22 @@ def test_only_an_administrator_of_an_organisation_grants_in_it(place: Place, ada
     refused("self_grant", lambda: granted(place.iris, **act, holder="iris"))
 
 
+def test_guardian_and_django_say_what_the_view_says(place: Place, ada: Account) -> None:
+    def told() -> list[object]:
+        hold = "models_registry.hold_validator"
+        listed = get_objects_for_user(place.vera, "hold_validator", klass=RegisteredModel, with_superuser=False)
+        return [*listed, Account.objects.get(pk=place.vera.pk).has_perm(hold, place.model)]
+
+    act = {"actor": Person(ada, "test"), "role": "validator", "holder": "vera", "model": "tumours"}
+    assert told() == [place.model, True]
+    roles.revoke(**act)
+    assert told() == [False]
+    roles.grant(**act, starts=day(1))
+    assert told() == [False]
+    assert not place.vera.has_perm("models_registry.hold_validator", place.target)
+    assert not place.vera.has_perm("models_registry.hold_validator")
+
+
 FORGED: dict[str, Callable[[Any], object]] = {
     "delete": lambda rows: rows.delete(),
     "another person": lambda rows: rows.update(user=building.person("mallory")),
@@ -167,7 +185,7 @@ FORGED: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
 def test_the_database_keeps_grants_as_they_were(place: Place, forge: Callable[[Any], object]) -> None:
-    rows = RegisteredModelUserGrant.objects.filter(user=place.vera)
+    rows = RegisteredModelUserGrant.history.filter(user=place.vera)
     before = list(rows.values())
     with pytest.raises(DatabaseError), transaction.atomic():
         forge(rows)
@@ -175,7 +193,7 @@ def test_the_database_keeps_grants_as_they_were(place: Place, forge: Callable[[A
 
 
 def test_the_database_lets_no_grant_overlap_begin_in_the_past_or_rise_again(place: Place) -> None:
-    rows = RegisteredModelUserGrant.objects.filter(user=place.vera)
+    rows = RegisteredModelUserGrant.history.filter(user=place.vera)
     vera = rows.get()
     same = {"permission": vera.permission, "content_object": place.model}
     with pytest.raises(IntegrityError, match="registeredmodelusergrant_once_at_a_time"), transaction.atomic():
