@@ -20,7 +20,9 @@ class ReportCondition(APIView):
 
     @extend_schema(request=ConditionReportIn, responses={201: ConditionStepOut}, operation_id="condition_report")
     def post(self, request: Request, handoff_id: UUID, condition_id: int) -> Response:
-        return _step(request, handoff_id, condition_id, ConditionReportIn(data=request.data), conditions.report)
+        return once(
+            request, _step(request, handoff_id, condition_id, ConditionReportIn(data=request.data), conditions.report)
+        )
 
 
 class AcceptCondition(APIView):
@@ -28,7 +30,9 @@ class AcceptCondition(APIView):
 
     @extend_schema(request=ConditionStepIn, responses={201: ConditionStepOut}, operation_id="condition_accept")
     def post(self, request: Request, handoff_id: UUID, condition_id: int) -> Response:
-        return _step(request, handoff_id, condition_id, ConditionStepIn(data=request.data), conditions.accept)
+        return once(
+            request, _step(request, handoff_id, condition_id, ConditionStepIn(data=request.data), conditions.accept)
+        )
 
 
 class RejectCondition(APIView):
@@ -36,12 +40,15 @@ class RejectCondition(APIView):
 
     @extend_schema(request=ConditionStepIn, responses={201: ConditionStepOut}, operation_id="condition_reject")
     def post(self, request: Request, handoff_id: UUID, condition_id: int) -> Response:
-        return _step(request, handoff_id, condition_id, ConditionStepIn(data=request.data), conditions.reject)
+        return once(
+            request, _step(request, handoff_id, condition_id, ConditionStepIn(data=request.data), conditions.reject)
+        )
 
 
 def _step(
     request: Request, handoff_id: UUID, condition_id: int, body: ConditionStepIn, act: Callable[..., Any]
-) -> Response:
+) -> Callable[[], Response]:
+    """Return what takes the step, once."""
     body.is_valid(raise_exception=True)
 
     def create() -> Response:
@@ -49,4 +56,4 @@ def _step(
         step = act(actor=Person.at(request, "api"), **about, **body.validated_data)
         return Response(ConditionStepOut(step).data, status=201)
 
-    return once(request, create)
+    return create

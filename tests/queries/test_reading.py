@@ -29,6 +29,7 @@ PAGES = [
     ("/handoffs/{answered}/differences/?facet=tools", "otto", 11),
     ("/handoffs/{live}/differences/print/", "dana", 8),
     ("/handoffs/{answered}/sign/validation/", "vera", 13),
+    ("/handoffs/{live}/signoffs/{signoff}/", "dana", 7),
     ("/handoffs/{ready}/sign/release/", "otto", 14),
     ("/handoffs/{live}/replays/", "otto", 12),
     ("/deployments/", "otto", 9),
