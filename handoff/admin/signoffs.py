@@ -9,6 +9,7 @@ from audit.models import Account
 from handoff.admin.records import OfHandoff
 from handoff.models import Decision, SignOff
 from handoff.services import signoffs
+from handoff.suspending import passed_by
 from models_registry.roles import Role
 
 
@@ -26,19 +27,27 @@ def _offered(user: Account, signoff: SignOff | None) -> bool:
     return signoff.signer_id == user.pk and signoff.voided_at is None
 
 
+def _offered_withdrawal(user: Account, signoff: SignOff | None) -> bool:
+    return _offered(user, signoff) and (signoff is None or signoff.gate not in passed_by(signoff.handoff))
+
+
+def _offered_revocation(user: Account, signoff: SignOff | None) -> bool:
+    return _offered(user, signoff) and (signoff is None or signoff.gate in passed_by(signoff.handoff))
+
+
 WITHDRAW = Act(
     name="withdraw",
     title="Withdraw my sign-off",
     does="A withdrawn sign-off never counts again; it stays on record, and you may sign anew on the handoff's page.",
     run=_withdraw,
-    offered=_offered,
+    offered=_offered_withdrawal,
 )
 REVOKE = Act(
     name="revoke",
     title="Revoke my approval",
     does="The gate has opened and nothing is undone; a finding says so, until somebody approves anew.",
     run=_revoke,
-    offered=_offered,
+    offered=_offered_revocation,
 )
 
 

@@ -11,7 +11,7 @@ from handoff.models import Waiver
 class WaiverAdmin(OfHandoff):
     """Exceptions to one requirement of one handoff, until a day."""
 
-    list_display = ("requirement", "handoff", state("kind"), state("state"), person("asked_by"), "until")
+    list_display = ("requirement", "handoff", state("kind"), "state", person("asked_by"), "until")
     list_filter = ("kind", "answer", seen("handoff__model"))
     list_select_related = ("handoff__model", "asked_by")
     search_fields = (*OfHandoff.search_fields, "requirement", "reason")

@@ -115,7 +115,7 @@ def _draft_and_offer(visit: Open, number: int) -> Handoff:
 
 def _review(visit: Open, handoff: Handoff, folder: Path) -> None:
     runbook = folder / "runbook.pdf"
-    runbook.write_bytes(b"Call Otto.")
+    runbook.write_bytes(b"%PDF-1.7 Call Otto.")
     page = visit("edda", "/")
     page.get_by_role("link", name="Answer: Does a runbook say").click()
     answer(page, "Does a runbook say", file=str(runbook))
@@ -194,7 +194,7 @@ def test_a_refused_answer_is_shown_in_place_without_leaving_the_page(
 ) -> None:
     handoff = walking.offered(site)
     runbook = tmp_path / "runbook.pdf"
-    runbook.write_bytes(b"Call Otto.")
+    runbook.write_bytes(b"%PDF-1.7 Call Otto.")
     page = visit("edda", f"/handoffs/{handoff.pk}/")
     page.evaluate("window.here = true")
     item = page.locator("#item-runbook")

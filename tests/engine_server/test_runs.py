@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,17 @@ def test_a_run_that_gets_no_further_is_given_up_for_good(
         assert again.stop() == 0
 
 
+def processes_of(engine: Engine, run: str) -> list[int]:
+    """Return the processes that carry out a run."""
+    folder = str(engine.home / "runs" / run).encode()
+    found = []
+    for told in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            if folder in told.read_bytes().split(b"\0"):
+                found.append(int(told.parent.name))
+    return found
+
+
 def test_a_run_whose_process_is_killed_again_and_again_says_so(
     engine: Engine, live: Sealed, streams: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -161,10 +173,9 @@ def test_a_run_whose_process_is_killed_again_and_again_says_so(
     os.mkfifo(tmp_path / "data" / "pipe.jsonl")  # whoever opens it waits for ever
     streams["source"]["location"]["url"] = f"{place}/pipe.jsonl"
     assert start(engine, live, tries=1, **streams)[0] == 200
-    until(lambda: state(engine, live)["state"] == "running")
-    for told in Path("/proc").glob("[0-9]*/cmdline"):
-        if str(engine.home / "runs" / "1").encode() in told.read_bytes().split(b"\0"):
-            os.kill(int(told.parent.name), signal.SIGKILL)
+    until(lambda: processes_of(engine, "1"))
+    for process in processes_of(engine, "1"):
+        os.kill(process, signal.SIGKILL)
     until(lambda: state(engine, live)["ended"])
     assert state(engine, live)["error"]["code"] == "run_lost"
 

@@ -217,7 +217,7 @@ def test_a_signer_withdraws_their_own_sign_off_and_nobody_elses(site: Place) -> 
     asked(otto, "withdraw", signed, confirmed="yes", reason=WHY)
     second = walking.answered(site, walking.offered(site, building.a_version(site, 2)))
     other = walking.sign(second, site.otto, "acceptance")
-    assert "Only the signer withdraws" in done(otto, "withdraw", signed)
+    assert "Only the signer takes a sign-off back" in done(otto, "withdraw", signed)
     signed.refresh_from_db()
     assert signed.voided_at is None
     assert not AuditEvent.objects.filter(action="signoff.withdrawn").exists()

@@ -172,7 +172,7 @@ def test_the_next_profile_is_compared_with_the_last(place: Place, api: Any) -> N
     page = client_page(place)
     assert "2.4.6" in page
     assert "removed, was 1.32.0" in page
-    assert "python -m engine.capture --site http://127.0.0.1:8000 --environment production" in page
+    assert "mdlc capture --site http://127.0.0.1:8000 --environment production" in page
 
 
 def client_page(place: Place) -> str:
@@ -241,7 +241,7 @@ def test_the_command_reports_to_a_site_that_runs(store: Any, live_server: Any) -
     assert profile.reported_by == made
     wrong = subprocess.run([*command, "nowhere"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert wrong.returncode == 2
-    assert "404" in wrong.stderr
+    assert "There is no such environment." in wrong.stderr
     assert EnvironmentProfile.objects.count() == 1
 
 
