@@ -227,7 +227,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "create an environment": 12,
         "change an environment": 11,
         "report a profile": 15,
-        "grant a role": 10,
+        "grant a role": 11,
         "revoke a role": 9,
         "validate a policy": 1,
         "publish a policy": 8,
@@ -236,7 +236,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "publish a matrix": 9,
     },
     Story.of_a_version: {
-        "register a model": 9,
+        "register a model": 10,
         "change a model": 10,
         "start a version": 12,
         "upload an element": 25,

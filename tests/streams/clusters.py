@@ -39,7 +39,8 @@ class Cluster:
         told = folder / "scheduler.json"
         command = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told)]
         self.scheduler = self._start("scheduler", command, environment)
-        eventually(told.exists, "the scheduler listens", 60, self.scheduler)
+        # The file is there before what it says.
+        eventually(lambda: told.exists() and told.stat().st_size > 0, "the scheduler listens", 60, self.scheduler)
         self.address: str = json.loads(told.read_bytes())["address"]
         self.workers: list[Process] = []
 
