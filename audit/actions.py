@@ -93,5 +93,12 @@ ACTIONS: dict[str, str] = {
     "batch.started": "started a run of the batch",
     "batch.stop_asked": "asked to stop a run of the batch",
     "batch.ended": "ended a run of the batch",
+    "amendment.proposed": "proposed an amendment",
+    "amendment.signed": "signed an amendment",
+    "amendment.refused": "refused an amendment",
+    "amendment.withdrawn": "withdrew an amendment",
+    "amendment.applied": "applied an amendment",
+    "amendment.failed": "could not apply an amendment",
+    "amendment.expired": "let an amendment expire",
     "owner.moved": "moved the ownership of record",
 }

@@ -12,7 +12,7 @@ from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
 from handoff.connections import changed_since
-from handoff.in_force import bindings_of
+from handoff.in_force import bindings_for
 from handoff.leases import Clock
 from handoff.models import Deployment, Finding, Run
 from handoff.models.runs import UNDER_WAY
@@ -26,7 +26,7 @@ LONGEST_WHY = 5000
 
 def is_batch(deployment: Deployment) -> bool:
     """Tell whether a deployment runs as a batch."""
-    return bool(bindings_of(deployment.handoff).get("mode") == BATCH)
+    return bool(bindings_for(deployment).get("mode") == BATCH)
 
 
 def why_not(deployment: Deployment) -> str:

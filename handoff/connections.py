@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from handoff.errors import Invalid
+from handoff.in_force import bindings_of
 from handoff.models import Handoff
 from handoff.rules.bindings import streams_in
 from models_registry.models import Environment, ModelVersion, Stream
@@ -68,9 +69,12 @@ def misfits(bindings: Mapping[str, Any], target: Environment, version: ModelVers
     return found
 
 
-def changed_since(handoff: Handoff) -> dict[str, str]:
-    """Return the streams that are not what was signed any more, in words, under a key each."""
-    named = streams_in(handoff.bindings)
+def changed_since(handoff: Handoff, bindings: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Return the streams that are not what was signed any more, in words, under a key each.
+
+    Those of the bindings that are in force, or of others that were signed.
+    """
+    named = streams_in(bindings or bindings_of(handoff))
     there = _streams(handoff.target, named) if named else {}
     found = {}
     for _, _, told in named:
@@ -85,9 +89,9 @@ def changed_since(handoff: Handoff) -> dict[str, str]:
     return found
 
 
-def unreachable(handoff: Handoff) -> dict[str, str]:
+def unreachable(handoff: Handoff, bindings: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return the streams that the target's engine cannot reach at present, in words, under a key each."""
-    named = streams_in(handoff.bindings)
+    named = streams_in(bindings or bindings_of(handoff))
     found = {}
     for one in _streams(handoff.target, named).values() if named else ():
         if one.failing_since is not None:
@@ -98,9 +102,9 @@ def unreachable(handoff: Handoff) -> dict[str, str]:
     return found
 
 
-def connected(handoff: Handoff) -> Connected | None:
-    """Return what a handoff's run reads and writes; None where it only answers requests."""
-    named = streams_in(handoff.bindings)
+def connected(handoff: Handoff, bindings: Mapping[str, Any] | None = None) -> Connected | None:
+    """Return what a handoff's run reads and writes by some bindings; None where it only answers requests."""
+    named = streams_in(bindings or bindings_of(handoff))
     if not named:
         return None
     there = _streams(handoff.target, named)
@@ -129,6 +133,16 @@ def _pin(told: Mapping[str, Any], there: Mapping[str, Stream]) -> dict[str, Any]
     stream = there[told["stream"]]
     shown = {"transport": stream.descriptor["transport"], "encoding": stream.descriptor.get("encoding", "")}
     return {**told, **shown, "digest": stream.digest}
+
+
+def as_signed_before(bindings: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return pinned bindings in which each stream that was bound before has the digest that was signed then."""
+    digests = {told["stream"]: told["digest"] for _, _, told in streams_in(before) if told.get("digest")}
+
+    def kept(told: Mapping[str, Any]) -> dict[str, Any]:
+        return {**told, "digest": digests.get(told["stream"], told["digest"])}
+
+    return bindings | {"input": kept(bindings["input"]), "outputs": [kept(one) for one in bindings["outputs"]]}
 
 
 def _chosen(stream: Stream, told: Mapping[str, Any]) -> dict[str, Any]:

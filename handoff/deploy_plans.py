@@ -5,9 +5,10 @@ from hashlib import sha256
 import orjson
 from django.conf import settings
 
+from handoff.connections import Connected
 from handoff.errors import Unavailable
 from handoff.models import Deployment
-from handoff.plans import DeployPlan, PreviousVersion, RestorePlan
+from handoff.plans import DeployPlan, PreviousVersion, RestorePlan, RunPlan
 from models_registry.links import blob_url
 from models_registry.models import Environment, ModelVersion
 from models_registry.store import open_blob, verify
@@ -79,4 +80,19 @@ def restore_plan(unwanted: Deployment, wanted: Deployment | None, *, job_id: str
         model=unwanted.model.slug,
         unwanted=str(unwanted.version.number),
         wanted=deploy_plan(wanted, job_id=job_id, fence=fence, previous=None) if wanted else None,
+    )
+
+
+def run_plan(live: Deployment, streams: Connected, *, job_id: str, fence: int) -> RunPlan:
+    """Return the order to run what is live over some streams."""
+    return RunPlan(
+        job_id=job_id,
+        fence=fence,
+        engine_url=engine_url(live.environment),
+        model=live.model.slug,
+        run=str(live.pk),
+        version=str(live.version.number),
+        digest=live.digest,
+        source=dict(streams.source),
+        sinks={name: dict(sink) for name, sink in streams.sinks.items()},
     )

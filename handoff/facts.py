@@ -108,6 +108,11 @@ SELECT h.id, json_build_object(
         to_char(f.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')) ORDER BY f.raised_at, f.id)
       FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
       WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval')),
+  'amendments', (SELECT json_agg(json_build_array(a.id, a.number, a.reason, a.requirements,
+        (SELECT json_agg(json_build_array(s.requirement, s.signer_id)) FROM handoff_amendmentsignoff s
+          WHERE s.amendment_id = a.id)) ORDER BY a.proposed_at)
+      FROM handoff_amendment a JOIN handoff_deployment d ON d.id = a.deployment_id
+      WHERE d.handoff_id = h.id AND d.state = 'live' AND a.state = 'proposed'),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -121,16 +126,34 @@ PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
 
 
 @dataclass(frozen=True, slots=True)
+class Proposed:
+    """An amendment that waits for signatures: of which roles, and who has signed in which."""
+
+    key: str
+    number: int
+    reason: str
+    roles: Mapping[str, str]
+    signed: Mapping[str, int]
+
+    def waits_for(self, account: int, held: frozenset[str]) -> bool:
+        """Tell whether somebody who holds some roles can give a signature that is missing."""
+        missing = {role for key, role in self.roles.items() if key not in self.signed}
+        return bool(missing & held) and account not in self.signed.values()
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The facts of one handoff, who holds which role on it (service accounts included), and its last event's hash.
 
-    `ended` are the sign-offs that ended without their signer's wish to sign anew, the latest last.
+    `ended` are the sign-offs that ended without their signer's wish to sign anew, the latest last; `amendments` those
+    of its live deployment that wait for signatures.
     """
 
     facts: Facts
     roles: Mapping[int, frozenset[str]]
     head: str
     ended: tuple[EndedFact, ...] = ()
+    amendments: tuple[Proposed, ...] = ()
 
     def sees(self, account: int) -> bool:
         """Tell whether an account may know of the handoff."""
@@ -203,7 +226,13 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         owner=raw["owner"][0] if raw["owner"] else "",
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
     )
-    return Known(facts, roles, str(raw["head"] or ""), tuple(EndedFact(*row) for row in raw["ended"]))
+    ended = tuple(EndedFact(*row) for row in raw["ended"])
+    return Known(facts, roles, str(raw["head"] or ""), ended, tuple(_proposed(row) for row in raw["amendments"]))
+
+
+def _proposed(row: list[Any]) -> Proposed:
+    key, number, reason, requirements, signed = row
+    return Proposed(str(key), number, reason, {one["key"]: one["role"] for one in requirements}, dict(signed or ()))
 
 
 def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:

@@ -9,11 +9,11 @@ from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
 from handoff.facts import known_of, rules_of
-from handoff.leases import cancel_waiting
-from handoff.models import Deployment, Handoff, Job, Return
+from handoff.leases import Clock, cancel_waiting
+from handoff.models import Amendment, Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.rules.gates import GateResult
-from handoff.states import DeploymentState, JobState, State
+from handoff.states import AmendmentState, DeploymentState, JobState, State
 
 WAITING = (JobState.QUEUED, JobState.RUNNING)
 REASON_OF = {
@@ -156,6 +156,9 @@ def after_death(handoff: Handoff, job: Job, *, actor: Actor) -> None:
     elif job.task == queue.DEPLOY:
         because = f"the deployment was tried {job.attempts} times and never ended: {job.error}"
         make_ready_again(handoff, because, actor=actor, unknown=True)
+    elif job.task == queue.AMEND:
+        because = f"it was tried {job.attempts} times and never ended: {job.error}"
+        give_up(Amendment.objects.select_related("deployment").get(job=job), handoff, because, actor=actor)
     elif job.purpose.startswith("rollback"):
         for order in Deployment.objects.filter(
             rollback_of__handoff=handoff, state=DeploymentState.ORDERED
@@ -163,3 +166,34 @@ def after_death(handoff: Handoff, job: Job, *, actor: Actor) -> None:
             fail_order(order, f"the rollback was tried {job.attempts} times: {job.error}", actor=actor)
             restore = [f"restore:{order.order}"]
             queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=restore)
+
+
+def end_amendment(
+    amendment: Amendment, handoff: Handoff, state: AmendmentState, because: str = "", *, actor: Actor
+) -> None:
+    """End an amendment of a locked handoff, in a state that it does not leave any more."""
+    amendment.state, amendment.because = state, because[:5000]
+    Amendment.objects.filter(pk=amendment.pk).update(
+        state=state,
+        because=amendment.because,
+        order=amendment.order,
+        report=amendment.report,
+        log=amendment.log,
+        ended_at=Clock(),
+    )
+    record(
+        f"amendment.{state.value}",
+        actor=actor,
+        on=amendment,
+        chain=chain_of(handoff),
+        data={"number": amendment.number, "changes": amendment.changes},
+        reason=because,
+    )
+
+
+def give_up(amendment: Amendment, handoff: Handoff, because: str, *, actor: Actor) -> None:
+    """End an amendment that nobody knows the effect of, and have the run ordered by the bindings that are in force."""
+    end_amendment(amendment, handoff, AmendmentState.FAILED, because, actor=actor)
+    order = amendment.deployment.order
+    attempt = handoff.jobs.filter(task=queue.RUN_STREAMS, purpose__startswith=f"streams:{order}").count() + 1
+    queue.enqueue(handoff, gate="live", task=queue.RUN_STREAMS, purposes=[f"streams:{order}:{attempt}"])

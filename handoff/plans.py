@@ -120,6 +120,25 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AmendPlan:
+    """An order to run what is live by other bindings, and the order that brings back what was, if that fails."""
+
+    wanted: RunPlan
+    before: RunPlan
+
+
+@dataclass(frozen=True, slots=True)
+class AmendReport:
+    """What became of an amendment at the engine; where it was not applied, whether what was before runs again."""
+
+    applied: bool
+    restored: bool
+    steps: tuple[dict[str, Any], ...]
+    state: dict[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayPlan:
     """An order to compare two sources by a version, with the links under which its elements are had."""
 

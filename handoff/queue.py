@@ -11,6 +11,7 @@ ROLL_BACK = "handoff.roll_back"
 RUN_STREAMS = "handoff.run_streams"
 RUN_BATCH = "handoff.run_batch"
 REPLAY = "handoff.replay"
+AMEND = "handoff.amend"
 QUEUES = {
     RUN_TEST: Job.Queue.TESTS,
     DEPLOY: Job.Queue.DEPLOYMENTS,
@@ -19,6 +20,7 @@ QUEUES = {
     RUN_STREAMS: Job.Queue.DEPLOYMENTS,
     RUN_BATCH: Job.Queue.DEPLOYMENTS,
     REPLAY: Job.Queue.DEPLOYMENTS,
+    AMEND: Job.Queue.DEPLOYMENTS,
 }
 
 

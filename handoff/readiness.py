@@ -8,7 +8,9 @@ import orjson
 
 from handoff.connections import changed_since, misfits, unreachable
 from handoff.facts import Known, known_of, rules_of
-from handoff.models import Handoff, PolicyRevision
+from handoff.in_force import bindings_of
+from handoff.in_force import report_of as signed_report_of
+from handoff.models import Finding, Handoff, PolicyRevision
 from handoff.rules.aspects import declared
 from handoff.rules.differences import Cargo, Difference, broken, report
 from handoff.rules.duties import conflicts
@@ -60,13 +62,22 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     return Offer(revision, content, digest(content), missing)
 
 
-def report_of(handoff: Handoff, rules: PolicyRules | None, cargo: Cargo | None = None) -> tuple[Difference, ...]:
-    """Return the difference report as it is now, under the lock policy of some rules; without rules, the usual one."""
+def report_of(
+    handoff: Handoff,
+    rules: PolicyRules | None,
+    cargo: Cargo | None = None,
+    bindings: Mapping[str, Any] | None = None,
+) -> tuple[Difference, ...]:
+    """Return the difference report as it is now, under the lock policy of some rules; without rules, the usual one.
+
+    Under the bindings that are in force, or under others.
+    """
     kind, tier = handoff.target.kind, handoff.model.risk_tier
     held = rules.held(kind, tier) if rules else declared({}, kind=kind, tier=tier)
     cargo = cargo or cargo_of(handoff.version)
-    source, target = sides_of(handoff)
-    return report(cargo, source, target, handoff.bindings, held)
+    bindings = bindings_of(handoff) if bindings is None else bindings
+    source, target = sides_of(handoff, bindings)
+    return report(cargo, source, target, bindings, held)
 
 
 def moved_since(handoff: Handoff) -> dict[str, str]:
@@ -76,8 +87,20 @@ def moved_since(handoff: Handoff) -> dict[str, str]:
     """
     now = Environment.objects.select_related("organisation", "owner").in_bulk([handoff.source_id, handoff.target_id])
     handoff.source, handoff.target = now[handoff.source_id], now[handoff.target_id]
-    report = report_of(handoff, rules_of(handoff))
-    return moved(read(handoff.report), report) | changed_since(handoff) | unreachable(handoff)
+    bindings = bindings_of(handoff)
+    report = report_of(handoff, rules_of(handoff), bindings=bindings)
+    frozen = read(signed_report_of(handoff))
+    return moved(frozen, report) | changed_since(handoff, bindings) | unreachable(handoff, bindings)
+
+
+def unanswered(handoff: Handoff) -> dict[str, str]:
+    """Return what came in the way since the report was signed, without what was accepted in these words."""
+    accepted = {
+        sentence
+        for items in handoff.findings.filter(closing=Finding.Closing.ACCEPTED).values_list("items", flat=True)
+        for sentence in items.values()
+    }
+    return {key: sentence for key, sentence in moved_since(handoff).items() if sentence not in accepted}
 
 
 def looked_again(handoff: Handoff, known: Known | None = None) -> Known:

@@ -19,13 +19,13 @@ DIRECTION_OF = {"input": "source", "output": "sink"}
 FED = Fed.objects.filter(retired_at=None).select_related("owner")
 
 
-def sides_of(handoff: Handoff) -> tuple[Side, Side]:
+def sides_of(handoff: Handoff, bindings: Mapping[str, Any]) -> tuple[Side, Side]:
     """Return the source and the target as they are now, by three queries beyond the environments themselves.
 
     Of the source everything counts that it declares; of the target what the bindings name, and what that feeds. Where
     the source declares several sources of records, none of them is taken to say which fields it delivers.
     """
-    bound = {told["stream"] for _, _, told in streams_in(handoff.bindings)}
+    bound = {told["stream"] for _, _, told in streams_in(bindings)}
     streams = Registered.objects.filter(retired_at=None).select_related("owner")
     streams = streams.prefetch_related(Prefetch("consumers", FED))
     of_source, of_target = Q(environment=handoff.source_id), Q(environment=handoff.target_id, slug__in=bound)

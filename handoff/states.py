@@ -1,4 +1,4 @@
-"""The only list of legal moves of handoffs, jobs, deployments and runs."""
+"""The only list of legal moves of handoffs, jobs, deployments, runs and amendments."""
 
 from django.db import models
 
@@ -127,6 +127,30 @@ RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     R.FAILED: frozenset(),
     R.STOPPED: frozenset(),
     R.SKIPPED: frozenset(),
+}
+
+
+class AmendmentState(models.TextChoices):
+    """Where the amendment of a live deployment is."""
+
+    PROPOSED = "proposed", "proposed"
+    APPLYING = "applying", "being applied"
+    APPLIED = "applied", "applied"
+    REFUSED = "refused", "refused"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired"
+    FAILED = "failed", "failed"
+
+
+A = AmendmentState
+AMENDMENT_MOVES: dict[AmendmentState, frozenset[AmendmentState]] = {
+    A.PROPOSED: frozenset({A.APPLYING, A.REFUSED, A.WITHDRAWN, A.EXPIRED}),
+    A.APPLYING: frozenset({A.APPLIED, A.FAILED}),
+    A.APPLIED: frozenset(),
+    A.REFUSED: frozenset(),
+    A.WITHDRAWN: frozenset(),
+    A.EXPIRED: frozenset(),
+    A.FAILED: frozenset(),
 }
 
 

@@ -16,6 +16,7 @@ from audit.actors import Worker
 from audit.errors import Refused
 from handoff import queue
 from handoff.errors import LeaseLost
+from handoff.executors import amendments as amending
 from handoff.executors import engine, probes, testing
 from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
@@ -23,6 +24,8 @@ from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.services import (
+    amendments,
+    applying,
     approvals,
     batches,
     deployments,
@@ -120,6 +123,17 @@ def run_due() -> None:
         batches.run_due(actor=Worker("schedule"), deployment_id=deployment_id)
 
 
+@shared_task(name=queue.AMEND, ignore_result=True)
+def amend(job_id: str) -> None:
+    """Apply an amendment that everybody has signed, or go back to what was."""
+    with held(job_id, queue.AMEND) as holder:
+        if holder and (plan := applying.begin(job_id, holder.fence)):
+            report = amending.carry_out(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            amendment = applying.finish(job_id, holder.fence, report, actor=holder.actor)
+            if report.state:
+                runs.keep(amendment.deployment_id, report.state)
+
+
 @shared_task(name=queue.REPLAY, ignore_result=True)
 def replay(job_id: str) -> None:
     """Have the target's engine compare the records of two sources."""
@@ -175,12 +189,14 @@ def open_windows() -> None:
 
 @shared_task(name=EXPIRE, ignore_result=True)
 def expire() -> None:
-    """End the offers whose time ran out."""
+    """End the offers and the proposed amendments whose time ran out."""
     late = Handoff.objects.filter(
         state__in=[State.IN_REVIEW, State.TESTING, State.READY], expires_at__lte=Now()
     ).values_list("pk", flat=True)
     for handoff_id in list(late):
         handoffs.expire(actor=Worker("expiry"), handoff_id=str(handoff_id))
+    for amendment_id in amendments.over():
+        amendments.expire(actor=Worker("expiry"), amendment_id=amendment_id)
 
 
 @shared_task(name=RESTORE_AGAIN, ignore_result=True)

@@ -172,6 +172,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mdlc_site.errors.csrf_failure"
 
 AUDIT_CHAINS_OF = "mdlc_site.chains.chains_of"
+SINKS_BOUND_BY = "mdlc_site.bound_sinks.bound_by"
 
 # The wire
 SECURE_SSL_REDIRECT = HTTPS and flag("MDLC_SSL_REDIRECT", default=True)
@@ -244,6 +245,8 @@ SPECTACULAR_SETTINGS = {
         "EvidenceKind": "handoff.models.Evidence.Kind",
         "ProofKind": "handoff.models.Finding.Proof",
         "WaiverKind": "handoff.models.Waiver.Kind",
+        "DecisionEnum": "handoff.models.SignOff.Decision",
+        "AmendmentDecision": "handoff.models.AmendmentSignOff.Decision",
         "VersionState": "models_registry.states.VersionState",
         "HandoffState": "handoff.states.State",
         "SignOffState": "handoff.states.SignOffState",

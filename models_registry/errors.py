@@ -15,6 +15,7 @@ __all__ = [
     "Retired",
     "RoleHeld",
     "Sealed",
+    "SinkBound",
     "SlugTaken",
     "TooLarge",
     "WrongState",
@@ -56,6 +57,12 @@ class InUse(WrongState):
     """A consumer depends on what would go away."""
 
     code = "consumer_depends"
+
+
+class SinkBound(WrongState):
+    """A live deployment writes into the sink, so its consumers change by an amendment of that deployment."""
+
+    code = "sink_bound"
 
 
 class ExceptionOpen(WrongState):

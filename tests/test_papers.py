@@ -16,7 +16,7 @@ from django.urls import resolve
 from engine import command, counters
 from handoff.rules import policy_reader, policy_windows
 from handoff.rules.policies import understood
-from handoff.states import DEPLOYMENT_MOVES, JOB_MOVES, MOVES
+from handoff.states import AMENDMENT_MOVES, DEPLOYMENT_MOVES, JOB_MOVES, MOVES
 from models_registry.states import MOVES as VERSION_MOVES
 from tests.handoff import walking
 
@@ -66,6 +66,7 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         ("## Handoff", MOVES, "handoff.Handoff"),
         ("## Job", JOB_MOVES, "handoff.Job"),
         ("## Deployment", DEPLOYMENT_MOVES, "handoff.Deployment"),
+        ("## Amendment", AMENDMENT_MOVES, "handoff.Amendment"),
         ("## Version", VERSION_MOVES, "models_registry.ModelVersion"),
     ],
 )
@@ -293,6 +294,7 @@ APPEND_ONLY = (
     "handoff_answer",
     "handoff_evidence",
     "handoff_acknowledgement",
+    "handoff_amendmentsignoff",
     "handoff_condition",
     "handoff_conditionstep",
     "handoff_decision",

@@ -1,8 +1,21 @@
 """The handoff in the admin: policies are published, all else is a record. Signing has no action: it needs its sheet."""
 
-from handoff.admin import checklists, deployments, findings, handoffs, jobs, policies, replays, runs, signoffs, waivers
+from handoff.admin import (
+    amendments,
+    checklists,
+    deployments,
+    findings,
+    handoffs,
+    jobs,
+    policies,
+    replays,
+    runs,
+    signoffs,
+    waivers,
+)
 
 __all__ = [
+    "amendments",
     "checklists",
     "deployments",
     "findings",

@@ -393,6 +393,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     handoff = serializers.UUIDField(source="handoff_id")
     rollback_of = serializers.UUIDField(source="rollback_of_id", allow_null=True)
     next_run_at = serializers.SerializerMethodField()
+    bindings = serializers.DictField(help_text="Those in force: as handed over, or as amendments left them.")
 
     class Meta:
         model = Deployment
@@ -407,6 +408,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "digest",
             "state",
             "rollback_of",
+            "bindings",
             "ordered_by",
             "reason",
             "log",

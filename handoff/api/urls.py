@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.api import (
+    amendments,
     changes,
     checklist_templates,
     checklists,
@@ -117,4 +118,13 @@ urlpatterns = [
     path("environments/<slug:environment>/moment/", moments.EnvironmentAt.as_view(), name="environment-moment"),
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
+    path(
+        "deployments/<uuid:deployment_id>/amendments/",
+        amendments.AmendmentsOf.as_view(),
+        name="deployment-amendments",
+    ),
+    path("amendments/", amendments.Amendments.as_view(), name="amendments"),
+    path("amendments/<uuid:amendment_id>/", amendments.OneAmendment.as_view(), name="amendment"),
+    path("amendments/<uuid:amendment_id>/signoffs/", amendments.SignAmendment.as_view(), name="amendment-signoffs"),
+    path("amendments/<uuid:amendment_id>/withdraw/", amendments.WithdrawAmendment.as_view(), name="amendment-withdraw"),
 ]

@@ -24,19 +24,20 @@ def order(plan: RunPlan, *, token: str, say: Say = lambda text: None) -> RunRepo
             say("stopping a run that is not wanted any more")
             if (ended := _stop(engine, plan, run)) is not None:
                 stopped[run] = ended
-                steps.append(_step("run_stop", f"the run {run[:8]} is stopped"))
+                steps.append(step_of("run_stop", f"the run {run[:8]} is stopped"))
         if not plan.run:
             return RunReport(tuple(steps), {}, stopped=stopped)
         say("starting the run")
         order = {"order": plan.fence, "version": plan.version, "digest": plan.digest, "private": True}
         streams = {"source": plan.source, "sinks": plan.sinks}
         more = {"keys": plan.keys, "tries": plan.tries}
-        state = engine.order(plan.model, f"runs/{plan.run}/start", {**order, **streams, **more})
+        started = f"runs/{plan.run}/start"  # one that goes already is let finish first, too
+        state = engine.order(plan.model, started, {**order, **streams, **more}, seconds=STOP_SECONDS)
     except ExecutorError as error:
         if not error.permanent:
             raise
-        return RunReport((*steps, _step("run_start", error.message, ok=False)), {}, error.message, stopped)
-    steps.append(_step("run_start", f"version {plan.version} runs over its streams as {plan.run[:8]}"))
+        return RunReport((*steps, step_of("run_start", error.message, ok=False)), {}, error.message, stopped)
+    steps.append(step_of("run_start", f"version {plan.version} runs over its streams as {plan.run[:8]}"))
     return RunReport(tuple(steps), state, stopped=stopped)
 
 
@@ -56,5 +57,6 @@ def _stop(engine: Engine, plan: RunPlan, run: str) -> dict[str, Any] | None:
         return None
 
 
-def _step(name: str, text: str, *, ok: bool = True) -> dict[str, Any]:
+def step_of(name: str, text: str, *, ok: bool = True) -> dict[str, Any]:
+    """Return a step as it is kept with what it is of."""
     return {"at": datetime.now(UTC).isoformat(), "step": name, "ok": ok, "text": text, "seconds": 0.0}

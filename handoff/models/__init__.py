@@ -1,5 +1,6 @@
 """Tables of the handoff."""
 
+from handoff.models.amendments import Amendment, AmendmentSignOff
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
 from handoff.models.conditions import Condition, ConditionStep
 from handoff.models.decisions import Decision
@@ -16,6 +17,8 @@ from handoff.models.waivers import Waiver
 
 __all__ = [
     "Acknowledgement",
+    "Amendment",
+    "AmendmentSignOff",
     "Answer",
     "Condition",
     "ConditionStep",

@@ -8,14 +8,15 @@ from django.db.models import QuerySet
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
+from handoff.in_force import with_bindings
 from handoff.models import Deployment
 
 RELATED = ("model", "version", "environment", "handoff", "rollback_of__version")
 
 
-def listed(user: Account, **filters: Any) -> QuerySet[Deployment]:
-    """Return the deployments an account may know of; filters are state, model and environment."""
-    found = Deployment.objects.filter(handoff__in=handoffs_visible_to(user)).select_related(*RELATED)
+def listed(user: Account, **filters: Any) -> QuerySet[Any]:
+    """Return the deployments an account may know of, with bindings; filters are state, model and environment."""
+    found = with_bindings(Deployment.objects.filter(handoff__in=handoffs_visible_to(user))).select_related(*RELATED)
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):
@@ -25,7 +26,7 @@ def listed(user: Account, **filters: Any) -> QuerySet[Deployment]:
     return found.order_by("-ordered_at", "pk")
 
 
-def fetch(user: Account, deployment_id: UUID | str) -> Deployment:
+def fetch(user: Account, deployment_id: UUID | str) -> Any:
     """Return one deployment that an account may know of. Raises Hidden."""
     found = listed(user).filter(pk=deployment_id).first()
     if found is None:

@@ -99,8 +99,8 @@ def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:
         return []
     found = _at_the_gate(user, handoff, known, mine)
     found += _missing_again(user, handoff, known, mine)
-    if handoff.state == State.LIVE and known.facts.moved and Role.IT_OPERATIONS in mine:
-        found.append(Task("clear", "findings", "Put right what drifted, or accept it", handoff))
+    if handoff.state == State.LIVE:
+        found += _of_live(user, handoff, known, mine)
     return found + _conditions(user, handoff, known, mine)
 
 
@@ -173,4 +173,14 @@ def _conditions(user: Account, handoff: Handoff, known: Known, mine: Collection[
             due = datetime.fromisoformat(one.due)
             note = f"Of the approval of {signoff.name}."
             found.append(Task(kind, one.id, title, handoff, signoff.gate, due, note))
+    return found
+
+
+def _of_live(user: Account, handoff: Handoff, known: Known, mine: frozenset[str]) -> list[Task]:
+    """Return what waits for an account in what is live: what drifted, and amendments to sign."""
+    found = []
+    if known.facts.moved and Role.IT_OPERATIONS in mine:
+        found.append(Task("clear", "findings", "Put right what drifted, or accept it", handoff))
+    open_ = [one for one in known.amendments if user.is_person and one.waits_for(user.pk, mine)]
+    found += [Task("amend", one.key, f"Sign amendment {one.number}: {one.reason[:200]}", handoff) for one in open_]
     return found

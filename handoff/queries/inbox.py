@@ -9,10 +9,10 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import known_of_many
-from handoff.models import Condition, ConditionStep, Finding, Handoff, Waiver
+from handoff.models import Amendment, Condition, ConditionStep, Finding, Handoff, Waiver
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
-from handoff.states import OPEN, State
+from handoff.states import OPEN, AmendmentState, State
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
@@ -50,7 +50,9 @@ def inbox_of(user: Account) -> list[Entry]:
     waiver = Waiver.objects.filter(handoff=OuterRef("pk")).filter(
         Q(answer="") | Q(answer="approved", revoked_at=None, until__lte=timezone.localdate() + LONGEST_WARNING)
     )
+    proposed = Amendment.objects.filter(deployment__handoff=OuterRef("pk"), state=AmendmentState.PROPOSED)
     waits = Q(Exists(wrong) | Exists(hanging) | Exists(waiver), state__in=ON_THE_WAY)
+    waits |= Q(Exists(proposed), state=State.LIVE)
     rows = list(
         handoffs_visible_to(user)
         .filter(Q(state__in=(*WAITING, State.RETURNED)) | waits)

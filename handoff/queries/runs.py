@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audit.models import Account
 from handoff.errors import Hidden
-from handoff.in_force import bindings_of
+from handoff.in_force import bindings_for
 from handoff.models import Deployment, Run
 from handoff.queries.deployments import fetch
 from handoff.rules.schedules import Schedule, schedule_of
@@ -34,7 +34,7 @@ def run_of(user: Account, deployment_id: UUID | str, number: int) -> Run:
 
 def schedule_in_force(deployment: Deployment) -> Schedule | None:
     """Return the schedule of a deployment that is live; None where there is none."""
-    return schedule_of(bindings_of(deployment.handoff)) if deployment.state == DeploymentState.LIVE else None
+    return schedule_of(bindings_for(deployment)) if deployment.state == DeploymentState.LIVE else None
 
 
 def next_due(deployment: Deployment) -> datetime | None:

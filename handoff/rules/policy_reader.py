@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
 from handoff.rules.checklists import check_checklists, read_checklist
 from handoff.rules.findings import read_finding_rules
@@ -39,6 +40,7 @@ KEYS = (
     "findings",
     "acknowledged_duties",
     "waivers",
+    "amendments",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -87,7 +89,14 @@ class PolicyReader(Reader):
             findings=read_finding_rules(self, content.get("findings", {})),
             acknowledged_duties=self.flag("acknowledged_duties", content.get("acknowledged_duties", False)),
             waivers=read_waiver_rules(self, content.get("waivers")),
+            amendments=self.amendments(content.get("amendments", {})),
         )
+
+    def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:
+        """Read who signs for which part of an amendment; what is left out is as usual."""
+        raw = self.mapping("amendments", raw)
+        self.unknown("amendments", raw, SIGNED_PARTS)
+        return {part: self.subset(f"amendments.{part}", raw[part], ROLES) for part in SIGNED_PARTS if part in raw}
 
     def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:
         """Read the gates; at each risk tier somebody must sign at the review and at the release."""

@@ -86,6 +86,7 @@ class PolicyRules:
     findings: FindingRules = field(default_factory=FindingRules)
     acknowledged_duties: bool = False
     waivers: WaiverRules = field(default_factory=WaiverRules)
+    amendments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

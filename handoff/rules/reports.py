@@ -39,6 +39,12 @@ def read(content: Mapping[str, Any] | None) -> tuple[Difference, ...]:
     return tuple(_read(item) for item in (content or {}).get("items", ()))
 
 
+def as_signed(content: Mapping[str, Any], amended: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a kept report with the items that people have signed since in another form."""
+    items = {item["key"]: item for kept in (content, amended) for item in kept.get("items", ())}
+    return {**content, "items": list(items.values())}
+
+
 def _read(item: Mapping[str, Any]) -> Difference:
     if "classed" in item:
         return Difference(**{name: item[name] for name in COLUMNS if name in item})

@@ -15,6 +15,7 @@ import rfc8785
 KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:mdlc-handoff:sign-off:2"
+OF_AMENDMENT = "urn:mdlc-handoff:amendment-sign-off:1"
 # Where the statement says what a column of the sign-off holds.
 PLACES: dict[str, tuple[str, ...]] = {
     "id": ("signoff",),
@@ -35,13 +36,13 @@ PLACES: dict[str, tuple[str, ...]] = {
 SINCE_KEYS = ("id",)  # what earlier statements lack
 
 
-def stated(predicate: Mapping[str, Any], *, version: str) -> bytes:
+def stated(predicate: Mapping[str, Any], *, version: str, kind: str = PREDICATE) -> bytes:
     """Return the canonical bytes (RFC 8785) of the statement about the version with a digest."""
     return rfc8785.dumps(
         {
             "_type": STATEMENT,
             "subject": [{"name": "model version", "digest": {"sha256": version}}],
-            "predicateType": PREDICATE,
+            "predicateType": kind,
             "predicate": dict(predicate),
         }
     )

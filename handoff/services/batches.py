@@ -18,7 +18,7 @@ from handoff.batches import end_run, is_batch, order_run, run_under_way, skip_ru
 from handoff.connections import connected
 from handoff.deploy_plans import engine_url
 from handoff.errors import Hidden, Invalid, Unavailable, WrongState
-from handoff.in_force import bindings_of
+from handoff.in_force import bindings_for
 from handoff.leases import Clock, end, hold
 from handoff.models import Deployment, Handoff, Job, Run
 from handoff.models.runs import UNDER_WAY
@@ -246,7 +246,7 @@ def order_again(*, actor: Actor, run_id: UUID, lost: bool = False) -> Job | None
 
 def _due(deployment: Deployment, last: Any) -> Due | None:
     """Return what the schedule of a deployment wants now; nothing before it was live, and nothing twice."""
-    schedule = schedule_of(bindings_of(deployment.handoff))
+    schedule = schedule_of(bindings_for(deployment))
     if schedule is None or deployment.state != DeploymentState.LIVE or deployment.live_at is None:
         return None
     return schedule.newest(max(last or deployment.live_at, deployment.live_at), timezone.now())

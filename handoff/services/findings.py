@@ -17,7 +17,7 @@ from handoff.errors import Conflict, Forbidden, Hidden, Invalid, WrongState
 from handoff.facts import Known, rules_of
 from handoff.models import Answer, Finding, Handoff
 from handoff.moves import chain_of
-from handoff.readiness import moved_since, report_of
+from handoff.readiness import report_of, unanswered
 from handoff.receipts import must_be_link, must_have_sent
 from handoff.rules.findings import SEVERITIES, barred_from_closing, due_within
 from handoff.states import UNDER_OFFER, State
@@ -40,7 +40,7 @@ def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     nothing.
     """
     handoff = watched().select_related("model", "version").filter(pk=handoff_id).first()
-    if handoff is None or _unanswered(handoff) == _standing(handoff):
+    if handoff is None or unanswered(handoff) == _standing(handoff):
         return None
     return _judge(actor=actor, handoff_id=handoff_id)
 
@@ -48,7 +48,7 @@ def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
 @act
 def _judge(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     handoff = Handoff.objects.select_for_update(of=("self",)).select_related("model", "version").get(pk=handoff_id)
-    found, standing = _unanswered(handoff), _standing(handoff)
+    found, standing = unanswered(handoff), _standing(handoff)
     if found == standing:
         return None
     if standing:
@@ -244,16 +244,6 @@ def _proof(actor: Person, finding: Finding, given: Mapping[str, Any]) -> dict[st
         code="evidence_missing",
         fields={"evidence.kind": "must be file, link or answer"},
     )
-
-
-def _unanswered(handoff: Handoff) -> dict[str, str]:
-    """Return what came in the way since the report was signed, without what was accepted in these words."""
-    accepted = {
-        sentence
-        for items in handoff.findings.filter(closing=Finding.Closing.ACCEPTED).values_list("items", flat=True)
-        for sentence in items.values()
-    }
-    return {key: sentence for key, sentence in moved_since(handoff).items() if sentence not in accepted}
 
 
 def _standing(handoff: Handoff) -> dict[str, str]:

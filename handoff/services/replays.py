@@ -16,6 +16,7 @@ from handoff.access import lock_handoff
 from handoff.deploy_plans import damage_in, engine_url, links_to
 from handoff.errors import Invalid, Unavailable, WrongRole, WrongState
 from handoff.facts import Known
+from handoff.in_force import bindings_of
 from handoff.leases import end, hold
 from handoff.models import Handoff, Replay
 from handoff.moves import chain_of
@@ -56,7 +57,7 @@ def order(
         raise WrongState(f"A handoff that is {State(handoff.state).label} is not replayed any more.")
     if handoff.jobs.filter(task=queue.REPLAY, state__in=WAITING).exists():
         raise WrongState("A replay of this handoff is under way.", code="under_way", todo="Wait for it to end.")
-    named = production or str(handoff.bindings.get("input", {}).get("stream", ""))
+    named = production or str(bindings_of(handoff).get("input", {}).get("stream", ""))
     wrong: dict[str, str] = {}
     sides = [
         _side("creation", handoff.source, creation, wrong),

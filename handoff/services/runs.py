@@ -22,12 +22,12 @@ from handoff.connections import changed_since, connected
 from handoff.deploy_plans import engine_url
 from handoff.errors import Unavailable
 from handoff.leases import end, hold
-from handoff.models import Deployment, Handoff, Job, Run
+from handoff.models import Amendment, Deployment, Handoff, Job, Run
 from handoff.models.runs import UNDER_WAY
 from handoff.moves import chain_of
 from handoff.plans import RunPlan, RunReport
 from handoff.rules.bindings import BATCH, RUNNING
-from handoff.states import DeploymentState, JobState, RunState
+from handoff.states import AmendmentState, DeploymentState, JobState, RunState
 
 MOST_STOPS = 20
 PAUSE = timedelta(minutes=1)
@@ -55,7 +55,7 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
     stops = [str(pk) for pk in ended.order_by("-order").values_list("pk", flat=True)[:MOST_STOPS]]
     batches = [str(run.pk) for run in Run.objects.filter(deployment__in=ended, state__in=UNDER_WAY)]
     plan = RunPlan(str(job_id), fence, url, ordered.model.slug, (*stops, *batches), remember=bool(batches))
-    if live is None or is_batch(live) or changed_since(live.handoff):
+    if live is None or is_batch(live) or _amended(live) or changed_since(live.handoff):
         return plan
     streams = connected(live.handoff)
     if streams is None:
@@ -68,6 +68,11 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
         source=dict(streams.source),
         sinks={name: dict(sink) for name, sink in streams.sinks.items()},
     )
+
+
+def _amended(live: Deployment) -> bool:
+    """Tell whether an amendment is being applied, which orders the run itself; the two would undo each other."""
+    return Amendment.objects.filter(deployment=live, state=AmendmentState.APPLYING).exists()
 
 
 @act

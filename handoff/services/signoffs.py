@@ -1,20 +1,18 @@
 """Sign, ask for changes, refuse, withdraw and revoke. The last signature of a gate opens it in the same transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from django.db import connection
 from django.utils import timezone
 
-from audit import signing
 from audit.actors import Person
 from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff
+from handoff.confirmations import Proof, use_up
 from handoff.errors import (
     AlreadySigned,
     Conflict,
@@ -22,7 +20,6 @@ from handoff.errors import (
     GateShut,
     Hidden,
     Invalid,
-    NotConfirmed,
     StaleView,
     WrongRole,
     WrongState,
@@ -46,12 +43,6 @@ from models_registry.roles import Role
 
 EXPIRES = (State.IN_REVIEW, State.TESTING, State.READY)
 TOLD_AS = {"changes": "signoff.changes_requested", "refuse": "signoff.refused"}
-# Whether the key may sign comes along: one statement less, and read as late as can be.
-USE_UP = """
-    UPDATE handoff_reauthentication SET used_at = clock_timestamp()
-     WHERE id = %s AND person_id = %s AND used_at IS NULL AND expires_at > clock_timestamp()
- RETURNING used_at, method, (SELECT k.retired_at IS NULL FROM audit_signingkey k WHERE k.id = %s)
-"""
 
 
 @act
@@ -94,7 +85,7 @@ def sign(
     _check_gate(gate, handoff, known, decision, rule)
     promised = promises(actor, known, decision, conditions)
     known = _answering_anew(handoff, known, gate, rule, decision, actor)
-    proof = _use_up(reauthentication, actor)
+    proof = use_up(reauthentication, actor)
     signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof, promised)
     settle(handoff, known, signoff, reasons, retests, actor=actor)
     return signoff
@@ -195,31 +186,6 @@ def _check_gate(gate: str, handoff: Handoff, known: Known, decision: str, rule: 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    """That the signer has just confirmed who they are, and the key by which the site says so."""
-
-    reauthentication: str
-    method: str
-    at: datetime
-    key: signing.OwnKey
-
-
-def _use_up(reauthentication: str, actor: Person) -> _Proof:
-    key = signing.own_key()
-    with connection.cursor() as cursor:
-        cursor.execute(USE_UP, [reauthentication, actor.user_id, key.id])
-        row = cursor.fetchone()
-    if row is None:
-        raise NotConfirmed(
-            "Confirm who you are again: the confirmation is used up, too old, or not yours.",
-            todo="Give your password again; a confirmation is good for one signature within five minutes.",
-        )
-    at, method, signs = row
-    signing.require_signing(key, signs)
-    return _Proof(str(reauthentication), method, at, key)
-
-
 def _write(
     handoff: Handoff,
     known: Known,
@@ -231,7 +197,7 @@ def _write(
     decision: str,
     meaning: str,
     comment: str,
-    proof: _Proof,
+    proof: Proof,
     promised: Sequence[Promised],
 ) -> SignOff:
     """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""

@@ -17,6 +17,7 @@ from handoff.executors.errors import ExecutorError
 from handoff.executors.scoring import Asked, Tried, fields_of, record_of, score
 from handoff.models import Deployment
 from handoff.queries import deployments as queries
+from handoff.queries.amendments import amendments_of
 from handoff.queries.live import followed, input_of, live_now, owners_of, rights_on
 from handoff.services import batches, deployments
 from handoff.states import DeploymentState
@@ -145,6 +146,8 @@ def _show(
         "owners": owners_of(deployment),
         "scores": scores_of(deployment.run),
         "jobs": jobs,
+        "amendments": amendments_of(user, deployment),
+        "may_propose": bool(roles) and deployment.state == DeploymentState.LIVE,
         "form": form if form and form.name == "roll_back" else None,
         "run_form": form if form and form.name == "run_now" else None,
         "may_run": may_run(deployment, roles),

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from handoff.models import Handoff
+from handoff.queries.amendments import news_for
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
 from handoff.web.doors import account_of, page
@@ -26,6 +27,7 @@ VERBS = {
     "judge": "Judge the evidence",
     "waiver": "Answer it",
     "renew": "See to it",
+    "amend": "Read and sign",
 }
 ICONS = {
     "offer": "send",
@@ -40,6 +42,7 @@ ICONS = {
     "judge": "list-checks",
     "waiver": "door-open",
     "renew": "door-open",
+    "amend": "pen-line",
 }
 
 
@@ -71,7 +74,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     bundles = bundled(inbox_of(account_of(request)))
     exceptions = list(exceptions_to_answer(account_of(request)))
     count = sum(len(bundle.todos) for bundle in bundles) + len(exceptions)
-    context = {"bundles": bundles, "exceptions": exceptions, "count": count, "inbox_count": count}
+    news = news_for(account_of(request))
+    context = {"bundles": bundles, "exceptions": exceptions, "news": news, "count": count, "inbox_count": count}
     return render(request, "handoff/inbox/inbox.html", context)
 
 
@@ -93,6 +97,8 @@ def todo_of(task: Task, due: datetime | None = None, *, overdue: bool = False) -
 def _href(task: Task) -> str:
     if task.kind == "sign":
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
+    if task.kind == "amend":
+        return reverse("amendment", args=[task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
     places |= {"clear": "findings", "settle": f"finding-{task.key}"}
     places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs"}

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from audit.actors import Person
 from handoff.errors import Hidden, Invalid, Refused
 from handoff.facts import known_of
+from handoff.in_force import bindings_of
 from handoff.models import Replay
 from handoff.queries.handoffs import fetch
 from handoff.queries.replays import replays_of, sources_of
@@ -85,7 +86,7 @@ def _show(request: HttpRequest, handoff_id: UUID, form: Form | None = None) -> H
         "rows": rows,
         "follows": any(row.under_way for row in rows),
         "sources": sources_of(handoff),
-        "bound": str(handoff.bindings.get("input", {}).get("stream", "")),
+        "bound": str(bindings_of(handoff).get("input", {}).get("stream", "")),
         "may_order": handoff.state in (*OPEN, State.LIVE) and any(known.holds(user.pk, role) for role in replays.MAY),
         "form": form,
     }

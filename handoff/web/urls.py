@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.web import (
+    amendments,
     changes,
     checklist_templates,
     checklists,
@@ -90,6 +91,10 @@ urlpatterns = [
     path("deployments/<uuid:deployment_id>/try/", deployments.try_record, name="deployment-try"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("owners-of-record/", owners.index, name="owners-of-record"),
+    path("deployments/<uuid:deployment_id>/amendments/new/", amendments.new, name="amendment-new"),
+    path("amendments/<uuid:amendment_id>/", amendments.detail, name="amendment"),
+    path("amendments/<uuid:amendment_id>/sign/", amendments.sign, name="amendment-sign"),
+    path("amendments/<uuid:amendment_id>/withdraw/", amendments.withdraw, name="amendment-withdraw"),
     path("policies/", policies.index, name="policies"),
     path("checklists/", checklist_templates.index, name="checklist-templates"),
     path("checklists/<slug:template>/", checklist_templates.detail, name="checklist-template"),

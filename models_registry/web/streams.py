@@ -14,6 +14,7 @@ from audit.errors import Hidden, Refused
 from audit.models import Account, AuditEvent
 from models_registry import queries
 from models_registry.access import find_environment, roles_on
+from models_registry.consumers import bound_by
 from models_registry.models import Environment, Stream
 from models_registry.roles import Role
 from models_registry.rules.streams import in_order
@@ -107,12 +108,14 @@ def _page(request: HttpRequest, environment: str, slug: str, problem: Refused | 
     found = queries.stream(actor, environment, slug)
     roles = roles_on(actor.user, environment=found.environment)
     there = found.retired_at is None
+    bound = bound_by(found) if there and found.direction == "sink" else []
     context = {
         "environment": found.environment,
         "stream": found,
         "text": text_of(in_order(found.descriptor)),
         "may_keep": there and bool(roles & set(streams.KEEPERS)),
-        "may_connect": there and found.direction == "sink" and Role.INTEGRATION_OWNER in roles,
+        "bound": bound,
+        "may_connect": there and found.direction == "sink" and Role.INTEGRATION_OWNER in roles and not bound,
         "story": [_told(event) for event in queries.story_of(found)],
         "problem": problem,
         **_comparison(request, found),

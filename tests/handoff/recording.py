@@ -11,6 +11,8 @@ from audit import signing
 from audit.models import Account
 from handoff.models import (
     Acknowledgement,
+    Amendment,
+    AmendmentSignOff,
     Answer,
     Decision,
     Deployment,
@@ -231,7 +233,26 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
     Run.objects.create(
         deployment=deployment, number=1, cause="schedule", due_at=now, state="skipped", why="It was late.", ended_at=now
     )
+    _amendment(deployment, somebody)
     period = (now, now + timedelta(days=1))
     OwnerOfRecord.objects.create(
         organisation=organisation, person=somebody, deployment=deployment, period=period, **common
     )
+
+
+def _amendment(deployment: Deployment, somebody: Account) -> None:
+    """Write an amendment that was refused, with the signature that did so."""
+    now = timezone.now()
+    change = {"kind": "sink_added", "part": "outputs", "what": "archive", "before": "nothing", "after": "all fields"}
+    amendment = Amendment.objects.create(
+        deployment=deployment, number=1, reason="The archive wants them.", before={}, bindings={}, changes=[change],
+        requirements=[{"key": "integration-owner", "role": "integration_owner", "meaning": "approval"}],
+        proposed_by=somebody, expires_at=now, state="refused", because="Too dear.", ended_at=now,
+    )  # fmt: skip
+    proof = Reauthentication.objects.create(person=somebody, method="password", expires_at=now)
+    AmendmentSignOff.objects.create(
+        amendment=amendment, requirement="integration-owner", role="integration_owner", signer=somebody,
+        printed_name=somebody.printed_name, decision="refuse", meaning="approval", comment="Too dear.", scope={},
+        scope_digest="0" * 64, statement="{}", statement_digest=sha256(str(amendment.pk).encode()).hexdigest(),
+        key=signing.sign("text/plain", b"")[1], signature="0", reauthentication=proof, signed_at=now,
+    )  # fmt: skip

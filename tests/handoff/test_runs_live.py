@@ -24,7 +24,7 @@ from handoff.states import JobState, State
 from models_registry.models import Stream
 from models_registry.services import streams
 from tests import processes
-from tests.handoff import artifacts, building
+from tests.handoff import amending, artifacts, building
 from tests.handoff.building import Place
 from tests.handoff.walking import client_of
 from tests.processes import Engine, Process, eventually
@@ -39,6 +39,7 @@ RUN = {
     queue.ROLL_BACK: tasks.roll_back,
     queue.RUN_STREAMS: tasks.run_streams,
     queue.RUN_BATCH: tasks.run_batch,
+    queue.AMEND: tasks.amend,
 }
 
 
@@ -332,3 +333,38 @@ def test_a_run_that_the_engine_lost_is_ordered_again(
     assert handoff.jobs.filter(task=queue.RUN_STREAMS).count() == 2
     work(handoff)
     assert told(deployment)["state"] in ("starting", "running")
+
+
+def test_an_added_sink_gets_records_from_then_on_and_the_others_lose_none(
+    engine: Engine, place: Place, connected: Streams
+) -> None:
+    handoff = work(released(place, 1))
+    deployment = handoff.deployments.get()
+    connected.arrive(records(40))
+    eventually(lambda: connected.in_table() == 40, "the first are scored", 60)
+    later = unique("later")
+    told_later = {"transport": "valkey", "encoding": "json", "location": {"url": valkey_url(), "stream": later}}
+    connected._declare("later", "sink", told_later)
+    sinks = [{"stream": "table"}, {"stream": "files"}, {"stream": "later", "fields": ["label"]}]
+    amendment = amending.proposed(deployment, place.iris, sinks=sinks)
+    amending.sign(amendment, place.iris)
+    connected.arrive(records(40))  # while it is being applied
+    work(handoff)
+    amendment.refresh_from_db()
+    assert (amendment.state, amendment.because) == ("applied", ""), amendment.log
+    connected.arrive(records(40))
+    eventually(lambda: connected.in_table() == connected.in_files() == 120, "all are scored", 60)
+    eventually(lambda: 40 <= connected.client.xlen(later) <= 80, "the new sink gets them from then on", 30)
+    assert told(deployment)["state"] == "running"
+    connected.client.delete(later)
+    broken = {**told_later, "location": {"url": "redis://127.0.0.1:9", "stream": later}}
+    connected._declare("broken", "sink", broken)
+    worse = amending.proposed(deployment, place.iris, sinks=[*sinks, {"stream": "broken"}])
+    amending.sign(worse, place.iris)
+    work(handoff)
+    worse.refresh_from_db()
+    assert worse.state == "failed"
+    assert worse.because.endswith("So it runs again as it did before.")
+    connected.arrive(records(10))
+    eventually(lambda: connected.in_table() == 130, "it runs as it did before", 60)
+    assert sorted(told(deployment)["counts"]["delivered"]) == ["files", "later", "table"]

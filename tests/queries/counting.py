@@ -16,7 +16,7 @@ from audit.actors import Worker
 from audit.models import Account, TreeHead
 from audit.sealing import seal_all
 from handoff import queue
-from handoff.models import Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, Run, SignOff
+from handoff.models import Amendment, Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, Run, SignOff
 from handoff.plans import DeployReport
 from handoff.queries.signing import sheet_for
 from handoff.services import deployments, handoffs, jobs, policies, signoffs
@@ -71,6 +71,7 @@ class Site:
             "signoff": str(live.signoffs.first().pk),
             "consumer": str(consumer),
             "exception": str(exception),
+            "amendment": str(Amendment.objects.filter(deployment=self.deployment).latest("number").pk),
             "deployment": str(self.deployment and self.deployment.pk),
             "batch": str(self.batch and self.batch.pk),
             "link": link,
@@ -99,6 +100,7 @@ def a_site() -> Site:
     site.batch = a_batch(place)
     for one in (site.batch, deployment):
         a_run(one, place)
+    an_amendment(deployment, place)
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
@@ -118,6 +120,18 @@ def an_exception(place: Place, version: str, **answer: Any) -> ImportException:
     """Write that dana asked for an exception, and perhaps what was answered."""
     asked = {"library": "torch", "version": version, "reason": "The weights need it.", "asked_by": place.dana}
     return ImportException.objects.create(environment=place.target, **asked, **answer)
+
+
+def an_amendment(deployment: Deployment, place: Place, number: int = 1) -> Amendment:
+    """Write that iris proposed to feed an archive, too."""
+    bindings = deployment.handoff.bindings
+    change = {"kind": "sink_added", "part": "outputs", "what": "archive", "before": "nothing", "after": "all fields"}
+    signs = {"key": "integration-owner", "role": "integration_owner", "meaning": "approval"}
+    return Amendment.objects.create(
+        deployment=deployment, number=number, reason="The archive wants them.", before=bindings, bindings=bindings,
+        changes=[change], requirements=[signs],
+        proposed_by=place.iris, expires_at=timezone.now() + timedelta(days=30),
+    )  # fmt: skip
 
 
 def a_replay(handoff: Handoff, place: Place, number: int = 1) -> Replay:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 # Address, who asks, and how many queries that is; session, account and the number in the menu included.
 PAGES = [
-    ("/", "dana", 5),
+    ("/", "dana", 6),
     ("/handoffs/", "dana", 9),
     ("/handoffs/?view=list", "dana", 10),
     ("/handoffs/new/?model=tumours&version=7", "dana", 24),
@@ -31,18 +31,20 @@ PAGES = [
     ("/handoffs/{answered}/sign/validation/", "vera", 13),
     ("/handoffs/{live}/signoffs/{signoff}/", "dana", 7),
     ("/handoffs/{ready}/sign/release/", "otto", 14),
-    ("/handoffs/{live}/replays/", "otto", 12),
+    ("/handoffs/{live}/replays/", "otto", 13),
     ("/deployments/", "otto", 9),
     ("/deployments/{deployment}/", "otto", 10),
     ("/deployments/{deployment}/progress/", "otto", 4),
     ("/deployments/{deployment}/run/", "otto", 3),
-    ("/deployments/{batch}/", "otto", 15),
+    ("/deployments/{batch}/", "otto", 17),
     ("/deployments/{batch}/run/", "otto", 5),
     ("/deployments/{batch}/runs/1/", "otto", 7),
     ("/owners-of-record/", "otto", 11),
     ("/findings/?overdue=1", "otto", 6),
     ("/checklists/", "dana", 5),
     ("/checklists/ml-test-score/", "dana", 5),
+    ("/deployments/{deployment}/amendments/new/", "iris", 8),
+    ("/amendments/{amendment}/", "iris", 10),
     ("/policies/", "ada", 6),
     ("/policies/light/1/", "dana", 6),
     ("/policies/publish/?from=light", "ada", 6),
@@ -58,8 +60,8 @@ PAGES = [
     ("/environments/", "otto", 7),
     ("/environments/production/", "otto", 19),
     ("/environments/production/as-it-was/", "otto", 13),
-    ("/environments/production/streams/scores/", "iris", 13),
-    ("/environments/production/streams/scores/?version=tumours/1", "iris", 18),
+    ("/environments/production/streams/scores/", "iris", 14),
+    ("/environments/production/streams/scores/?version=tumours/1", "iris", 19),
     ("/environments/production/streams/new/", "iris", 9),
     ("/environments/production/streams/scores/change/", "iris", 11),
     ("/environments/production/streams/scores/consumers/new/", "iris", 11),
@@ -129,6 +131,9 @@ ENDPOINTS = [
     ("/api/v1/deployments/{batch}/", "otto", 2),
     ("/api/v1/deployments/{batch}/runs/", "otto", 3),
     ("/api/v1/deployments/{batch}/runs/1/", "otto", 3),
+    ("/api/v1/deployments/{deployment}/amendments/", "iris", 3),
+    ("/api/v1/amendments/", "iris", 2),
+    ("/api/v1/amendments/{amendment}/", "iris", 5),
     ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
     ("/api/v1/events/", "rita", 3),
     ("/api/v1/changes/?since=2026-01-01&until=2099-01-01", "rita", 5),
@@ -159,6 +164,7 @@ ACTS = {
     *("handoff-finding-raise", "handoff-finding-close", "api:finding-close"),
     *("handoff-signoff-revoke", "handoff-condition-report", "handoff-condition-judge", "api:signoff-revoke"),
     *(f"api:condition-{act}" for act in ("report", "accept", "reject")),
+    *("amendment-sign", "amendment-withdraw", "api:amendment-signoffs", "api:amendment-withdraw"),
     *("handoff-signoff-withdraw", "handoff-pack", "deployment-try", "deployment-roll-back"),
     *("deployment-run-now", "deployment-run-stop", "api:deployment-run-stop"),
     *(f"version-{act}" for act in ("element-remove", "infer-schemas", "nominate", "discard")),
@@ -189,22 +195,9 @@ def test_they_cost_the_same_with_twenty_rows_as_with_one(site: Site) -> None:
 
 
 def test_no_page_or_endpoint_is_forgotten() -> None:
-    filled = dict.fromkeys(
-        (
-            "draft",
-            "offered",
-            "answered",
-            "testing",
-            "ready",
-            "live",
-            "deployment",
-            "batch",
-            "consumer",
-            "exception",
-            "signoff",
-        ),
-        str(uuid4()),
-    )
+    states = ("draft", "offered", "answered", "testing", "ready", "live")
+    rows = ("deployment", "batch", "signoff", "consumer", "exception", "amendment")
+    filled = dict.fromkeys((*states, *rows), str(uuid4()))
     counted = {
         resolve(address.format(**filled, link="/blobs/ab/", sealed=1).split("?")[0]).view_name for address in EXPECTED
     }

@@ -17,6 +17,7 @@ from django.utils import timezone
 from audit.models import Account, AuditEvent, TreeHead
 from handoff.models import (
     Acknowledgement,
+    Amendment,
     Answer,
     Condition,
     ConditionStep,
@@ -61,6 +62,10 @@ FOR_ALL_TO_READ = {
 }  # the rules people work under
 REASON = {"reason": "because"}
 HOLDING = {"role": "validator", "holder": "iris"}
+AMENDING = {
+    "requirement": "integration-owner", "decision": "approve", "meaning": "approval", "seen": "0" * 64,
+    "reauthentication": str(uuid4()),
+}  # fmt: skip
 SIGNATURE = {
     "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
@@ -160,6 +165,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-waiver-revoke", "post"): (REASON, "dana", "offered"),
     ("api:handoff-replays", "post"): ({"production": "patients"}, "dana", "live"),
     ("handoff-replay-order", "post"): ({"production": "patients"}, "dana", "live"),
+    ("api:amendment-signoffs", "post"): (AMENDING, "otto", ""),
+    ("api:amendment-withdraw", "post"): (REASON, "otto", ""),
+    ("amendment-sign", "post"): (AMENDING | {"password": walking.PASSWORD}, "otto", ""),
+    ("amendment-withdraw", "post"): (REASON, "otto", ""),
     ("policy-publish", "get"): ({}, "dana", ""),
     ("policy-publish", "post"): ({"source": "policy: x"}, "dana", ""),
     ("version-new", "post"): ({"notes": "mine"}, "vera", ""),
@@ -177,6 +186,7 @@ MEMBERS = {
     ("api:duty-acknowledgements", "post"), ("duty-acknowledge", "post"),
     ("api:handoff-pack", "post"), ("handoff-pack", "post"),
     ("api:handoff-waivers", "post"), ("handoff-waiver-ask", "post"),
+    ("amendment-new", "post"), ("api:deployment-amendments", "post"),
 }  # fmt: skip
 # What members send; else the body is refused first.
 WHOLE: dict[str, Any] = {
@@ -184,7 +194,7 @@ WHOLE: dict[str, Any] = {
     "api:handoff-waivers": WAIVED | {"until": "2026-01-01"},
 }
 TABLES = (
-    Acknowledgement, Answer, ConditionStep, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
+    Acknowledgement, Amendment, Answer, ConditionStep, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
     Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
 )  # fmt: skip
 
@@ -253,12 +263,15 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
-        "exception_id": ImportException.objects.get().pk,
+        "exception_id": ImportException.objects.get().pk, "amendment_id": Amendment.objects.get().pk,
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
-    keys = ("consumer_id", "exception_id", "finding_id", "handoff_id", "deployment_id", "signoff_id", "waiver_id")
+    keys = (
+        "amendment_id", "consumer_id", "deployment_id", "exception_id", "finding_id", "handoff_id", "signoff_id",
+        "waiver_id",
+    )  # fmt: skip
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
     if ("policy" in name or "replay" in name or "-run" in name) and "number" in filled:

@@ -1,0 +1,46 @@
+"""Use up the confirmation of identity that a signature asks for, together with the key by which the site vouches."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from audit import signing
+from audit.actors import Person
+from handoff.errors import NotConfirmed
+
+# Whether the key may sign comes along: one statement less, and read as late as can be.
+USE_UP = """
+    UPDATE handoff_reauthentication SET used_at = clock_timestamp()
+     WHERE id = %s AND person_id = %s AND used_at IS NULL AND expires_at > clock_timestamp()
+ RETURNING used_at, method, (SELECT k.retired_at IS NULL FROM audit_signingkey k WHERE k.id = %s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That the signer has just confirmed who they are, and the key by which the site says so."""
+
+    reauthentication: str
+    method: str
+    at: datetime
+    key: signing.OwnKey
+
+
+def use_up(reauthentication: str, actor: Person) -> Proof:
+    """Return the proof that a person has just confirmed who they are; the confirmation is good for nothing else then.
+
+    Raises NotConfirmed when it is used up, too old, or somebody else's; KeyMissing or KeyRetired.
+    """
+    key = signing.own_key()
+    with connection.cursor() as cursor:
+        cursor.execute(USE_UP, [reauthentication, actor.user_id, key.id])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotConfirmed(
+            "Confirm who you are again: the confirmation is used up, too old, or not yours.",
+            todo="Give your password again; a confirmation is good for one signature within five minutes.",
+        )
+    at, method, signs = row
+    signing.require_signing(key, signs)
+    return Proof(str(reauthentication), method, at, key)

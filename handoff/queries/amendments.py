@@ -1,0 +1,155 @@
+"""Read amendments: those of what somebody may know of, and exactly what a signature for one would cover."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit.models import Account
+from handoff.access import handoffs_visible_to
+from handoff.amended import scope_now
+from handoff.errors import Hidden
+from handoff.facts import Known, known_of
+from handoff.models import Amendment
+from handoff.rules.amendments import COVERED
+from handoff.rules.scopes import digest
+from handoff.states import AmendmentState, DeploymentState
+from models_registry.access import models_held_by
+from models_registry.models import Consumer, Stream
+from models_registry.roles import Role
+
+RELATED = (
+    "deployment__handoff__model",
+    "deployment__handoff__version",
+    "deployment__model",
+    "deployment__version",
+    "deployment__environment",
+    "proposed_by",
+)
+NEWS = timedelta(days=30)
+MOST_NEWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One signature that an amendment asks for: the role, who has given it, and who can."""
+
+    key: str
+    role: str
+    title: str
+    meaning: str
+    by: str
+    decision: str
+    who: tuple[str, ...]
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One amendment whole. `seen` comes back with a signature; `barred` says why this person gives none now."""
+
+    amendment: Amendment
+    parts: tuple[tuple[str, str, str], ...]
+    seen: str
+    wanted: tuple[Wanted, ...]
+    barred: str
+    outdated: bool
+    may_withdraw: bool
+
+    @property
+    def to_sign(self) -> Wanted | None:
+        """Return the signature that this person can give."""
+        return None if self.barred else next((one for one in self.wanted if one.mine), None)
+
+
+def listed(user: Account, **filters: Any) -> QuerySet[Amendment]:
+    """Return the amendments an account may know of, the newest first; filters are state, model and deployment."""
+    found = Amendment.objects.filter(deployment__handoff__in=handoffs_visible_to(user)).select_related(*RELATED)
+    if filters.get("state"):
+        found = found.filter(state=filters["state"])
+    if filters.get("model"):
+        found = found.filter(deployment__model__slug=filters["model"])
+    if filters.get("deployment"):
+        found = found.filter(deployment=filters["deployment"])
+    return found.order_by("-proposed_at", "pk")
+
+
+def amendments_of(user: Account, deployment: Any) -> list[Amendment]:
+    """Return the amendments of a deployment; one that only answers requests has none."""
+    return list(listed(user, deployment=deployment)) if deployment.bindings.get("outputs") else []
+
+
+def news_for(user: Account) -> list[Amendment]:
+    """Return what was changed lately in what a data scientist has built. They are informed, and not asked."""
+    lately = Amendment.objects.filter(state=AmendmentState.APPLIED, ended_at__gte=timezone.now() - NEWS)
+    return list(
+        lately.filter(deployment__model__in=models_held_by(user, Role.DATA_SCIENTIST))
+        .select_related("deployment__model", "deployment__version", "deployment__environment", "proposed_by")
+        .order_by("-ended_at")[:MOST_NEWS]
+    )
+
+
+def sheet_for(user: Account, amendment_id: UUID | str) -> Sheet:
+    """Return an amendment with what a signature would cover now, and who can give which. Raises Hidden."""
+    amendment = listed(user).prefetch_related("signoffs").filter(pk=amendment_id).first()
+    if amendment is None:
+        raise Hidden("There is no such amendment.")
+    known = known_of(amendment.deployment.handoff)
+    scope = scope_now(amendment, amendment.deployment.handoff)
+    outdated = scope["before"] != digest(amendment.before)
+    open_ = amendment.state == AmendmentState.PROPOSED
+    return Sheet(
+        amendment=amendment,
+        parts=tuple((name, COVERED[name], told) for name, told in scope.items()),
+        seen=digest(scope),
+        wanted=tuple(_wanted(user, amendment, known, one) for one in amendment.requirements),
+        barred=_barred(user, amendment, known, outdated),
+        outdated=open_ and outdated,
+        may_withdraw=open_ and amendment.proposed_by_id == user.pk,
+    )
+
+
+def _wanted(user: Account, amendment: Amendment, known: Known, rule: dict[str, str]) -> Wanted:
+    signed = next((one for one in amendment.signoffs.all() if one.requirement == rule["key"]), None)
+    holders = known.facts.holders.get(rule["role"], {})
+    return Wanted(
+        key=rule["key"],
+        role=rule["role"],
+        title=str(Role(rule["role"]).label),
+        meaning=rule["meaning"],
+        by=signed.printed_name if signed else "",
+        decision=signed.decision if signed else "",
+        who=() if signed else tuple(holders.values()),
+        mine=signed is None and user.pk in holders,
+    )
+
+
+def _barred(user: Account, amendment: Amendment, known: Known, outdated: bool) -> str:
+    """Return why somebody gives no signature now; nothing if they can."""
+    if amendment.state != AmendmentState.PROPOSED:
+        return f"The amendment is {amendment.get_state_display()}."
+    if amendment.deployment.state != DeploymentState.LIVE:
+        return f"The deployment is {amendment.deployment.get_state_display()} now."
+    if outdated:
+        return "Another amendment was applied since this one was proposed; propose it anew."
+    if any(one.signer_id == user.pk for one in amendment.signoffs.all()):
+        return "You have signed this amendment, and one person counts for one role."
+    roles = {one["role"] for one in amendment.requirements}
+    if not user.is_person or not roles & known.roles.get(user.pk, frozenset()):
+        return "You do not hold a role that signs here."
+    return ""
+
+
+def streams_to_choose(environment_id: Any) -> tuple[list[Stream], list[Stream]]:
+    """Return the sources and the sinks of an environment."""
+    found = list(Stream.objects.filter(environment=environment_id, retired_at=None).order_by("slug"))
+    return [one for one in found if one.direction == "source"], [one for one in found if one.direction == "sink"]
+
+
+def fed_by(environment_id: Any, sinks: list[str]) -> list[Consumer]:
+    """Return the consumers of some sinks."""
+    found = Consumer.objects.filter(stream__environment=environment_id, stream__slug__in=sinks, retired_at=None)
+    return list(found.select_related("stream", "owner").order_by("stream__slug", "name"))
