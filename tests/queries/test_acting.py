@@ -281,7 +281,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "roll back": 15,
     },
     Story.of_replays: {"order a replay": 15},
-    Story.of_batches: {"run a batch now": 14, "stop the run": 15},
+    Story.of_batches: {"run a batch now": 16, "stop the run": 15},
     Story.of_tokens: {
         "sign in": 30,
         "sign out": 5,
