@@ -1,14 +1,15 @@
 """The streams that a handoff's bindings name: found in the target, pinned by digest, and held against the schemas."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
+from engine.streams.dead_letters import LETTER
 from handoff.errors import Invalid
 from handoff.in_force import bindings_of
 from handoff.models import Handoff
-from handoff.rules.bindings import streams_in
+from handoff.rules.bindings import LETTERS, streams_in
 from models_registry.models import Environment, ModelVersion, Stream
 from models_registry.rules.streams import endless, misfits_of
 
@@ -21,6 +22,12 @@ class Connected:
 
     source: Mapping[str, Any]
     sinks: Mapping[str, Mapping[str, Any]]
+    letters: Mapping[str, Any] | None = None
+
+    def as_plan(self) -> dict[str, Any]:
+        """Return the parts of an order of a run that tell its streams."""
+        sinks = {name: dict(sink) for name, sink in self.sinks.items()}
+        return {"source": dict(self.source), "sinks": sinks, "letters": dict(self.letters) if self.letters else None}
 
 
 def pinned(bindings: dict[str, Any], target: Environment) -> dict[str, Any]:
@@ -43,10 +50,7 @@ def pinned(bindings: dict[str, Any], target: Environment) -> dict[str, Any]:
         )
     if not named:
         return bindings
-    return bindings | {
-        "input": _pin(bindings["input"], there),
-        "outputs": [_pin(told, there) for told in bindings["outputs"]],
-    }
+    return _each(bindings, lambda told: _pin(told, there))
 
 
 def misfits(bindings: Mapping[str, Any], target: Environment, version: ModelVersion) -> dict[str, str]:
@@ -62,10 +66,12 @@ def misfits(bindings: Mapping[str, Any], target: Environment, version: ModelVers
         if stream is None:
             found[place] = f"{target.name} has no stream {told['stream']} any more; change the bindings"
             continue
-        broken = misfits_of(_chosen(stream, told), direction, schemas.get(SCHEMA_OF[direction], ""))
+        carried = LETTER.canonical().decode() if place == LETTERS else schemas.get(SCHEMA_OF[direction], "")
+        broken = misfits_of(_chosen(stream, told), direction, carried)
         if broken:
             why = "; ".join(f"{one.field}: {one.reason}" for one in broken)
-            found[place] = f"The stream {stream.slug} does not fit the model. {why}"
+            what = "dead letters" if place == LETTERS else "the model"
+            found[place] = f"The stream {stream.slug} does not fit {what}. {why}"
     return found
 
 
@@ -108,8 +114,10 @@ def connected(handoff: Handoff, bindings: Mapping[str, Any] | None = None) -> Co
     if not named:
         return None
     there = _streams(handoff.target, named)
-    source, *sinks = [(told["stream"], _chosen(there[told["stream"]], told)) for _, _, told in named]
-    return Connected(source[1], dict(sinks))
+    chosen = {place: (told["stream"], _chosen(there[told["stream"]], told)) for place, _, told in named}
+    _, source = chosen.pop("bindings.input")
+    _, letters = chosen.pop(LETTERS, ("", None))
+    return Connected(source, dict(chosen.values()), letters)
 
 
 def _streams(target: Environment, named: list[tuple[str, str, Mapping[str, Any]]]) -> dict[str, Stream]:
@@ -142,7 +150,14 @@ def as_signed_before(bindings: dict[str, Any], before: Mapping[str, Any]) -> dic
     def kept(told: Mapping[str, Any]) -> dict[str, Any]:
         return {**told, "digest": digests.get(told["stream"], told["digest"])}
 
-    return bindings | {"input": kept(bindings["input"]), "outputs": [kept(one) for one in bindings["outputs"]]}
+    return _each(bindings, kept)
+
+
+def _each(bindings: Mapping[str, Any], told: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Return bindings with something told of each stream that they name."""
+    streams = {"input": told(bindings["input"]), "outputs": [told(one) for one in bindings["outputs"]]}
+    letters = {"letters": told(bindings["letters"])} if "letters" in bindings else {}
+    return {**bindings, **streams, **letters}
 
 
 def _chosen(stream: Stream, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,5 @@ def run_plan(live: Deployment, streams: Connected, *, job_id: str, fence: int) -
         run=str(live.pk),
         version=str(live.version.number),
         digest=live.digest,
-        source=dict(streams.source),
-        sinks={name: dict(sink) for name, sink in streams.sinks.items()},
+        **streams.as_plan(),
     )

@@ -104,6 +104,7 @@ class RunPlan:
     digest: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    letters: dict[str, Any] | None = None
     keys: str = ""
     tries: int = 0
     remember: bool = False

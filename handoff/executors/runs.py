@@ -29,7 +29,7 @@ def order(plan: RunPlan, *, token: str, say: Say = lambda text: None) -> RunRepo
             return RunReport(tuple(steps), {}, stopped=stopped)
         say("starting the run")
         order = {"order": plan.fence, "version": plan.version, "digest": plan.digest, "private": True}
-        streams = {"source": plan.source, "sinks": plan.sinks}
+        streams = {"source": plan.source, "sinks": plan.sinks, "letters": plan.letters}
         more = {"keys": plan.keys, "tries": plan.tries}
         started = f"runs/{plan.run}/start"  # one that goes already is let finish first, too
         state = engine.order(plan.model, started, {**order, **streams, **more}, seconds=STOP_SECONDS)

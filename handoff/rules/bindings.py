@@ -8,10 +8,11 @@ from handoff.rules.schedules import read_schedule
 
 # The records can tell slots apart, engines cannot: two of them would take turns at one endpoint, and both be "live".
 SLOT = "main"
-KNOWN = {"slot", "mode", "input", "output", "outputs", "consumers", "schedule"}
+KNOWN = {"slot", "mode", "input", "output", "outputs", "letters", "consumers", "schedule"}
 BATCH = "batch"
 RUNNING = (BATCH, "stream")
 MOST_SINKS = 50
+LETTERS = "bindings.letters"  # the place of the sink for what was not scored or not delivered
 # What the site adds to a stream's name; whoever sends back what they read sends it along.
 PINNED = {"stream", "fields", "transport", "encoding", "digest"}
 
@@ -46,10 +47,9 @@ def read_bindings(raw: Mapping[str, Any]) -> dict[str, Any]:
     if mode in RUNNING:
         due = {"schedule": read_schedule(raw["schedule"])} if "schedule" in raw else {}
         return {"slot": SLOT, "mode": mode, **_running(raw), "consumers": consumers, **due}
-    if "outputs" in raw:
-        raise Invalid(
-            "Request and reply has one output.", fields={"bindings.outputs": "needs the mode batch or stream"}
-        )
+    for key, words in (("outputs", "Request and reply has one output."), ("letters", "Only runs have dead letters.")):
+        if key in raw:
+            raise Invalid(words, fields={f"bindings.{key}": "needs the mode batch or stream"})
     streams = {side: _stream(side, raw.get(side, {})) for side in ("input", "output")}
     return {"slot": SLOT, "mode": mode, **streams, "consumers": consumers}
 
@@ -65,7 +65,14 @@ def _running(raw: Mapping[str, Any]) -> dict[str, Any]:
     sinks = [_name(f"bindings.outputs[{place}]", one, fields=True) for place, one in enumerate(outputs)]
     if len({one["stream"] for one in sinks}) != len(sinks):
         raise Invalid("A sink is named twice.", fields={"bindings.outputs": "names a sink twice"})
-    return {"input": _name("bindings.input", raw.get("input", {})), "outputs": sinks}
+    streams: dict[str, Any] = {"input": _name("bindings.input", raw.get("input", {})), "outputs": sinks}
+    if "letters" not in raw:
+        return streams
+    letters = _name("bindings.letters", raw["letters"])
+    if letters["stream"] in {one["stream"] for one in sinks}:
+        words = "is a sink of outputs already; what was not scored has other fields"
+        raise Invalid("Dead letters need a sink of their own.", fields={"bindings.letters": words})
+    return streams | {"letters": letters}
 
 
 def _name(place: str, raw: Any, *, fields: bool = False) -> dict[str, Any]:
@@ -86,7 +93,8 @@ def streams_in(bindings: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str,
     if bindings.get("mode") not in RUNNING:
         return []
     sinks = [(f"bindings.outputs[{place}]", "sink", one) for place, one in enumerate(bindings["outputs"])]
-    return [("bindings.input", "source", bindings["input"]), *sinks]
+    letters = [(LETTERS, "sink", bindings["letters"])] if "letters" in bindings else []
+    return [("bindings.input", "source", bindings["input"]), *sinks, *letters]
 
 
 def _stream(side: str, raw: Any) -> dict[str, str]:

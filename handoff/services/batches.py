@@ -151,8 +151,7 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
         run=str(run.pk),
         version=str(run.deployment.version.number),
         digest=run.deployment.digest,
-        source=dict(streams.source),
-        sinks={name: dict(sink) for name, sink in streams.sinks.items()},
+        **streams.as_plan(),
         keys=f"{run.deployment.order}-{run.number}",
         tries=TRIES,
     )

@@ -65,8 +65,7 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
         run=str(live.pk),
         version=str(live.version.number),
         digest=live.digest,
-        source=dict(streams.source),
-        sinks={name: dict(sink) for name, sink in streams.sinks.items()},
+        **streams.as_plan(),
     )
 
 

@@ -11,6 +11,8 @@ def bindings_of(typed: Mapping[str, Any]) -> dict[str, Any]:
     if mode and mode != "request_reply":
         found = {"mode": mode, "input": {"stream": str(typed.get("input_stream", "")).strip()}}
         found["outputs"] = [_sink(line) for line in _lines(typed.get("output_streams", ""))]
+        if letters := str(typed.get("letters_stream", "")).strip():
+            found["letters"] = {"stream": letters}
         schedule = {key: str(typed.get(f"schedule_{key}", "")).strip() for key in ("cron", "zone")}
         if any(schedule.values()):
             found["schedule"] = schedule
@@ -30,6 +32,7 @@ def typed_of(bindings: Mapping[str, Any]) -> dict[str, str]:
         "output_encoding": str(bindings.get("output", {}).get("encoding", "json")),
         "input_stream": str(bindings.get("input", {}).get("stream", "")),
         "output_streams": "\n".join(_line(one) for one in bindings.get("outputs", [])),
+        "letters_stream": str(bindings.get("letters", {}).get("stream", "")),
         "schedule_cron": str(bindings.get("schedule", {}).get("cron", "")),
         "schedule_zone": str(bindings.get("schedule", {}).get("zone", "")),
         "consumers": "\n".join(bindings.get("consumers", [])),

@@ -9,8 +9,10 @@ from rest_framework.test import APIClient
 
 from audit.actors import Person
 from audit.errors import Refused
+from handoff.connections import changed_since, connected, misfits, pinned
 from handoff.models import Handoff
 from handoff.readiness import moved_since, report_of
+from handoff.rules.bindings import read_bindings
 from handoff.services import handoffs
 from models_registry.models import EnvironmentUserGrant
 from models_registry.services import consumers, streams
@@ -25,6 +27,7 @@ SOURCE = {
 }
 TABLE = {"transport": "sql", "location": {"url": "postgresql://db.example/scores", "table": "scores"}}
 INLINE = {"transport": "inline", "location": {"records": [{"radius": 1.0}]}}
+LETTERS = {"transport": "file", "encoding": "json_lines", "location": {"url": "file:///data/letters"}}
 GOOD = {"mode": "stream", "input": {"stream": "patients"}, "outputs": [{"stream": "scores", "fields": ["label"]}]}
 
 
@@ -63,10 +66,12 @@ def by_api(place: Place, bindings: dict[str, Any]) -> int:
 
 
 def by_page(place: Place, bindings: dict[str, Any]) -> int:
+    letters = bindings.get("letters", {}).get("stream", "")
     sinks = [f"{one['stream']}: {', '.join(one.get('fields', []))}" for one in bindings.get("outputs", [])]
     typed = {
         "do": "draft", "version": "tumours@1", "source": "workbench", "target": "production", "mode": bindings["mode"],
         "input_stream": bindings["input"]["stream"], "output_streams": "\n".join(sinks),
+        "letters_stream": letters,
     }  # fmt: skip
     answer = client_of(place.dana).post("/handoffs/new/", typed)
     return 200 if answer.status_code in (302, 303) else int(answer.status_code)
@@ -89,6 +94,40 @@ def test_a_draft_pins_the_streams_that_it_names(place: Place, door: Door) -> Non
     ]
 
 
+@DOORS
+def test_a_draft_pins_the_sink_of_its_dead_letters(place: Place, door: Door) -> None:
+    declare(place, "letters", "sink", LETTERS)
+    assert door(place, {**GOOD, "letters": {"stream": "letters"}}) == 200
+    handoff = Handoff.objects.get()
+    digest = place.target.streams.get(slug="letters").digest
+    assert handoff.bindings["letters"] == {
+        "stream": "letters", "transport": "file", "encoding": "json_lines", "digest": digest,
+    }  # fmt: skip
+    run = connected(handoff)
+    assert run is not None
+    assert run.letters == LETTERS
+    assert list(run.sinks) == ["scores"]
+    assert "letters" in client_of(place.dana).get(f"/handoffs/{handoff.pk}/").content.decode()
+
+
+def test_letters_fit_the_sink_that_keeps_them(place: Place) -> None:
+    declare(place, "letters", "sink", {**LETTERS, "fields": ["cause", "girth"]})
+    bindings = {**GOOD, "letters": {"stream": "letters"}}
+    told = misfits(pinned(read_bindings(bindings), place.target), place.target, place.model.versions.get())
+    assert list(told) == ["bindings.letters"]
+    assert "girth" in told["bindings.letters"]
+
+
+def test_letters_that_changed_since_they_were_signed_shut_the_gate(place: Place) -> None:
+    declare(place, "letters", "sink", LETTERS)
+    bindings = {**GOOD, "letters": {"stream": "letters"}}
+    handoff = walking.drafted(place, place.model.versions.get(), bindings=bindings)
+    elsewhere = {**LETTERS, "location": {"url": "file:///elsewhere"}}
+    actor = Person(place.otto, "test")
+    streams.change(actor=actor, environment="production", stream="letters", descriptor=elsewhere)
+    assert list(changed_since(handoff)) == ["stream.letters"]
+
+
 ODD: dict[str, dict[str, Any]] = {
     "no such stream": {"input": {"stream": "nowhere"}},
     "a sink to read from": {"input": {"stream": "scores"}},
@@ -98,6 +137,9 @@ ODD: dict[str, dict[str, Any]] = {
     "a batch without end": {"mode": "batch"},
     "a stream that ends": {"input": {"stream": "once"}},
     "an odd mode": {"mode": "sometimes"},
+    "letters among the outputs": {"letters": {"stream": "scores"}},
+    "letters into a source": {"letters": {"stream": "patients"}},
+    "letters to nowhere": {"letters": {"stream": "nowhere"}},
 }
 
 

@@ -83,6 +83,16 @@ class Streams:
             actor=who, environment="production", slug=slug, direction=direction, descriptor=descriptor, owner="otto"
         )
 
+    def declare_letters(self) -> None:
+        """Declare a folder that keeps what was not scored."""
+        place = {"transport": "file", "encoding": "json_lines", "location": {"url": f"file://{self.folder}-rejects"}}
+        self._declare("rejects", "sink", place)
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Return the letters that are kept."""
+        paths = sorted(Path(f"{self.folder}-rejects").glob("*"))
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
     def keep_secret(self, name: str) -> None:
         """Let the source name a secret."""
         who, source = Person(self.place.otto, "test"), Stream.objects.get(slug="patients")
@@ -216,6 +226,18 @@ def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connec
         "120 records",
     ):
         assert words.replace(">", "").replace("<", "") in page
+
+
+def test_dead_letters_go_to_the_sink_that_the_bindings_name(engine: Engine, place: Place, connected: Streams) -> None:
+    connected.declare_letters()
+    connected.arrive([*records(20), {"radius": "wide"}])
+    handoff = work(released(place, 1, letters={"stream": "rejects"}))
+    deployment = handoff.deployments.get()
+    eventually(lambda: len(connected.letters()) == 1, "the reject is kept", 60)
+    [letter] = connected.letters()
+    assert json.loads(letter["record"]) == {"radius": "wide"}
+    assert (letter["cause"], letter["rule"], letter["field"]) == ("schema", "type", "radius")
+    assert "Dead letters into" in client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
 
 
 def test_a_batch_that_goes_live_runs_on_the_cluster_of_its_engine(
