@@ -3,6 +3,7 @@
 from models_registry.admin import (
     consumers,
     duties,
+    environment_owners,
     environments,
     import_exceptions,
     organisations,
@@ -16,6 +17,7 @@ from models_registry.admin import (
 __all__ = [
     "consumers",
     "duties",
+    "environment_owners",
     "environments",
     "import_exceptions",
     "organisations",

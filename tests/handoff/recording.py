@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 
 from audit import signing
@@ -37,6 +38,7 @@ from models_registry.models import (
     Element,
     Environment,
     EnvironmentGroupGrant,
+    EnvironmentOwner,
     EnvironmentProfile,
     EnvironmentUserGrant,
     ImportException,
@@ -100,6 +102,9 @@ def _duties(number: int, somebody: Account) -> None:
 
 def _runs_there(target: Environment, somebody: Account) -> None:
     """Write a profile of an environment, and a sink that feeds a consumer."""
+    EnvironmentOwner.objects.create(
+        environment=target, person=somebody, period=DateTimeTZRange(timezone.now(), None, "[)")
+    )
     EnvironmentProfile.objects.create(
         environment=target,
         number=1,

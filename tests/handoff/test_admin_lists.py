@@ -26,7 +26,11 @@ DOORS = sorted(
 KEPT_BY_ALL = {model for model in DOORS if isinstance(admin.site._registry[model], Configuration)} - {RegisteredModel}
 READ_BY_ALL = {
     *KEPT_BY_ALL,
-    *(model for model in DOORS if model._meta.model_name in ("policy", "environmentprofile", "importexception")),
+    *(
+        model
+        for model in DOORS
+        if model._meta.model_name in ("policy", "environmentowner", "environmentprofile", "importexception")
+    ),
 }
 
 

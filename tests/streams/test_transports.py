@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import resource
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -376,6 +378,49 @@ def test_a_wrong_password_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in refusal.value.message
     monkeypatch.setenv("MDLC_SECRET_VALKEY", "right")
     open_sink(stream(place, "out"), READINGS, reach=EVERYWHERE).write(rows(RECORDS))
+
+
+@pytest.fixture
+def guarded() -> Iterator[str]:
+    """Return a role of the suite's PostgreSQL that needs its password, `right`; all others go on without."""
+    role = unique("role")
+    with psycopg.connect(host=postgres_url().partition("host=")[2], dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"create role {role} login password 'right'")
+        row = admin.execute("show hba_file").fetchone()
+        assert row is not None
+        hba = Path(row[0])
+        before = hba.read_text()
+        hba.write_text(f"local all {role} scram-sha-256\n{before}")
+        admin.execute("select pg_reload_conf()")
+        try:
+            yield role
+        finally:
+            hba.write_text(before)
+            admin.execute("select pg_reload_conf()")
+            admin.execute(f"drop role {role}")
+
+
+def test_a_wrong_password_at_postgresql_is_told(guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "select '007' as code, 3 as count, 1.5::float8 as level, true as urgent, 'north' as ward"
+    url = postgres_url().replace(f"//{os.environ['PGUSER']}@", f"//{guarded}@")
+    place = {"transport": "sql", "location": {"url": url, "query": query, "order_by": "code"}, "secret": "TABLES"}
+
+    def answer() -> str:
+        source = open_source(stream(place, "in"), READINGS, reach=EVERYWHERE)
+        try:
+            batch = source.read()
+        except StreamError as refusal:
+            return f"{refusal.code} {refusal.field}" + ", and tells it" * ("hunter2" in refusal.message)
+        finally:
+            source.close()
+        assert batch is not None
+        return ", ".join(batch.keys)
+
+    monkeypatch.setenv("MDLC_SECRET_TABLES", "hunter2")
+    # PostgreSQL reads its file of rules a moment after it is told to.
+    processes.eventually(lambda: answer() == "access_denied secret", "PostgreSQL asks for the password", 10)
+    monkeypatch.setenv("MDLC_SECRET_TABLES", "right")
+    assert answer() == "query/007"
 
 
 def test_a_valkey_that_refuses_scripts_gets_the_same_entries() -> None:
