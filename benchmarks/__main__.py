@@ -28,6 +28,7 @@ PARTS = {
     "engine": "Scoring engine: beside mlserver 1.7.1 and onnxruntime alone",
     "startup": "Start and memory of the demo",
     "differences": "Difference report: 500 packages and 200 fields",
+    "policies": "Gates of 200 requirements, and a policy on 10,000 past handoffs",
     "audit": "Audit trail: written and proven",
     "schemas": "Check of whole tables: beside polars, pandera and jsonschema-rs",
     "streams": "Scoring over Valkey Streams: beside the transport alone",

@@ -18,6 +18,12 @@ def handoffs_visible_to(user: Account) -> QuerySet[Handoff]:
     return Handoff.objects.filter(Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user)))
 
 
+def require_administrator(user: Account, act: str) -> None:
+    """Let an administrator pass. Raises Forbidden."""
+    if not user.is_staff:
+        raise Forbidden(f"Only an administrator may {act}.", code="administrator_required")
+
+
 PARTS = ("model", "version", "source", "target")
 
 

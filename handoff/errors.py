@@ -5,6 +5,7 @@ from audit.errors import Forbidden, Hidden, Invalid, Refused, StaleView, Unavail
 __all__ = [
     "AlreadySigned",
     "Conflict",
+    "Conflicting",
     "Forbidden",
     "GateShut",
     "Hidden",
@@ -61,6 +62,12 @@ class OpenAlready(WrongState):
     """An open handoff of this version to this environment exists."""
 
     code = "already_open"
+
+
+class Conflicting(WrongState):
+    """Two policies that apply together cannot both hold."""
+
+    code = "policies_conflict"
 
 
 class LeaseLost(WrongState):

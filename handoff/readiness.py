@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from handoff.connections import changed_since, misfits, unreachable
+from handoff.errors import Conflicting
 from handoff.facts import Known, known_of, rules_of
 from handoff.in_force import bindings_of
 from handoff.in_force import report_of as signed_report_of
@@ -19,6 +20,7 @@ from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.seats import most_seats
+from handoff.rules.unions import union
 from handoff.sides import fields_of, sides_of
 from models_registry.access import administrators_of, inactive_holders
 from models_registry.duties import acknowledged_by
@@ -28,9 +30,13 @@ from models_registry.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What would be offered now. `missing` maps a place to a sentence that says what is missing and who supplies it."""
+    """What would be offered now: under all policies that apply, and their union.
 
-    revision: PolicyRevision | None
+    `missing` maps a place to a sentence that says what is missing and who supplies it.
+    """
+
+    revisions: tuple[PolicyRevision, ...]
+    policy: dict[str, Any] | None
     report: dict[str, Any]
     report_digest: str
     missing: dict[str, str]
@@ -38,8 +44,10 @@ class Offer:
 
 def offer_of(handoff: Handoff, known: Known) -> Offer:
     """Return what offering a draft would freeze, and everything that stands in its way."""
-    revision = policy_for(handoff)
-    rules = parse(revision.content) if revision else None
+    kind, tier = handoff.target.kind, handoff.model.risk_tier
+    revisions = policies_for(kind, tier)
+    policy, conflict = _union(revisions, kind, tier)
+    rules = parse(policy) if policy else None
     cargo = cargo_of(handoff.version)
     items = report_of(handoff, rules, cargo)
     content = as_content(items)
@@ -47,19 +55,31 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
         item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)
     }
     missing |= misfits(handoff.bindings, handoff.target, handoff.version)
-    if rules is None:
+    if conflict:
+        missing["policy"] = conflict
+    elif rules is None:
         missing["policy"] = (
             f"No policy speaks for {handoff.target.kind} environments at {handoff.model.risk_tier} risk; "
             "an administrator must publish one"
         )
-    else:
+    if rules is not None:
         missing |= {
             f"elements.{name}": f"The policy requires the element {name}; data science supplies it in a new version"
             for name in rules.elements
             if name not in cargo.elements
         }
+        if rules.thresholds.words():
+            missing |= rules.thresholds.lax_in(thresholds_of(handoff.version))
         missing |= _uncovered(handoff, rules, known, {item.role for item in items if item.asks and item.role})
-    return Offer(revision, content, digest(content), missing)
+    return Offer(tuple(revisions), policy, content, digest(content), missing)
+
+
+def _union(revisions: list[PolicyRevision], kind: str, tier: str) -> tuple[dict[str, Any] | None, str]:
+    """Return the union of policies, or why they cannot hold together; neither where there is none."""
+    try:
+        return union([(one.content, one.number) for one in revisions], kind=kind, tier=tier) if revisions else None, ""
+    except Conflicting as refusal:
+        return None, f"{refusal.message} An administrator must change one of them"
 
 
 def report_of(
@@ -125,14 +145,25 @@ def cargo_of(version: ModelVersion) -> Cargo:
     )
 
 
-def policy_for(handoff: Handoff) -> PolicyRevision | None:
-    """Return the newest revision of the one policy that speaks for a handoff's target and risk tier."""
+def thresholds_of(version: ModelVersion) -> dict[str, Any]:
+    """Return a version's own thresholds; nothing where it has none."""
+    return next((orjson.loads(e.text or "{}") for e in version.elements.all() if e.name == "thresholds"), {})
+
+
+def policies_for(kind: str, tier: str) -> list[PolicyRevision]:
+    """Return the newest revisions of all policies that apply to a kind of target at a risk tier, by their names."""
     newest = PolicyRevision.objects.select_related("policy").order_by("policy_id", "-number").distinct("policy_id")
-    for revision in newest:
-        applies = revision.content["applies_to"]
-        if handoff.model.risk_tier in applies["risk_tiers"] and handoff.target.kind in applies["target_kinds"]:
-            return revision
-    return None
+    return sorted(applying(newest, kind, tier), key=lambda revision: revision.policy.slug)
+
+
+def applying(revisions: Iterable[PolicyRevision], kind: str, tier: str) -> list[PolicyRevision]:
+    """Return those revisions that apply to a kind of target at a risk tier."""
+    return [
+        revision
+        for revision in revisions
+        if tier in revision.content["applies_to"]["risk_tiers"]
+        and kind in revision.content["applies_to"]["target_kinds"]
+    ]
 
 
 def _uncovered(handoff: Handoff, rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, models, transaction
 from django.urls import resolve
 
 from engine import command, counters
-from handoff.rules import policy_reader, policy_windows
+from handoff.rules import least_thresholds, policy_reader, policy_windows
 from handoff.rules.policies import understood
 from handoff.states import AMENDMENT_MOVES, DEPLOYMENT_MOVES, JOB_MOVES, MOVES
 from models_registry.states import MOVES as VERSION_MOVES
@@ -358,6 +358,7 @@ def test_the_example_in_the_paper_of_policies_is_one_and_has_every_key() -> None
     content, _ = understood(example)
     keys = {*policy_reader.KEYS, *policy_reader.APPLIES_KEYS, *policy_reader.GATE_KEYS, *policy_reader.SIGNOFF_KEYS}
     keys |= {*policy_reader.QUORUM_KEYS, *policy_reader.ASPECT_KEYS, *policy_reader.CASE_KEYS}
+    keys |= {*least_thresholds.THRESHOLD_KEYS}
     keys |= {*policy_windows.WINDOW_KEYS, *policy_windows.OPENING_KEYS, *policy_windows.FREEZE_KEYS}
     assert keys <= set(keys_in(content))
 

@@ -1,4 +1,6 @@
-"""Policies over the API: list, read, validate, publish."""
+"""Policies over the API: list, read, validate, compare, try, publish; and their JSON Schema."""
+
+from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -8,10 +10,13 @@ from rest_framework.views import APIView
 from audit.actors import Person
 from audit.http import known_parameters, once
 from audit.paging import page_of
-from handoff.api.serializers import PolicyIn, PolicyRevisionOut
+from handoff.access import require_administrator
+from handoff.api.serializers import PolicyDifferenceOut, PolicyIn, PolicyRevisionOut, SimulationOut
 from handoff.errors import Hidden
 from handoff.models import PolicyRevision
-from handoff.rules.policies import digest_of, load, parse
+from handoff.queries.policies import difference_of, simulated
+from handoff.rules.policies import PolicyRules, digest_of, understood
+from handoff.rules.policy_schema import schema
 from handoff.services import policies
 
 
@@ -43,10 +48,44 @@ class ValidatePolicy(APIView):
 
     @extend_schema(request=PolicyIn, responses={200: {"type": "object"}}, operation_id="policy_validate")
     def post(self, request: Request) -> Response:
-        body = PolicyIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        content = load(body.validated_data["source"])
-        return Response({"policy": parse(content).key, "digest": digest_of(content)})
+        content, rules = _understood(request)
+        return Response({"policy": rules.key, "digest": digest_of(content)})
+
+
+class DiffPolicy(APIView):
+    """Say what a draft demands otherwise than the newest revision, and what open handoffs would be asked."""
+
+    @extend_schema(request=PolicyIn, responses=PolicyDifferenceOut, operation_id="policy_diff")
+    def post(self, request: Request) -> Response:
+        account = Person.at(request, "api").user
+        require_administrator(account, "compare a policy with open handoffs")
+        content, rules = _understood(request)
+        return Response(PolicyDifferenceOut(difference_of(content, rules, account)).data)
+
+
+class SimulatePolicy(APIView):
+    """Say which gates that opened would have stayed shut under a draft, and what they would have lacked."""
+
+    @extend_schema(request=PolicyIn, responses=SimulationOut, operation_id="policy_simulate")
+    def post(self, request: Request) -> Response:
+        account = Person.at(request, "api").user
+        require_administrator(account, "try a policy on past handoffs")
+        _, rules = _understood(request)
+        return Response(SimulationOut(simulated(rules, account)).data)
+
+
+class PolicySchema(APIView):
+    """The JSON Schema of policies."""
+
+    @extend_schema(responses={200: {"type": "object"}}, operation_id="policy_schema")
+    def get(self, request: Request) -> Response:
+        return Response(schema())
+
+
+def _understood(request: Request) -> tuple[dict[str, Any], PolicyRules]:
+    body = PolicyIn(data=request.data)
+    body.is_valid(raise_exception=True)
+    return understood(body.validated_data["source"])
 
 
 class OnePolicy(APIView):

@@ -125,12 +125,76 @@ class PolicyRevisionOut(serializers.ModelSerializer[PolicyRevision]):
         fields = ("id", "policy", "number", "digest", "content", "source", "published_by", "published_at")
 
 
+class ChangesOut(serializers.Serializer[Any]):
+    gained = serializers.ListField(child=serializers.CharField(), help_text="What would be demanded anew, in words.")
+    lost = serializers.ListField(child=serializers.CharField(), help_text="What would be demanded no more.")
+    changed = serializers.ListField(child=serializers.CharField(), help_text="What would be demanded otherwise.")
+
+
+class AskedOut(serializers.Serializer[Any]):
+    handoff = serializers.UUIDField(source="handoff.pk")
+    name = serializers.CharField(source="handoff")
+    changes = ChangesOut()
+
+
+class PolicyDifferenceOut(serializers.Serializer[Any]):
+    against = serializers.CharField(help_text="The newest revision; empty where the draft is the first.")
+    changes = ChangesOut()
+    open = AskedOut(many=True, help_text="Open handoffs that would be asked otherwise. They keep what they have.")
+    hidden = serializers.IntegerField(help_text="How many more there are that you may not know by name.")
+
+
+class StoppedOut(serializers.Serializer[Any]):
+    handoff = serializers.SerializerMethodField()
+    name = serializers.SerializerMethodField()
+    gate = serializers.SerializerMethodField()
+    missing = serializers.SerializerMethodField()
+
+    def get_handoff(self, row: Any) -> str:
+        """Return the handoff's key."""
+        return str(row[0].pk)
+
+    def get_name(self, row: Any) -> str:
+        """Return the handoff as people call it."""
+        return str(row[0])
+
+    def get_gate(self, row: Any) -> str:
+        """Return the gate that would have been shut."""
+        return str(row[1])
+
+    def get_missing(self, row: Any) -> list[str]:
+        """Return what it would have lacked."""
+        return list(row[2])
+
+
+class SimulationOut(serializers.Serializer[Any]):
+    handoffs = serializers.SerializerMethodField()
+    gates = serializers.IntegerField(source="found.gates", help_text="How many gates that opened were judged anew.")
+    stopped = serializers.SerializerMethodField()
+    missing = serializers.DictField(child=serializers.IntegerField(), source="found.missing")
+    rows = StoppedOut(many=True, help_text="At most a hundred handoffs, those that you may know by name.")
+
+    def get_handoffs(self, found: Any) -> int:
+        """Return how many handoffs were judged."""
+        return len(found.found.handoffs)
+
+    def get_stopped(self, found: Any) -> int:
+        """Return how many of them would have been stopped."""
+        return len(found.found.stopped)
+
+
 class ReturnOut(serializers.ModelSerializer[Return]):
     returned_by = PersonOut(allow_null=True)
 
     class Meta:
         model = Return
         fields = ("reasons", "comment", "retests", "returned_by", "returned_at")
+
+
+class AppliedOut(serializers.Serializer[Any]):
+    policy = serializers.CharField()
+    revision = serializers.IntegerField()
+    digest = serializers.CharField()
 
 
 class HandoffOut(serializers.ModelSerializer[Handoff]):
@@ -141,6 +205,7 @@ class HandoffOut(serializers.ModelSerializer[Handoff]):
     target = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     policy = serializers.CharField(source="policy_revision.policy.slug", default=None, allow_null=True)
     policy_number = serializers.IntegerField(source="policy_revision.number", default=None, allow_null=True)
+    policies = AppliedOut(many=True, help_text="All policies that applied at the offer; their union counts.")
     drafted_by = PersonOut()
     offered_by = PersonOut(allow_null=True)
 
@@ -159,6 +224,7 @@ class HandoffOut(serializers.ModelSerializer[Handoff]):
             "bindings",
             "policy",
             "policy_number",
+            "policies",
             "policy_digest",
             "report_digest",
             "drafted_by",

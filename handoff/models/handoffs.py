@@ -1,6 +1,7 @@
 """Handoffs: one offer of one sealed version to one environment under one policy revision."""
 
 import uuid
+from typing import Any
 
 import pgtrigger
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from handoff.models.policies import PolicyRevision
+from handoff.rules.policies import UNION_OF
 from handoff.states import MOVES, OPEN, State, pairs
 from models_registry.models import Environment, ModelVersion, RegisteredModel
 
@@ -92,6 +94,15 @@ class Handoff(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name} #{self.number}"
+
+    @property
+    def policies(self) -> list[dict[str, Any]]:
+        """Return the policies under which it was offered: name, revision and digest; none for a draft."""
+        if self.policy is None or self.policy_revision is None:
+            return []
+        first = self.policy_revision
+        one = {"policy": first.policy.slug, "revision": first.number, "digest": self.policy_digest}
+        return list(self.policy.get(UNION_OF) or [one])
 
 
 class Return(models.Model):

@@ -49,7 +49,7 @@ def report_for(user: Account, handoff_id: object) -> Report:
     kind, tier = handoff.target.kind, handoff.model.risk_tier
     if handoff.policy is None:
         offer = offer_of(handoff, known)
-        rules = parse(offer.revision.content) if offer.revision else None
+        rules = parse(offer.policy) if offer.policy else None
         frozen, now, digest = read(offer.report), None, offer.report_digest
     else:
         rules = rules_of(handoff)

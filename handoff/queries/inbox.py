@@ -1,18 +1,20 @@
 """What waits for me: to answer, to acknowledge, to sign, to offer, to fix."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to
-from handoff.facts import known_of_many
+from handoff.facts import Known, known_of_many, rules_of
 from handoff.models import Amendment, Condition, ConditionStep, Finding, Handoff, Waiver
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
-from handoff.states import OPEN, AmendmentState, State
+from handoff.states import OPEN, UNDER_OFFER, AmendmentState, State
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
@@ -28,6 +30,7 @@ class Entry:
     task: Task
     due: datetime | None
     overdue: bool
+    reminded: bool = False
 
 
 def count_of(user: Account) -> int:
@@ -67,10 +70,26 @@ def inbox_of(user: Account) -> list[Entry]:
         if handoff.state == State.RETURNED and known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST)
     ]
     now = timezone.now()
+    tasks += [task for handoff in rows if _reminds(handoff, now) for task in _reminder(user, handoff, known)]
     entries = [_entry(task, now) for task in tasks]
     return sorted(entries, key=lambda e: (not e.overdue, e.due is None, e.due or now))
 
 
 def _entry(task: Task, now: datetime) -> Entry:
     due = task.due or (task.handoff.expires_at if task.handoff.state in OPEN else None)
-    return Entry(task, due, bool(due and due < now))
+    return Entry(task, due, overdue=bool(due and due < now), reminded=_reminds(task.handoff, now))
+
+
+def _reminds(handoff: Handoff, now: datetime) -> bool:
+    """Tell whether an offer ends so soon that its policy reminds of it."""
+    if handoff.state not in UNDER_OFFER or handoff.expires_at is None or handoff.policy is None:
+        return False
+    days = rules_of(handoff).reminders_before_days
+    return bool(days) and handoff.expires_at - now <= timedelta(days=max(days))
+
+
+def _reminder(user: Account, handoff: Handoff, known: Mapping[UUID, Known]) -> list[Task]:
+    """Remind those who offered that what they offered ends soon, whoever it waits for."""
+    if not known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST):
+        return []
+    return [Task("remind", "remind", "Ends soon: see whom it waits for, or offer it anew", handoff)]

@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "MEANINGS",
     "TIERS",
+    "UNION_OF",
     "Gate",
     "PolicyRules",
     "SignOffRule",
@@ -26,6 +27,7 @@ __all__ = [
     "refused",
     "understood",
 ]
+UNION_OF = "union_of"  # in the content of a union: the policies with their digests; nobody can publish it
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
@@ -42,9 +44,9 @@ def load(source: str) -> dict[str, Any]:
 
 
 def parse(content: Mapping[str, Any]) -> PolicyRules:
-    """Return the rules in a policy's content. Raises Invalid that lists every mistake by its place."""
+    """Return the rules in a policy's content, or in a union's. Raises Invalid that lists every mistake by its place."""
     reader = PolicyReader()
-    rules = reader.policy(content)
+    rules = reader.policy({key: value for key, value in content.items() if key != UNION_OF})
     if reader.mistakes:
         raise refused(reader.mistakes)
     return rules

@@ -8,6 +8,7 @@ from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
 from handoff.rules.checklists import check_checklists, read_checklist
 from handoff.rules.findings import read_finding_rules
+from handoff.rules.least_thresholds import read_thresholds
 from handoff.rules.policy_terms import (
     DRIFTS,
     ELEMENTS,
@@ -35,6 +36,8 @@ KEYS = (
     "expires_after_days",
     "aspects",
     "drift",
+    "thresholds",
+    "reminders_before_days",
     "windows",
     "freezes",
     "findings",
@@ -58,6 +61,7 @@ SIGNOFF_KEYS = (
 )
 QUORUM_KEYS = ("of", "count")
 ASPECT_KEYS = ("freedom", "answered_by", "changed_by", "allowed", "cases")
+MOST_REMINDERS = 20
 CASE_KEYS = ("freedom", "target_kinds", "risk_tiers", "allowed")
 
 
@@ -84,6 +88,8 @@ class PolicyReader(Reader):
             ),
             aspects=self.aspects(content.get("aspects", {}), gates.get("review", Gate("review")).acknowledge),
             drift=self.one_of("drift", content.get("drift", DRIFTS[0]), DRIFTS),
+            thresholds=read_thresholds(self, content.get("thresholds", {})),
+            reminders_before_days=self.reminders(content.get("reminders_before_days", [])),
             windows=read_windows(self, content.get("windows", [])),
             freezes=read_freezes(self, content.get("freezes", [])),
             findings=read_finding_rules(self, content.get("findings", {})),
@@ -97,6 +103,14 @@ class PolicyReader(Reader):
         raw = self.mapping("amendments", raw)
         self.unknown("amendments", raw, SIGNED_PARTS)
         return {part: self.subset(f"amendments.{part}", raw[part], ROLES) for part in SIGNED_PARTS if part in raw}
+
+    def reminders(self, raw: Any) -> tuple[int, ...]:
+        """Read how many days before an offer ends people are reminded of it."""
+        place = "reminders_before_days"
+        if not isinstance(raw, list) or len(raw) > MOST_REMINDERS:
+            self.wrong(place, f"must be a list of at most {MOST_REMINDERS} whole numbers of days")
+            return ()
+        return tuple(self.whole(f"{place}[{at}]", days, 1, 365, of="of days ") for at, days in enumerate(raw))
 
     def gates(self, raw: Any, tiers: Sequence[str]) -> dict[str, Gate]:
         """Read the gates; at each risk tier somebody must sign at the review and at the release."""
@@ -119,7 +133,7 @@ class PolicyReader(Reader):
         self.unknown(place, raw, GATE_KEYS)
         rows = self.rows(f"{place}.signoffs", raw.get("signoffs", []))
         acknowledge = raw.get("acknowledge", "")
-        if acknowledge:
+        if acknowledge not in ("", None):
             acknowledge = self.one_of(f"{place}.acknowledge", acknowledge, ROLES)
         rules = tuple(self.rule(f"{place}.signoffs[{i}]", row) for i, row in enumerate(rows))
         self.orders(f"{place}.signoffs", rules)
@@ -128,7 +142,7 @@ class PolicyReader(Reader):
             name=name,
             checklist=checklist,
             included=included,
-            acknowledge=acknowledge,
+            acknowledge=acknowledge or "",
             signoffs=rules,
         )
 

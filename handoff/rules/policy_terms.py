@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from handoff.rules.aspects import Aspect, Declared, declared
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
+from handoff.rules.least_thresholds import LeastThresholds
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
@@ -87,6 +88,8 @@ class PolicyRules:
     acknowledged_duties: bool = False
     waivers: WaiverRules = field(default_factory=WaiverRules)
     amendments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    thresholds: LeastThresholds = field(default_factory=LeastThresholds)
+    reminders_before_days: tuple[int, ...] = ()
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

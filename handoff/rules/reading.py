@@ -98,6 +98,13 @@ class Reader:
         self.wrong(place, f"must be a whole number {of}from {least} to {most}")
         return least
 
+    def number(self, place: str, raw: Any, least: float, most: float) -> float:
+        """Read a number between two."""
+        if isinstance(raw, int | float) and not isinstance(raw, bool) and least <= raw <= most:
+            return raw
+        self.wrong(place, f"must be a number from {least:g} to {most:g}")
+        return least
+
     def flag(self, place: str, raw: Any) -> bool:
         """Read true or false."""
         if not isinstance(raw, bool):
@@ -113,9 +120,9 @@ class Reader:
     def subset(self, place: str, raw: Any, known: Sequence[str], *, empty: bool = False) -> tuple[str, ...]:
         """Read some of several words, in the order in which they are known."""
         given = raw if isinstance(raw, list) else []
-        odd = next((str(value) for value in given if value not in known), "")
+        odd = [str(value) for value in given if value not in known]
         if not isinstance(raw, list) or odd or not (raw or empty):
             told = "must be a list of " if empty else "must be a list, not empty, of "
-            self.wrong(place, told + ", ".join(known) + likeness(odd, known))
+            self.wrong(place, told + ", ".join(known) + likeness(odd[0] if odd else "", known))
             return ()
         return tuple(value for value in known if value in raw)

@@ -146,7 +146,7 @@ def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requireme
     chosen = seats.chosen
     against = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision not in APPROVALS), None)
     met = seats.filled(rule) and against is None
-    able = _able(rule, chosen, facts)
+    able = {} if met else _able(rule, chosen, facts)
     why, who = ("", ()) if met else (_unsigned(rule, seats, able, facts), tuple(able.values()))
     if against is not None:
         why = f"{against.name} {'refused' if against.decision == 'refuse' else 'asks for changes'}"

@@ -31,6 +31,12 @@ class Opening:
             return today and self.begins <= minute < self.ends
         return (today and minute >= self.begins) or (yesterday and minute < self.ends)
 
+    def words(self) -> str:
+        """Return it as people read it."""
+        days = ", ".join(self.days) if len(self.days) < len(DAYS) else "every day"
+        begins, ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in (self.begins, self.ends))
+        return f"{days} {begins} to {ends}"
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -38,6 +44,10 @@ class Window:
 
     zone: str
     openings: tuple[Opening, ...]
+
+    def words(self) -> str:
+        """Return the openings as people read them."""
+        return "; ".join(one.words() for one in self.openings) + f" ({self.zone})"
 
     def open_at(self, now: datetime) -> bool:
         """Tell whether it is open at an instant."""
@@ -53,6 +63,10 @@ class Freeze:
     zone: str
     first: date
     last: date
+
+    def words(self) -> str:
+        """Return it as people read it."""
+        return f"{self.name}, {self.first} to {self.last} ({self.zone})"
 
     def holds_at(self, now: datetime) -> bool:
         """Tell whether it holds at an instant."""

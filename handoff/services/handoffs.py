@@ -15,11 +15,11 @@ from handoff.access import lock_handoff, require_role
 from handoff.connections import pinned
 from handoff.errors import Hidden, NotReady, OpenAlready, StaleView, WrongState
 from handoff.inheritance import inherit_findings
-from handoff.models import Handoff, PolicyRevision
+from handoff.models import Handoff
 from handoff.moves import chain_of, move
 from handoff.readiness import Offer, offer_of
 from handoff.rules.bindings import read_bindings
-from handoff.rules.policies import parse
+from handoff.rules.policies import digest_of, parse
 from handoff.states import OPEN, UNDER_OFFER, State
 from models_registry.access import environments_visible_to, models_visible_to, roles_on
 from models_registry.errors import Forbidden
@@ -160,13 +160,13 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
         raise WrongState(f"A handoff that is {State(handoff.state).label} cannot be offered.")
     handoff.bindings = pinned(handoff.bindings, handoff.target)  # as the streams are now; this is what is signed
     offered = offer_of(handoff, known)
-    if offered.missing or offered.revision is None:
+    if offered.missing or offered.policy is None:
         raise NotReady(
             "The handoff is not ready to be offered: " + "; ".join(offered.missing.values()),
             todo="Supply what is listed, then offer again.",
             fields=offered.missing,
         )
-    _freeze(handoff, offered, offered.revision, actor)
+    _freeze(handoff, offered, offered.policy, actor)
     inherit_findings(handoff, actor=actor)
     record(
         "handoff.offered",
@@ -175,7 +175,7 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
         chain=chain_of(handoff),
         data={
             "digest": handoff.version.digest,
-            "policy": f"{offered.revision.policy.slug} r{offered.revision.number}",
+            "policy": " + ".join(f"{one.policy.slug} r{one.number}" for one in offered.revisions),
             "policy_digest": handoff.policy_digest,
             "report_digest": handoff.report_digest,
         },
@@ -184,12 +184,12 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
     return handoff
 
 
-def _freeze(handoff: Handoff, offered: Offer, revision: PolicyRevision, actor: Person | ServiceAccount) -> None:
-    handoff.policy_revision = revision
-    handoff.policy, handoff.policy_digest = revision.content, revision.digest
+def _freeze(handoff: Handoff, offered: Offer, policy: dict[str, Any], actor: Person | ServiceAccount) -> None:
+    handoff.policy_revision = offered.revisions[0]
+    handoff.policy, handoff.policy_digest = policy, digest_of(policy)
     handoff.report, handoff.report_digest = offered.report, offered.report_digest
     handoff.offered_by, handoff.offered_at = actor.user, timezone.now()
-    handoff.expires_at = handoff.offered_at + timedelta(days=parse(revision.content).expires_after_days)
+    handoff.expires_at = handoff.offered_at + timedelta(days=parse(policy).expires_after_days)
     # One statement with the move, so that no reader sees an offer without its policy.
     handoff.save(
         update_fields=[

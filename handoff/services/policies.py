@@ -1,29 +1,31 @@
 """Publish policies. A published revision never changes; a handoff keeps the one it was offered under."""
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from audit.actors import Person
 from audit.acts import act
 from audit.trail import record
-from handoff.errors import Forbidden, WrongState
+from handoff.access import require_administrator
+from handoff.errors import WrongState
 from handoff.models import Policy, PolicyRevision
-from handoff.rules.policies import PolicyRules, digest_of, load, parse
+from handoff.readiness import applying
+from handoff.rules.policies import PolicyRules, digest_of, understood
+from handoff.rules.unions import union
 
 
 @act
 def publish(*, actor: Person, source: str) -> PolicyRevision:
     """Publish a policy's YAML as its next revision. Raises Invalid with every mistake by its place.
 
-    Two policies may not speak for the same kind of target and risk tier: with one of them lighter, the choice would
-    be a way around the other.
+    Several policies may apply to one handoff; then their union counts, so that none is a way around another. Raises
+    Conflicting for one that could not hold together with those that apply beside it.
     """
-    if not actor.user.is_staff:
-        raise Forbidden("Only an administrator may publish a policy.", code="administrator_required")
-    content = load(source)
-    rules = parse(content)
+    require_administrator(actor.user, "publish a policy")
+    content, rules = understood(source)
     policy, _ = Policy.objects.select_for_update().get_or_create(slug=rules.key, defaults={"title": rules.title})
-    _refuse_overlap(policy, rules)
+    _refuse_conflict(content, rules)
     latest = policy.revisions.order_by("-number").first()
     digest = digest_of(content)
     if latest is not None and latest.digest == digest:
@@ -46,15 +48,11 @@ def publish(*, actor: Person, source: str) -> PolicyRevision:
     return revision
 
 
-def _refuse_overlap(policy: Policy, rules: PolicyRules) -> None:
-    others = PolicyRevision.objects.exclude(policy=policy).order_by("policy_id", "-number").distinct("policy_id")
-    for other in others:
-        applies: Mapping[str, Any] = other.content["applies_to"]
-        if set(applies["risk_tiers"]) & set(rules.risk_tiers) and set(applies["target_kinds"]) & set(
-            rules.target_kinds
-        ):
-            raise WrongState(
-                f"The policy {other.policy.slug} already speaks for this risk tier and kind of target.",
-                code="policy_overlaps",
-                todo="Publish a revision of that policy, or narrow what this one applies to.",
-            )
+def _refuse_conflict(content: Mapping[str, Any], rules: PolicyRules) -> None:
+    """Refuse a policy that could not hold together with others wherever they apply together. Raises Conflicting."""
+    newest = PolicyRevision.objects.exclude(policy__slug=rules.key).order_by("policy_id", "-number")
+    others = list(newest.distinct("policy_id"))
+    for kind, tier in product(rules.target_kinds, rules.risk_tiers):
+        beside = [(one.content, one.number) for one in applying(others, kind, tier)]
+        if beside:
+            union([(content, 0), *beside], kind=kind, tier=tier)

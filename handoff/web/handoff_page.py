@@ -184,9 +184,7 @@ def _rules(view: HandoffView) -> PolicyRules | None:
     """Return the rules that were frozen; for a draft those that would be."""
     if view.handoff.policy is not None:
         return rules_of(view.handoff)
-    if view.offer is not None and view.offer.revision is not None:
-        return parse(view.offer.revision.content)
-    return None
+    return parse(view.offer.policy) if view.offer is not None and view.offer.policy is not None else None
 
 
 def _names(handoff: Handoff, rules: PolicyRules | None, shown: Shown) -> dict[str, str]:

@@ -28,6 +28,7 @@ VERBS = {
     "waiver": "Answer it",
     "renew": "See to it",
     "amend": "Read and sign",
+    "remind": "See whom it waits for",
 }
 ICONS = {
     "offer": "send",
@@ -43,6 +44,7 @@ ICONS = {
     "waiver": "door-open",
     "renew": "door-open",
     "amend": "pen-line",
+    "remind": "hourglass",
 }
 
 
@@ -66,6 +68,7 @@ class Bundle:
     todos: list[Todo]
     due: datetime | None
     overdue: bool
+    reminded: bool
 
 
 @page("GET")
@@ -84,7 +87,7 @@ def bundled(entries: list[Entry]) -> list[Bundle]:
     found: dict[object, Bundle] = {}
     for entry in entries:
         handoff = entry.task.handoff
-        bundle = found.setdefault(handoff.pk, Bundle(handoff, [], entry.due, entry.overdue))
+        bundle = found.setdefault(handoff.pk, Bundle(handoff, [], entry.due, entry.overdue, entry.reminded))
         bundle.todos.append(todo_of(entry.task, entry.due, overdue=entry.overdue))
     return list(found.values())
 
@@ -100,7 +103,7 @@ def _href(task: Task) -> str:
     if task.kind == "amend":
         return reverse("amendment", args=[task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
-    places |= {"clear": "findings", "settle": f"finding-{task.key}"}
+    places |= {"clear": "findings", "settle": f"finding-{task.key}", "remind": "waiting-title"}
     places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs"}
     places |= {"waiver": f"waiver-{task.key}", "renew": f"waiver-{task.key}"}
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

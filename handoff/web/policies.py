@@ -1,19 +1,20 @@
 """Policies in the browser: the rules as people read them, and publishing a revision."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.actors import Person
-from handoff.errors import Forbidden, Refused
-from handoff.queries.policies import all_revisions, newest_source, revision_of
-from handoff.rules.policies import Gate, PolicyRules, SignOffRule, parse
-from handoff.rules.windows import DAYS
+from handoff.access import require_administrator
+from handoff.errors import Refused
+from handoff.queries.policies import all_revisions, difference_of, newest_source, revision_of, simulated
+from handoff.rules.policies import Gate, PolicyRules, SignOffRule, digest_of, parse, understood
 from handoff.services import policies
 from handoff.web.aspects import matrix_of
-from handoff.web.doors import Form, account_of, go, page
+from handoff.web.doors import Form, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
 from handoff.web.promotion_tests import TITLES
 from models_registry.roles import Role
@@ -48,8 +49,9 @@ def revision(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "rules": rules,
         "gates": gates_in_words(rules),
         "matrix": matrix_of(rules),
-        "windows": windows_in_words(rules),
-        "freezes": [f"{one.name}: {one.first} to {one.last} ({one.zone})" for one in rules.freezes],
+        "windows": [one.words() for one in rules.windows],
+        "freezes": [one.words() for one in rules.freezes],
+        "thresholds": list(rules.thresholds.words().values()),
         "tests": [(kind, *TITLES.get(kind, (kind, ""))) for kind in rules.tests],
     }
     return render(request, "handoff/policies/revision.html", context)
@@ -57,22 +59,35 @@ def revision(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @page("GET", "POST")
 def publish(request: HttpRequest) -> HttpResponse:
-    """Show the form to publish a revision, or publish it."""
+    """Show the form to publish a revision; show what it would change or would have stopped; publish what was shown."""
     actor = Person.at(request, "web")
     if request.method != "POST":
-        if not account_of(request).is_staff:
-            raise Forbidden("Only an administrator may publish a policy.", code="administrator_required")
+        require_administrator(actor.user, "publish a policy")
         source = newest_source(request.GET.get("from", ""))
         return render(request, "handoff/policies/publish.html", {"source": source, "form": None})
     source = request.POST.get("source", "").replace("\r\n", "\n")
     try:
-        found = policies.publish(actor=actor, source=source)
+        return _carry_out(request, actor, source)
     except Refused as refusal:
         form = Form("publish", request.POST, refusal)
         context = {"source": source, "form": form}
         return render(request, "handoff/policies/publish.html", context, status=refusal.status)
-    messages.success(request, f"Revision {found.number} is published. Handoffs under way keep the one they have.")
-    return go("policy-revision", found.policy.slug, found.number)
+
+
+def _carry_out(request: HttpRequest, actor: Person, source: str) -> HttpResponse:
+    """Try the text on past handoffs, show what it would change, or publish it as it was shown."""
+    require_administrator(actor.user, "publish a policy")
+    content, rules = understood(source)
+    context: dict[str, Any] = {"source": source, "form": None, "rules": rules, "seen": digest_of(content)}
+    if request.POST.get("do") == "simulate":
+        context["simulated"] = simulated(rules, actor.user)
+        return render(request, "handoff/policies/publish.html", context)
+    if request.POST.get("seen") != context["seen"]:
+        context["found"] = difference_of(content, rules, actor.user)
+        return render(request, "handoff/policies/publish.html", context)
+    published = policies.publish(actor=actor, source=source)
+    messages.success(request, f"Revision {published.number} is published. Handoffs under way keep the one they have.")
+    return go("policy-revision", published.policy.slug, published.number)
 
 
 def gates_in_words(rules: PolicyRules) -> list[GateRules]:
@@ -107,17 +122,3 @@ def _signoff(gate: Gate, rule: SignOffRule) -> tuple[str, str, str]:
 def _signers(rule: SignOffRule) -> str:
     named = [str(Role(role).label) for role in rule.roles]
     return f"{rule.count} of {', '.join(named)}" if rule.quorum else named[0]
-
-
-def windows_in_words(rules: PolicyRules) -> list[str]:
-    """Return the deployment windows of a policy as people read them."""
-    return [
-        f"{', '.join(one.days) if len(one.days) < len(DAYS) else 'every day'} "
-        f"{_clock(one.begins)} to {_clock(one.ends)} ({window.zone})"
-        for window in rules.windows
-        for one in window.openings
-    ]
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"

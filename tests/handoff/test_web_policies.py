@@ -31,7 +31,9 @@ def test_everybody_who_is_signed_in_reads_the_rules(site: Place) -> None:
 def test_administrators_publish_a_revision(site: Place) -> None:
     client = client_of(site.ada)
     source = client.get(reverse("policy-publish"), {"from": "light"}).context["source"]
-    answer = client.post(reverse("policy-publish"), {"source": source.replace("30", "20").replace("\n", "\r\n")})
+    body = {"source": source.replace("30", "20").replace("\n", "\r\n")}
+    body["seen"] = client.post(reverse("policy-publish"), body).context["seen"]
+    answer = client.post(reverse("policy-publish"), body)
     assert (answer.status_code, answer["Location"]) == (303, reverse("policy-revision", args=["light", 2]))
     assert "\r" not in PolicyRevision.objects.get(number=2).source
 

@@ -63,6 +63,8 @@ class Story:
         source = Path(settings.BASE_DIR / "handoff/policies/light.yaml").read_text()
         source = source.replace("expires_after_days: 30", "expires_after_days: 20")
         self.act("validate a policy", "ada", "policies/validate/", {"source": source}, status=200)
+        self.act("compare a policy", "ada", "policies/diff/", {"source": source}, status=200)
+        self.act("try a policy", "ada", "policies/simulate/", {"source": source}, status=200)
         self.act("publish a policy", "ada", "policies/", {"source": source})
         duty = {"role": "validator", "text": "I check.", "reason": "Shorter."}
         self.act("publish a duty", "ada", "duties/", duty)
@@ -230,6 +232,8 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "grant a role": 11,
         "revoke a role": 9,
         "validate a policy": 1,
+        "compare a policy": 5,
+        "try a policy": 2,
         "publish a policy": 8,
         "publish a duty": 7,
         "acknowledge a duty": 9,

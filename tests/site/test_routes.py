@@ -124,6 +124,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:policies", "post"): ({"source": "policy: x"}, "dana", ""),
     ("api:duties", "post"): ({"role": "validator", "text": "x", "reason": "x"}, "dana", ""),
     ("api:raci", "post"): ({"source": "[]", "reason": "x"}, "dana", ""),
+    ("api:policy-diff", "post"): ({"source": "policy: x"}, "dana", ""),
+    ("api:policy-simulate", "post"): ({"source": "policy: x"}, "dana", ""),
     ("api:handoff", "patch"): ({"note": "mine"}, "vera", "draft"),
     ("api:handoff-offer", "post"): ({}, "vera", "draft"),
     ("api:handoff-withdraw", "post"): (REASON, "vera", "offered"),
@@ -386,6 +388,7 @@ def test_a_stranger_finds_every_list_empty(site: Site) -> None:
     everybody = {
         "api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys", "api:duties", "api:raci",
         "api:changes",
+        "api:policy-schema",
     }  # fmt: skip
     for name in sorted(ROUTES):
         if name.startswith("api:") and not ROUTES[name] and name not in PUBLIC | everybody:

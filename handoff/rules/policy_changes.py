@@ -1,0 +1,121 @@
+"""What a policy demands, in words, and what one demands more or less than another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from handoff.rules.amendments import USUAL as SIGNED_PARTS
+from handoff.rules.checklists import ChecklistItem
+from handoff.rules.policy_terms import Gate, PolicyRules, SignOffRule
+from handoff.rules.seats import title_of
+from handoff.rules.waivers import WaiverRules
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What would be demanded anew, no more, or otherwise, each in words."""
+
+    gained: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything would be different."""
+        return bool(self.gained or self.lost or self.changed)
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
+    """Return how two sets of demands differ."""
+    both = [key for key in after if key in before]
+    return Changes(
+        gained=tuple(told for key, told in after.items() if key not in before),
+        lost=tuple(told for key, told in before.items() if key not in after),
+        changed=tuple(f"{after[key]} (was: {before[key]})" for key in both if after[key] != before[key]),
+    )
+
+
+def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str]:
+    """Return all that a policy demands, by kind and key: in one kind of target at one risk tier, or everywhere."""
+    found = {f"element {name}": f"the element {name}" for name in rules.elements}
+    found |= {f"threshold {name}": f"thresholds: {told}" for name, told in rules.thresholds.words().items()}
+    for name, gate in rules.gates.items():
+        found |= {f"{name} {key}": f"{name}: {told}" for key, told in _of_gate(gate, tier).items()}
+    found |= {f"test {kind}": f"the promotion test {kind}" for kind in rules.tests}
+    found |= {f"window {at}": f"a deployment window: {one.words()}" for at, one in enumerate(rules.windows)}
+    found |= {f"freeze {one.name}": f"a freeze: {one.words()}" for one in rules.freezes}
+    found |= _of_aspects(rules, kind, tier)
+    found["expiry"] = f"an end after {rules.expires_after_days} days"
+    found["waivers"] = _waivers(rules.waivers)
+    for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
+        signers = " and ".join(title_of(role) for role in roles)
+        found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"
+    if rules.acknowledged_duties:
+        found["duties"] = "holders who have acknowledged their duties"
+    if rules.findings.another_closes:
+        found["findings"] = "findings closed by somebody else than their owner"
+    found["drift"] = f"what drifts is a matter to {rules.drift}"
+    if not tier:
+        found["applies"] = f"it applies to {', '.join(rules.risk_tiers)} risk into {', '.join(rules.target_kinds)}"
+    return found
+
+
+def _of_gate(gate: Gate, tier: str) -> dict[str, str]:
+    found = {}
+    for item in gate.checklist:
+        found[f"answer {item.key}"] = _item(item)
+    for one in gate.included:
+        found[f"template {one.template}"] = f"the checklist {one.title}, with a score of at least {one.least:g}"
+    if gate.acknowledge:
+        found["differences"] = f"differences acknowledged by {title_of(gate.acknowledge)}"
+    for rule in gate.signoffs:
+        if not tier or rule.needed(tier):
+            found[f"sign-off {rule.key}"] = signoff_in_words(rule, tier)
+    return found
+
+
+def _item(item: ChecklistItem) -> str:
+    """Return a question, who answers it, and what else it asks."""
+    how = [f"answered by {title_of(item.role)}" if item.role else f"computed from {item.fact}"]
+    how += [f"with {' or '.join(item.evidence)}"] if item.evidence else []
+    how += [f"the figure {item.figure}"] if item.figure else []
+    how += ["by two people"] if item.two_people else []
+    how += [f"for {item.valid_days} days"] if item.valid_days else []
+    how += [f"where {key} is {' or '.join(said)}" for key, said in item.visible_if]
+    return f"“{item.question}” " + ", ".join(how)
+
+
+def signoff_in_words(rule: SignOffRule, tier: str = "") -> str:
+    """Return who signs, how, and whether it is waited for; at a known tier without the last."""
+    roles = ", ".join(title_of(role) for role in rule.roles)
+    who = f"{rule.count} of {roles}" if rule.quorum else f"{roles}{f' ({rule.count} people)' if rule.count > 1 else ''}"
+    after = f", after {' and '.join(rule.after)}" if rule.after else ""
+    waited = ""
+    if not tier and rule.required_above:
+        waited = f", waited for above {rule.required_above} risk"
+    elif not tier and rule.advisory:
+        waited = ", advisory"
+    return f"the sign-off {rule.key} by {who}: {rule.meaning}{after}{waited}"
+
+
+def _waivers(rules: WaiverRules) -> str:
+    if not rules.approver:
+        return "no requirement is waived"
+    return f"requirements are waived for at most {rules.max_days} days by {title_of(rules.approver)}"
+
+
+def _of_aspects(rules: PolicyRules, kind: str, tier: str) -> dict[str, str]:
+    if tier:
+        held = rules.held(kind, tier)
+        return {
+            f"aspect {name}": _aspect(name, one.freedom, one.allowed, one.answered_by) for name, one in held.items()
+        }
+    return {
+        f"aspect {name}": _aspect(name, one.freedom, one.allowed, one.answered_by)
+        + "".join(f"; {case.freedom} for {', '.join((*case.target_kinds, *case.risk_tiers))}" for case in one.cases)
+        for name, one in rules.aspects.items()
+    }
+
+
+def _aspect(name: str, freedom: str, allowed: tuple[str, ...], answered_by: str) -> str:
+    only = f" to {', '.join(allowed)}" if allowed else ""
+    answers = f", {title_of(answered_by)} answers" if answered_by and freedom == "undeclared" else ""
+    return f"{name} is {freedom}{only}{answers}"

@@ -1,0 +1,108 @@
+"""Judge past gates anew under other rules: from the facts that were kept with each decision, and nothing else."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from handoff.rules.duties import Chain
+from handoff.rules.gate_facts import AnswerFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
+from handoff.rules.gates import evaluate
+from handoff.rules.lapses import ConditionFact
+from handoff.rules.policies import PolicyRules
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One gate that opened: of which handoff, when, at which risk tier, and the facts that were kept."""
+
+    handoff: str
+    gate: str
+    at: datetime
+    tier: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Simulation:
+    """What became of the gates that had opened. `missing` counts what each would have lacked, by its words."""
+
+    handoffs: set[str] = field(default_factory=set)
+    gates: int = 0
+    stopped: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    missing: Counter[str] = field(default_factory=Counter)
+
+
+def simulate(rules: PolicyRules, passed: Iterable[Passed]) -> Simulation:
+    """Return which gates would have been shut under the rules when they opened, and what was missing.
+
+    A waiver of the time stands only where the rules allow waivers. The differences that had to be acknowledged are
+    those of the time; the rules do not make another report.
+    """
+    found = Simulation()
+    for one in passed:
+        found.handoffs.add(one.handoff)
+        found.gates += 1
+        lacking = lacking_in(rules, one)
+        if lacking:
+            found.stopped.setdefault(one.handoff, {})[one.gate] = lacking
+            found.missing.update(f"{one.gate}: {title}" for title in lacking)
+    return found
+
+
+def lacking_in(rules: PolicyRules, passed: Passed) -> tuple[str, ...]:
+    """Return what a gate that opened would have lacked; what an earlier gate lacked is told there."""
+    facts = facts_of(passed.facts)
+    facts = replace(facts, now=facts.now or passed.at, tier=facts.tier or passed.tier)
+    if not rules.waivers.approver:
+        facts = replace(facts, waivers={})
+    result = evaluate(passed.gate, rules, facts)
+    return tuple(requirement.title for requirement in result.missing if requirement.kind != "gate")
+
+
+def facts_of(plain: Mapping[str, Any]) -> Facts:
+    """Return the facts that were kept as plain data. What older ones do not have is not there."""
+    chain = plain["chain"]
+    return Facts(
+        version=plain["version"],
+        parts=plain["parts"],
+        differences=tuple(plain["differences"]),
+        answering=plain.get("answering", {}),
+        moved=plain.get("moved", {}),
+        findings=tuple(FindingFact(**_known(FindingFact, one)) for one in plain.get("findings", ())),
+        answers={key: answer_of(one) for key, one in plain["answers"].items()},
+        acknowledged=plain["acknowledged"],
+        signoffs=tuple(signoff_of(one) for one in plain["signoffs"]),
+        tests={kind: TestFact(**_known(TestFact, one)) for kind, one in plain["tests"].items()},
+        holders={role: {int(key): name for key, name in who.items()} for role, who in plain["holders"].items()},
+        chain=Chain(
+            acts={int(key): tuple(told) for key, told in chain["acts"].items()},
+            signed={int(key): role for key, role in chain["signed"].items()},
+        ),
+        tier=plain.get("tier", ""),
+        now=datetime.fromisoformat(plain["now"]) if plain.get("now") else None,
+        waivers={key: WaiverFact(**_known(WaiverFact, one)) for key, one in plain.get("waivers", {}).items()},
+        waivers_asked=plain.get("waivers_asked", {}),
+        exceptions=tuple(plain.get("exceptions", ())),
+        replays=plain.get("replays", 0),
+        owner=plain.get("owner", ""),
+        owner_operates=plain.get("owner_operates", False),
+    )
+
+
+def answer_of(plain: Mapping[str, Any]) -> AnswerFact:
+    """Return an answer that was kept as plain data."""
+    found = _known(AnswerFact, plain, "evidence", "figures")
+    return AnswerFact(**found | {"people": tuple((key, name, said) for key, name, said in found.get("people", ()))})
+
+
+def signoff_of(plain: Mapping[str, Any]) -> SignOffFact:
+    """Return a sign-off that was kept as plain data."""
+    conditions = tuple(ConditionFact(**_known(ConditionFact, one)) for one in plain.get("conditions", ()))
+    return SignOffFact(**_known(SignOffFact, plain) | {"conditions": conditions})
+
+
+def _known(kind: Any, plain: Mapping[str, Any], *lists: str) -> dict[str, Any]:
+    """Return the fields that a fact has, those that are lists as tuples."""
+    return {key: tuple(plain[key]) if key in lists else plain[key] for key in kind.__slots__ if key in plain}

@@ -1,0 +1,289 @@
+"""Several policies that apply to one handoff: their union counts, and none is a way around another."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+
+from audit.models import AuditEvent
+from handoff.errors import Conflicting, NotReady
+from handoff.facts import rules_of
+from handoff.models import Handoff, PolicyRevision
+from handoff.rules.policies import digest_of, load, parse
+from handoff.rules.policy_changes import demands
+from handoff.rules.unions import _add, applied_in, union
+from handoff.services import handoffs, policies
+from models_registry.models import RegisteredModelUserGrant
+from tests.handoff import building, walking
+from tests.handoff.building import Place
+from tests.handoff.test_policies_rules import GOOD
+from tests.handoff.walking import by, client_of
+
+LIGHT = (settings.BASE_DIR / "handoff/policies/light.yaml").read_text()
+LIGHTER = """
+policy: another
+title: Another
+applies_to: {risk_tiers: [low, medium], target_kinds: [production]}
+tests: [integrity]
+gates:
+  review: {signoffs: [{key: acceptance, role: it_operations, meaning: responsibility}]}
+  release: {signoffs: [{key: release, role: it_operations, meaning: approval}]}
+"""
+FREEZE = LIGHTER + "freezes: [{name: Year end, zone: UTC, from: 2020-12-18, to: 2021-01-04}]\nexpires_after_days: 5\n"
+
+
+def other(**changes: Any) -> dict[str, Any]:
+    """Return a second policy that differs from the good one."""
+    return GOOD | {"policy": "q", "title": "Q"} | changes
+
+
+def united(one: dict[str, Any], two: dict[str, Any], tier: str = "high") -> dict[str, Any]:
+    """Return the union of two policies."""
+    return union([(one, 1), (two, 2)], kind="production", tier=tier)
+
+
+def gates(**signoff: Any) -> dict[str, Any]:
+    """Return gates whose release asks for one sign-off."""
+    row = {"key": "release", "role": "it_operations", "meaning": "approval"} | signoff
+    return {"review": GOOD["gates"]["review"], "release": {"signoffs": [row]}}
+
+
+def test_the_union_of_one_is_that_one() -> None:
+    assert union([(GOOD, 3)], kind="production", tier="low") == GOOD
+    assert applied_in(GOOD) == ("p",)
+    assert applied_in(None) == ()
+
+
+def test_the_union_names_its_policies_and_does_not_depend_on_their_order() -> None:
+    found = united(GOOD, other())
+    assert found == union([(other(), 2), (GOOD, 1)], kind="production", tier="high")
+    assert [one["policy"] for one in found["union_of"]] == ["p", "q"]
+    assert found["union_of"][0] == {"policy": "p", "revision": 1, "digest": digest_of(GOOD)}
+    assert applied_in(found) == ("p", "q")
+    assert parse(found).title == "P + Q"
+
+
+def test_it_demands_all_that_any_of_them_demands() -> None:
+    """Over pairs of many small policies: nothing that one demands is missing from the union, or is looser there."""
+    variants = [
+        {}, {"tests": ["latency"]}, {"elements": ["model"]}, {"expires_after_days": 3}, {"drift": "report"},
+        {"thresholds": {"metrics": {"rmse": 5, "r2": 0.5}, "latency_p99_ms": 9}},
+        {"thresholds": {"metrics": {"rmse": 4, "r2": 0.4}, "peak_memory_mb": 9}},
+        {"windows": [{"zone": "UTC", "open": [{"from": "09:00", "to": "10:00"}]}]},
+        {"freezes": [{"name": "f", "zone": "UTC", "from": "2026-01-01", "to": "2026-01-02"}]},
+        {"gates": gates(key="other", role="validator")}, {"gates": gates(count=2)}, {"gates": gates(meaning="review")},
+    ]  # fmt: skip
+    for first, second in product(variants, repeat=2):
+        one, two = GOOD | first, other(**second)
+        found = parse(united(one, two))
+        for rules in map(parse, (one, two)):
+            assert set(rules.tests) <= set(found.tests)
+            assert set(rules.elements) <= set(found.elements)
+            assert found.expires_after_days <= rules.expires_after_days
+            assert found.drift == "suspend" or rules.drift == "report"
+            assert set(rules.windows) <= set(found.windows)
+            assert set(rules.freezes) <= set(found.freezes)
+            assert not lax(rules.thresholds, found.thresholds)
+            for gate in rules.gates.values():
+                for rule in gate.signoffs:
+                    there = [
+                        r for r in found.gate(gate.name).signoffs if (r.role, r.meaning) == (rule.role, rule.meaning)
+                    ]
+                    assert any(r.count >= rule.count for r in there), (first, second)
+
+
+def lax(demanded: Any, given: Any) -> bool:
+    """Tell whether thresholds demand less than others."""
+    own = {
+        "metrics": [{"name": name, "minimum": limit, "maximum": limit} for name, limit in given.metrics.items()],
+        "latency_p99_ms": given.latency_p99_ms,
+        "peak_memory_mb": given.peak_memory_mb,
+    }
+    return bool(demanded.lax_in(own))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "waited"),
+    [
+        ({}, {"advisory": True}, {"low", "medium", "high"}),
+        ({"required_above": "low"}, {"advisory": True}, {"medium", "high"}),
+        ({"required_above": "low"}, {"required_above": "medium"}, {"medium", "high"}),
+        ({"required_above": "medium"}, {}, {"low", "medium", "high"}),
+    ],
+)
+def test_the_one_that_is_waited_for_more_often_stands(one: Any, two: Any, waited: set[str]) -> None:
+    always = {"key": "always", "role": "validator", "meaning": "approval"}
+
+    def asking(more: Any) -> dict[str, Any]:
+        found = gates(**more)
+        found["release"]["signoffs"].append(always)
+        return found
+
+    for first, second in ((one, two), (two, one)):
+        rules = parse(united(GOOD | {"gates": asking(first)}, other(gates=asking(second))))
+        rule = rules.gate("release").signoff("release")
+        assert rule is not None
+        assert {tier for tier in ("low", "medium", "high") if rule.needed(tier)} == waited
+
+
+def test_the_same_key_for_something_else_is_asked_twice() -> None:
+    found = parse(united(GOOD, other(gates=gates(role="validator"))))
+    assert [rule.key for rule in found.gate("release").signoffs] == ["release", "q-release"]
+    before = {"key": "early", "role": "validator", "meaning": "review"}
+    after = {"key": "release", "role": "risk_compliance", "meaning": "approval", "after": ["early"]}
+    found = parse(united(GOOD, other(gates=gates() | {"release": {"signoffs": [before, after]}})))
+    rule = found.gate("release").signoff("q-release")
+    assert rule is not None
+    assert rule.after == ("early",)
+
+
+def test_items_accept_only_evidence_that_both_accept() -> None:
+    def asking(evidence: list[str]) -> dict[str, Any]:
+        item = {"key": "purpose", "question": "Written down?", "role": "data_scientist", "evidence": evidence}
+        return {"review": GOOD["gates"]["review"] | {"checklist": [item]}, "release": GOOD["gates"]["release"]}
+
+    for one, two, expected in (
+        (["file", "link"], ["link"], [("link",)]),
+        ([], ["file"], [("file",)]),
+        (["file"], ["link"], [("file",), ("link",)]),
+    ):
+        found = parse(united(GOOD | {"gates": asking(one)}, other(gates=asking(two))))
+        assert [item.evidence for item in found.gate("review").checklist] == expected
+
+
+def test_aspects_are_as_free_as_the_least_free() -> None:
+    def held(one: Any, two: Any) -> Any:
+        content = united(GOOD | {"aspects": {"tools.hardware": one}}, other(aspects={"tools.hardware": two}))
+        return parse(content).held("production", "high")["tools.hardware"]
+
+    allowed = {"freedom": "constrained", "allowed": ["a", "b"]}
+    assert held("free", "locked").freedom == "locked"
+    assert held("free", allowed).allowed == ("a", "b")
+    assert held(allowed, {"freedom": "constrained", "allowed": ["b", "c"]}).allowed == ("b",)
+    assert held(allowed, {"freedom": "constrained", "allowed": ["c"]}).freedom == "locked"
+    answered = held("free", {"freedom": "undeclared", "answered_by": "validator"})
+    assert (answered.freedom, answered.answered_by) == ("undeclared", "validator")
+
+
+def test_what_cannot_hold_together_is_refused() -> None:
+    one = GOOD | {"gates": {**GOOD["gates"], "review": GOOD["gates"]["review"] | {"acknowledge": "it_operations"}}}
+    two = other(gates={**GOOD["gates"], "review": GOOD["gates"]["review"] | {"acknowledge": "validator"}})
+    with pytest.raises(Conflicting, match="it_operations and by validator"):
+        united(one, two)
+    rows = {row["key"]: row for row in GOOD["gates"]["review"]["signoffs"]}
+    turned = [{**rows["validation"], "after": ["risk"]}, {**rows["risk"], "after": []}]
+    with pytest.raises(Conflicting, match="in a circle"):
+        united(GOOD, other(gates={**GOOD["gates"], "review": {"signoffs": turned}}))
+
+
+def test_only_waivers_that_both_allow_are_allowed() -> None:
+    """Attack: publish a policy that allows waivers beside one that allows none."""
+    allowing = {"waivers": {"approver": "risk_compliance", "max_days": 60}}
+    for none in ({}, {"waivers": None}):
+        assert not parse(united(GOOD | none, other(**allowing))).waivers.approver
+        assert not parse(united(GOOD | allowing, other(**none))).waivers.approver
+    shorter = {"waivers": {"approver": "risk_compliance", "max_days": 70, "warn_days": 30}}
+    found = parse(united(GOOD | allowing, other(**shorter))).waivers
+    assert (found.approver, found.max_days, found.warn_days) == ("risk_compliance", 60, 30)
+    with pytest.raises(Conflicting, match=r"waivers\.approver"):
+        united(GOOD | allowing, other(waivers={"approver": "validator"}))
+
+
+def test_amendments_are_signed_by_all_whom_either_names() -> None:
+    """Attack: publish a policy that lets one role sign for outputs beside the usual one."""
+    narrow = {"amendments": {"outputs": ["data_scientist"]}}
+    for one, two in ((GOOD, other(**narrow)), (GOOD | narrow, other())):
+        assert parse(united(one, two)).amendments == {"outputs": ("data_scientist", "integration_owner")}
+    found = parse(united(GOOD | narrow, other(amendments={"outputs": ["validator"]}))).amendments
+    assert found == {"outputs": ("data_scientist", "validator")}
+    assert not parse(united(GOOD, other())).amendments
+
+
+def test_a_key_that_says_nothing_of_unions_must_be_the_same_in_both() -> None:
+    with pytest.raises(Conflicting, match="say different things under later"):
+        _add({"gates": {}, "later": 1}, {"gates": {}, "policy": "q", "later": 2})
+    _add({"gates": {}, "later": 1}, {"gates": {}, "policy": "q", "later": 1})
+
+
+# At the doors
+
+
+@pytest.fixture
+def site(db: None, store: Any) -> Place:
+    return walking.a_site()
+
+
+@pytest.mark.django_db
+def test_a_second_weaker_policy_takes_nothing_away(site: Place) -> None:
+    """Attack: publish a lighter policy beside the first, and offer again."""
+    before = walking.offered(site)
+    handoffs.withdraw(actor=by(site.dana), handoff_id=str(before.pk), reason="Under a lighter one.")
+    policies.publish(actor=by(site.ada), source=LIGHTER)
+    again = handoffs.draft(
+        actor=by(site.dana), model=site.model.slug, version=1, source="workbench", target="production"
+    )
+    handoff = handoffs.offer(actor=by(site.dana), handoff_id=str(again.pk))
+    was, now = demands(rules_of(before), "production", "medium"), demands(rules_of(handoff), "production", "medium")
+    assert was.items() <= now.items()
+    assert [one["policy"] for one in handoff.policies] == ["another", "light"]
+    event = AuditEvent.objects.get(chain=f"handoff:{handoff.pk}", action="handoff.offered")
+    assert "another r1 + light r1" in event.body
+    html = client_of(site.dana).get(reverse("handoff", args=[handoff.pk])).content.decode()
+    assert reverse("policy-revision", args=["another", 1]) in html
+    assert reverse("policy-revision", args=["light", 1]) in html
+
+
+@pytest.mark.django_db
+def test_two_policies_walk_a_handoff_together(site: Place) -> None:
+    policies.publish(actor=by(site.ada), source=FREEZE)
+    handoff = walking.ready(site)
+    rules = rules_of(handoff)
+    assert (rules.expires_after_days, [one.name for one in rules.freezes]) == (5, ["Year end"])
+    walking.sign(handoff, site.otto, "release")
+    assert handoff.state == "deploying"
+
+
+@pytest.mark.django_db
+def test_a_policy_that_cannot_hold_beside_another_is_not_published(site: Place) -> None:
+    clashing = LIGHTER.replace("review: {signoffs", "review: {acknowledge: validator, signoffs")
+    revisions = PolicyRevision.objects.count()
+    with pytest.raises(Conflicting) as refusal:
+        policies.publish(actor=by(site.ada), source=clashing)
+    assert refusal.value.code == "policies_conflict"
+    assert PolicyRevision.objects.count() == revisions
+    elsewhere = clashing.replace("[low, medium]", "[high]")
+    policies.publish(actor=by(site.ada), source=elsewhere)
+
+
+@pytest.mark.django_db
+def test_policies_that_came_to_clash_stand_in_the_way_of_an_offer(site: Place) -> None:
+    light = PolicyRevision.objects.get()
+    clashing = load(LIGHTER.replace("review: {signoffs", "review: {acknowledge: validator, signoffs"))
+    policy = type(light.policy).objects.create(slug="another", title="Another")
+    policy.revisions.create(number=1, source="", content=clashing, digest=digest_of(clashing))
+    draft = walking.drafted(site)
+    with pytest.raises(NotReady, match="differences are acknowledged by"):
+        handoffs.offer(actor=by(site.dana), handoff_id=str(draft.pk))
+    assert Handoff.objects.get(pk=draft.pk).state == "draft"
+
+
+@pytest.mark.django_db
+def test_a_union_is_nothing_that_anybody_publishes(site: Place) -> None:
+    client = client_of(site.ada)
+    answer = client.post(reverse("policy-publish"), {"source": LIGHT + "union_of: []\n"})
+    assert answer.status_code == 422
+    assert "union_of" in answer.context["form"].problem.fields
+
+
+@pytest.mark.django_db
+def test_a_role_that_was_taken_away_empties_no_requirement(site: Place) -> None:
+    """Attack: take a required role from all its holders; the requirement stays, and nothing opens."""
+    handoff = walking.answered(site)
+    asked = demands(rules_of(handoff), "production", "medium")
+    building.ended(RegisteredModelUserGrant, user=site.vera)
+    handoff.refresh_from_db()
+    assert demands(rules_of(handoff), "production", "medium") == asked
+    walking.sign(handoff, site.otto, "acceptance")
+    assert handoff.state == "in_review"
