@@ -3,12 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from audit import anchors
+from audit import anchors, head_anchors
 from audit.models import RequestKey
+
+log = structlog.get_logger(__name__)
 
 KEYS_KEPT_FOR = timedelta(days=2)
 
@@ -17,6 +20,14 @@ KEYS_KEPT_FOR = timedelta(days=2)
 def anchor() -> None:
     """Write down outside the database where the chains stand."""
     anchors.write(Path(settings.ANCHORS))
+
+
+@shared_task(name="audit.anchor_outside", ignore_result=True)
+def anchor_outside() -> None:
+    """Anchor the newest head at the webhooks and time-stamping authorities of the settings."""
+    found = head_anchors.anchor_outside()
+    for place, why in found.failed.items():
+        log.warning("head_not_anchored", size=found.size, place=place, why=why)
 
 
 @shared_task(name="audit.forget_keys", ignore_result=True)

@@ -47,6 +47,15 @@ def urls(name: str, default: str = "") -> dict[str, str]:
     return found
 
 
+def addresses(name: str) -> list[str]:
+    """Return a comma-separated list of addresses."""
+    found = names(name)
+    for url in found:
+        if not url.startswith(("http://", "https://")) or len(url) > 300:
+            raise ImproperlyConfigured(f"{name} must list addresses as http://host/…,https://host/…; {url!r} is none.")
+    return found
+
+
 def storage(name: str, value: str) -> dict[str, Any]:
     """Return Django's description of a store: a folder, or s3://bucket/prefix."""
     if "://" not in value:

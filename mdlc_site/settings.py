@@ -8,7 +8,7 @@ from celery.schedules import crontab, schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from mdlc_site.environment import env, flag, key, names, number, storage, text, urls
+from mdlc_site.environment import addresses, env, flag, key, names, number, storage, text, urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -24,6 +24,13 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 ENGINE_URLS = urls("ENGINE_URLS")
 STORE = text("MDLC_STORE", str(BASE_DIR / "var" / "store"))
 ANCHORS = text("MDLC_ANCHORS", str(BASE_DIR / "var" / "anchors.jsonl"))
+ANCHOR_WEBHOOKS = addresses("MDLC_ANCHOR_WEBHOOKS")
+TIME_STAMPS = addresses("MDLC_TIME_STAMPS")
+TIME_STAMP_ROOTS = text("MDLC_TIME_STAMP_ROOTS", "")
+if TIME_STAMPS and not TIME_STAMP_ROOTS:
+    raise ImproperlyConfigured(
+        "MDLC_TIME_STAMPS needs MDLC_TIME_STAMP_ROOTS, the certificates by which stamps are proven."
+    )
 SIGNING_KEY = key("MDLC_SIGNING_KEY", text("MDLC_SIGNING_KEY", ""))  # empty: one is derived from SECRET_KEY
 EVIDENCE_LIMIT = number("MDLC_EVIDENCE_LIMIT", 50 * 1024**2, least=1)
 EVIDENCE_TYPES = names(
@@ -280,6 +287,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "anchor the audit trail": {"task": "audit.anchor", "schedule": schedule(300), "options": {"queue": "tests"}},
+    "anchor the tree outside": {
+        "task": "audit.anchor_outside",
+        "schedule": schedule(300),
+        "options": {"queue": "tests"},
+    },
     "forget request keys": {
         "task": "audit.forget_keys",
         "schedule": schedule(3600),

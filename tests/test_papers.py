@@ -91,10 +91,10 @@ def settings_read() -> dict[str, Any]:
     for node in ast.walk(ast.parse((ROOT / "mdlc_site" / "settings.py").read_text())):
         if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
             continue
-        if ast.unparse(node.func) not in {"text", "flag", "number", "names", "urls", "env.db_url"}:
+        if ast.unparse(node.func) not in {"text", "flag", "number", "names", "urls", "addresses", "env.db_url"}:
             continue
         given = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "default")]
-        default = _value(given[0]) if given else "" if ast.unparse(node.func) == "urls" else None
+        default = _value(given[0]) if given else "" if ast.unparse(node.func) in ("urls", "addresses") else None
         found[str(node.args[0].value)] = default
     return found
 

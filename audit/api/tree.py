@@ -1,5 +1,6 @@
 """The tree over the trail: signed heads, and proofs, for those who audit."""
 
+from base64 import b64encode
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,8 +13,22 @@ from audit import proofs, queries
 from audit.actors import actor_at
 from audit.errors import Invalid
 from audit.http import known_parameters
-from audit.models import TreeHead
+from audit.models import HeadAnchor, TreeHead
 from audit.paging import page_of
+
+
+class HeadAnchorOut(serializers.Serializer[HeadAnchor]):
+    """Where a head is known outside. `stamp` is an authority's answer (RFC 3161, DER) in base64, over the envelope."""
+
+    kind = serializers.ChoiceField(HeadAnchor.Kind.choices)
+    place = serializers.CharField()
+    at = serializers.DateTimeField()
+    stamped_at = serializers.DateTimeField(allow_null=True)
+    stamp = serializers.SerializerMethodField()
+
+    def get_stamp(self, anchor: HeadAnchor) -> str:
+        """Return the stamp in base64; nothing for a webhook."""
+        return b64encode(bytes(anchor.stamp)).decode()
 
 
 class HeadOut(serializers.Serializer[TreeHead]):
@@ -28,6 +43,12 @@ class HeadOut(serializers.Serializer[TreeHead]):
     def get_root(self, head: TreeHead) -> str:
         """Return the root in hexadecimal."""
         return bytes(head.root).hex()
+
+
+class ListedHeadOut(HeadOut):
+    """A signed head, and where it is known outside."""
+
+    anchors = HeadAnchorOut(many=True)
 
 
 class PathOut(serializers.Serializer[Any]):
@@ -76,10 +97,11 @@ SIZE = OpenApiParameter("size", int, description="Under the head of this size; w
 class Heads(APIView):
     """The signed heads, the newest first, for whoever audits anything."""
 
-    @extend_schema(responses=HeadOut(many=True), operation_id="audit_heads_list")
+    @extend_schema(responses=ListedHeadOut(many=True), operation_id="audit_heads_list")
     def get(self, request: Request) -> Response:
         known_parameters(request, ())
-        return page_of(request, queries.heads(actor_at(request, "api").user), HeadOut, ordering="-size")
+        found = queries.heads(actor_at(request, "api").user).prefetch_related("anchors")
+        return page_of(request, found, ListedHeadOut, ordering="-size")
 
 
 class Inclusion(APIView):

@@ -4,6 +4,6 @@ from audit.models.accounts import Account
 from audit.models.events import AuditEvent
 from audit.models.keys import SigningKey
 from audit.models.requests import RequestKey
-from audit.models.tree import TreeHead, TreeLeaf, TreeNode
+from audit.models.tree import HeadAnchor, TreeHead, TreeLeaf, TreeNode
 
-__all__ = ["Account", "AuditEvent", "RequestKey", "SigningKey", "TreeHead", "TreeLeaf", "TreeNode"]
+__all__ = ["Account", "AuditEvent", "HeadAnchor", "RequestKey", "SigningKey", "TreeHead", "TreeLeaf", "TreeNode"]

@@ -3,6 +3,7 @@
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from audit.models.events import AuditEvent
 from audit.models.keys import SigningKey
@@ -79,3 +80,33 @@ class TreeHead(models.Model):
 
     def __str__(self) -> str:
         return f"head of {self.size}"
+
+
+class HeadAnchor(models.Model):
+    """A head that somebody outside has seen: whoever runs a webhook, or an authority that stamped it with the time."""
+
+    class Kind(models.TextChoices):
+        WEBHOOK = "webhook", "webhook"
+        TIME_STAMP = "time_stamp", "time stamp (RFC 3161)"
+
+    head = models.ForeignKey(TreeHead, models.PROTECT, related_name="anchors")
+    kind = models.CharField(max_length=10, choices=Kind)
+    place = models.CharField(max_length=300, help_text="The address that took it.")
+    at = models.DateTimeField(db_default=Now())
+    stamped_at = models.DateTimeField(null=True, help_text="The time that the authority vouches for.")
+    stamp = models.BinaryField(default=bytes, help_text="The authority's whole answer, as RFC 3161 encodes it.")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["head", "kind", "place"], name="head_anchored_once_at_a_place"),
+            models.CheckConstraint(
+                condition=Q(kind="webhook", stamped_at=None, stamp=b"")
+                | Q(kind="time_stamp", stamped_at__isnull=False) & ~Q(stamp=b""),
+                name="head_anchor_has_its_stamp",
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.place}"

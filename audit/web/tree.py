@@ -2,13 +2,14 @@
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from audit import proofs, queries
 from audit.actors import actor_at
-from audit.models import SigningKey
+from audit.models import HeadAnchor, SigningKey
 
 
 @login_required
@@ -16,6 +17,7 @@ from audit.models import SigningKey
 def heads(request: HttpRequest) -> HttpResponse:
     """Show the signed heads, the newest first, and the site's public keys."""
     found = queries.heads(actor_at(request, "web").user).order_by("-size").defer("envelope", "peaks")
+    found = found.prefetch_related(Prefetch("anchors", HeadAnchor.objects.defer("stamp")))
     page = Paginator(found, 50).get_page(request.GET.get("page"))
     shown = [(head, bytes(head.root).hex()) for head in page.object_list]
     keys = [(key, bytes(key.public_key).hex()) for key in SigningKey.objects.order_by("-registered_at")]

@@ -73,7 +73,7 @@ PAGES = [
     ("/duties/", "vera", 13),
     ("/changes/?since=2026-01-01&until=2099-01-01", "rita", 6),
     ("/audit/", "rita", 8),
-    ("/audit/heads/", "rita", 10),
+    ("/audit/heads/", "rita", 11),
     ("/audit/proof/?chain=handoff:{live}&seq=1", "rita", 11),
     ("/account/login/", "", 0),
     ("/healthz/live", "", 0),
@@ -139,7 +139,7 @@ ENDPOINTS = [
     ("/api/v1/events/", "rita", 3),
     ("/api/v1/changes/?since=2026-01-01&until=2099-01-01", "rita", 5),
     ("/api/v1/keys/", "dana", 2),
-    ("/api/v1/audit/heads/", "rita", 4),
+    ("/api/v1/audit/heads/", "rita", 5),
     ("/api/v1/audit/proofs/inclusion/?chain=handoff:{live}&seq=1", "rita", 7),
     ("/api/v1/audit/proofs/consistency/?old={sealed}", "rita", 7),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import anchors
+from audit import anchors, head_anchors
 
 
 class Command(BaseCommand):
@@ -25,3 +25,8 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{options['anchors']} cannot be written: {error.strerror}.") from error
         self.stdout.write(f"{anchor.at} {len(anchor.chains)} chains written to {options['anchors']}")
+        outside = head_anchors.anchor_outside()
+        for place in outside.places:
+            self.stdout.write(f"{place} has the head of {outside.size:,} leaves")
+        if outside.failed:
+            raise CommandError("\n".join(f"{place}: {why}." for place, why in outside.failed.items()))

@@ -10,7 +10,7 @@ import orjson
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import anchors, tree_verification, verification
+from audit import anchors, head_anchors, tree_verification, verification
 from audit.tree_verification import Proven, verify_tree
 from audit.verification import Broken
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         anchored = self._anchored(path, None)
         kept = _kept(state)
         tree, proven = self._tree(Proven(), signatures=signatures)
-        broken = [*self._chains(None), *anchored, *tree]
+        broken = [*self._chains(None), *anchored, *tree, *self._stamps()]
         if kept.size > proven.size:
             broken.append(Broken(tree_verification.TREE, proven.size, "cut", _shrunk(kept, state)))
         if not broken:
@@ -99,6 +99,12 @@ class Command(BaseCommand):
         for note in found.notes:
             self.stdout.write(f"Note: {path} {note}.")
         return found.broken
+
+    def _stamps(self) -> list[Broken]:
+        count, broken = head_anchors.verify_anchors()
+        if count:
+            self.stdout.write(f"{count:,} time stamps of heads")
+        return broken
 
 
 def _kept(state: Path) -> Proven:
