@@ -159,6 +159,24 @@ def test_the_page_shows_the_difference_before_it_publishes(site: Place) -> None:
     assert PolicyRevision.objects.count() == 2
 
 
+def test_the_admin_shows_the_difference_before_it_publishes(site: Place) -> None:
+    client, address = client_of(site.ada), reverse("admin:handoff_policyrevision_add")
+    walking.offered(site)
+    shown = client.post(address, {"source": STRICTER})
+    told = " ".join(shown.content.decode().split())
+    assert (shown.status_code, PolicyRevision.objects.count()) == (200, 1)
+    assert "<b>Loses</b> the promotion test latency" in told
+    assert "Nothing is published yet" in told
+    assert "Please correct the error" not in told
+    form = shown.context["adminform"].form
+    assert form["source"].value() == STRICTER  # as it was typed
+    seen = form["seen"].value()
+    other = client.post(address, {"source": LIGHT.replace("30", "20"), "seen": seen})
+    assert (other.status_code, PolicyRevision.objects.count()) == (200, 1)  # what was shown was another text
+    assert client.post(address, {"source": STRICTER, "seen": seen}).status_code == 302
+    assert PolicyRevision.objects.get(number=2).published_by == site.ada
+
+
 def run(*words: str) -> str:
     out = StringIO()
     call_command("policy", *words, stdout=out)

@@ -40,6 +40,23 @@ BAD = {
     "keys that are no words": ("1: 2", "policy_not_yaml", ""),
     "an unknown key": (GOOD.replace("expires_after_days:", "expires_after:"), "policy_invalid", "expires_after"),
     "an unknown role": (GOOD.replace("role: validator", "role: auditor"), "policy_invalid", "signoffs[0].role"),
+    "a role that is spelled otherwise": (
+        GOOD.replace("role: validator", "role: validater"),
+        "policy_invalid",
+        "did you mean validator?",
+    ),
+    "an impossible quorum": (
+        GOOD.replace("role: validator", "quorum: {of: [validator, model_owner], count: 3}"),
+        "policy_invalid",
+        "quorum.count",
+    ),
+    "items that decide each other": (
+        GOOD.replace("key: purpose\n", "key: purpose\n        visible_if: {runbook: yes}\n").replace(
+            "key: runbook\n", "key: runbook\n        visible_if: {purpose: yes}\n"
+        ),
+        "policy_invalid",
+        "visible_if",
+    ),
     "nobody signs": (GOOD[: GOOD.index("  release:")], "policy_invalid", "gates.release.signoffs"),
 }
 

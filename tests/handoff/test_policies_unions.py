@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.urls import reverse
+from rest_framework.test import APIClient
 
 from audit.models import AuditEvent
 from handoff.errors import Conflicting, NotReady
@@ -16,7 +17,8 @@ from handoff.rules.policy_changes import demands
 from handoff.rules.unions import _add, applied_in, union
 from handoff.services import handoffs, policies
 from models_registry.models import RegisteredModelUserGrant
-from tests.handoff import building, walking
+from models_registry.services import roles
+from tests.handoff import walking
 from tests.handoff.building import Place
 from tests.handoff.test_policies_rules import GOOD
 from tests.handoff.walking import by, client_of
@@ -277,12 +279,29 @@ def test_a_union_is_nothing_that_anybody_publishes(site: Place) -> None:
     assert "union_of" in answer.context["form"].problem.fields
 
 
+def take_away(door: str, site: Place) -> None:
+    """Take the validator's role from the one who holds it."""
+    model, held = site.model.slug, {"role": "validator", "holder": "vera"}
+    if door == "service":
+        roles.revoke(actor=by(site.ada), model=model, **held)
+    elif door == "API":
+        client = APIClient()
+        client.force_authenticate(site.ada)
+        assert client.delete(reverse("api:model-roles", args=[model]), held, format="json").status_code in (200, 204)
+    else:
+        grant = RegisteredModelUserGrant.objects.get(user=site.vera)
+        address = reverse("admin:models_registry_registeredmodelusergrant_changelist")
+        asked = {"action": "take_away", "_selected_action": str(grant.pk), "confirmed": "yes"}
+        assert client_of(site.ada).post(address, asked).status_code == 302
+
+
 @pytest.mark.django_db
-def test_a_role_that_was_taken_away_empties_no_requirement(site: Place) -> None:
+@pytest.mark.parametrize("door", ["service", "API", "admin"])
+def test_a_role_that_was_taken_away_empties_no_requirement(door: str, site: Place) -> None:
     """Attack: take a required role from all its holders; the requirement stays, and nothing opens."""
     handoff = walking.answered(site)
     asked = demands(rules_of(handoff), "production", "medium")
-    building.ended(RegisteredModelUserGrant, user=site.vera)
+    take_away(door, site)
     handoff.refresh_from_db()
     assert demands(rules_of(handoff), "production", "medium") == asked
     walking.sign(handoff, site.otto, "acceptance")
