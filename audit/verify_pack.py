@@ -328,6 +328,8 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
                 raise Broken(f"the sign-off {row['id']} is shown with another {column} than was signed")
         if says["person"]["printed_name"] != row["printed_name"]:
             raise Broken(f"the sign-off {row['id']} is shown under another name than was signed")
+        if says.get("for", {}).get("account") != row.get("for"):
+            raise Broken(f"the sign-off {row['id']} is shown as given for somebody else than was signed")
         if sha256(canonical(says["scope"])).hexdigest() != says["scope_digest"]:
             raise Broken(f"the scope of the sign-off {row['id']} does not hash to its digest")
         if digest not in told or told[digest]["subject"] != f"signoff:{row['id']}":

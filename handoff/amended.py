@@ -11,7 +11,7 @@ from handoff.facts import rules_of
 from handoff.in_force import bindings_of
 from handoff.models import Amendment, Handoff
 from handoff.readiness import report_of
-from handoff.rules.amendments import ACTS, Change, as_plain, changes, lost, parts_of, proposed, scope_of
+from handoff.rules.amendments import ACTS, Change, Given, as_plain, changes, lost, parts_of, proposed, scope_of
 from handoff.rules.bindings import read_bindings, streams_in
 from handoff.rules.differences import broken
 from models_registry.access import find_person
@@ -30,6 +30,12 @@ class Proposal:
     after: dict[str, Any]
     consumers: list[dict[str, Any]]
     changes: tuple[Change, ...]
+
+
+def given(amendment: Amendment) -> tuple[Given, ...]:
+    """Return the signatures that were given for an amendment."""
+    rows = amendment.signoffs.all()
+    return tuple(Given(one.requirement, one.signer_id, one.behalf_of_id, one.printed_name) for one in rows)
 
 
 def scope_now(amendment: Amendment, handoff: Handoff) -> dict[str, str]:

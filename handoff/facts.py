@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from handoff.models import Handoff
+from handoff.rules.amendments import Given, Proposed
 from handoff.rules.answers import AnswerFact
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.duties import Chain
@@ -31,9 +32,10 @@ SQL = """
 SELECT h.id, json_build_object(
   'held', (SELECT json_agg(json_build_array(
         held.role, u.id, u.kind,
-        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username)) ORDER BY u.id)
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username), held.for_id)
+        ORDER BY u.id, held.for_id)
       FROM (
-        SELECT DISTINCT g.role, g.account_id FROM models_registry_holding g
+        SELECT DISTINCT g.role, g.account_id, g.for_id FROM models_registry_holding g
          WHERE (g.model_id = h.model_id AND g.role = ANY(%(on_model)s))
             OR (g.environment_id = h.target_id AND g.role = ANY(%(on_environment)s))
       ) held JOIN audit_account u ON u.id = held.account_id WHERE u.is_active),
@@ -82,7 +84,8 @@ SELECT h.id, json_build_object(
               COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
               (SELECT t.kind FROM handoff_conditionstep t WHERE t.condition_id = c.id ORDER BY t.id DESC LIMIT 1))
               ORDER BY c.number)
-           FROM handoff_condition c JOIN audit_account u ON u.id = c.owner_id WHERE c.signoff_id = s.id))
+           FROM handoff_condition c JOIN audit_account u ON u.id = c.owner_id WHERE c.signoff_id = s.id),
+        s.behalf_of_id, (SELECT u.is_active FROM audit_account u WHERE u.id = s.signer_id))
         ORDER BY s.signed_at)
       FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_at IS NULL),
   'ended', (SELECT json_agg(json_build_array(
@@ -100,6 +103,8 @@ SELECT h.id, json_build_object(
   'tier', (SELECT m.risk_tier FROM models_registry_registeredmodel m WHERE m.id = h.model_id),
   'offerers', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
       FROM audit_account u WHERE u.id IN (h.drafted_by_id, h.offered_by_id)),
+  'persons', (SELECT json_agg(json_build_array(p.id, p.same_person_id))
+      FROM audit_account p WHERE p.same_person_id IS NOT NULL),
   'finding', (SELECT f.items FROM handoff_finding f
       WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.suspends AND f.kind = 'drift'),
   'findings', (SELECT json_agg(json_build_array(
@@ -109,8 +114,8 @@ SELECT h.id, json_build_object(
       FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
       WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval')),
   'amendments', (SELECT json_agg(json_build_array(a.id, a.number, a.reason, a.requirements,
-        (SELECT json_agg(json_build_array(s.requirement, s.signer_id)) FROM handoff_amendmentsignoff s
-          WHERE s.amendment_id = a.id)) ORDER BY a.proposed_at)
+        (SELECT json_agg(json_build_array(s.requirement, s.signer_id, s.behalf_of_id, s.printed_name))
+           FROM handoff_amendmentsignoff s WHERE s.amendment_id = a.id)) ORDER BY a.proposed_at)
       FROM handoff_amendment a JOIN handoff_deployment d ON d.id = a.deployment_id
       WHERE d.handoff_id = h.id AND d.state = 'live' AND a.state = 'proposed'),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
@@ -123,22 +128,6 @@ SELECT h.id, json_build_object(
 OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
 OF_MANY = SQL + "ANY(%(ids)s)"
 PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """An amendment that waits for signatures: of which roles, and who has signed in which."""
-
-    key: str
-    number: int
-    reason: str
-    roles: Mapping[str, str]
-    signed: Mapping[str, int]
-
-    def waits_for(self, account: int, held: frozenset[str]) -> bool:
-        """Tell whether somebody who holds some roles can give a signature that is missing."""
-        missing = {role for key, role in self.roles.items() if key not in self.signed}
-        return bool(missing & held) and account not in self.signed.values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +193,9 @@ def _planned_once() -> Iterator[CursorWrapper]:
 def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
     raw = {name: value or [] for name, value in found.items()}
     roles, holders = _holders(raw["held"])
+    persons = dict(raw["persons"])
+    # What was signed keeps the accounts that answered; who they are is judged by the person.
+    answers = [[*row[:3], persons.get(row[3], row[3]), *row[4:]] for row in raw["answers"]]
     facts = Facts(
         version=raw["authors"][0],
         parts=_parts(handoff, raw),
@@ -211,16 +203,16 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         answering=(handoff.report or {}).get("asked", {}),
         moved=dict(raw["finding"]),
         findings=tuple(FindingFact(str(f[0]), "; ".join(f[1].values()), *f[2:]) for f in raw["findings"]),
-        answers=_answers(handoff, raw["answers"]),
+        answers=_answers(handoff, answers),
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
         signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
         tests={t[0]: TestFact(t[1], t[2]) for t in raw["tests"]},
         holders=holders,
-        chain=_chain(raw),
+        chain=_chain(raw, holders),
         tier=str(raw["tier"]),
         now=datetime.fromisoformat(str(raw["now"])),
         waivers=_waivers(raw["waivers"]),
-        waivers_asked={str(pk): person for pk, person in raw["asked"]},
+        waivers_asked={str(pk): persons.get(person, person) for pk, person in raw["asked"]},
         exceptions=tuple(one["name"] for one in (handoff.report or {}).get("items", ()) if one.get("waived_until")),
         replays=int(found["replays"]),
         owner=raw["owner"][0] if raw["owner"] else "",
@@ -232,13 +224,14 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
 
 def _proposed(row: list[Any]) -> Proposed:
     key, number, reason, requirements, signed = row
-    return Proposed(str(key), number, reason, {one["key"]: one["role"] for one in requirements}, dict(signed or ()))
+    roles = {one["key"]: one["role"] for one in requirements}
+    return Proposed(str(key), number, reason, roles, tuple(Given(*one) for one in signed or ()))
 
 
 def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:
     roles: dict[int, set[str]] = {}
     holders: dict[str, dict[int, str]] = {}
-    for role, account, kind, name in held:
+    for role, account, kind, name, _ in held:
         roles.setdefault(account, set()).add(role)
         if kind == "person":
             holders.setdefault(role, {})[account] = name
@@ -310,15 +303,15 @@ def _signed_answers(rows: list[list[Any]], two_people: frozenset[str]) -> dict[s
 
 
 def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOffFact:
-    key, gate, requirement, role, person, name, decision, meaning, scope, signed_at, conditions = row
+    key, gate, requirement, role, person, name, decision, meaning, scope, signed_at, conditions, behalf, active = row
     open_ = tuple(
         ConditionFact(str(number), text, due, owner, who, step == "reported")
         for number, text, due, owner, who, step in conditions or ()
         if step != "accepted"
     )
-    entitled = person in holders.get(role, {})
+    entitled = active and (person if behalf is None else behalf) in holders.get(role, {})
     about = (str(key), gate, requirement, role, person, name, decision, meaning, scope, entitled)
-    return SignOffFact(*about, signed_at=signed_at, conditions=open_)
+    return SignOffFact(*about, signed_at=signed_at, conditions=open_, behalf=behalf)
 
 
 def contents_of(handoff: Handoff) -> dict[str, Any]:
@@ -371,8 +364,9 @@ def _items(handoff: Handoff, gate: str) -> list[str]:
     return [item.key for item in rules_of(handoff).gate(gate).checklist] if handoff.policy else []
 
 
-def _chain(raw: Mapping[str, Any]) -> Chain:
+def _chain(raw: Mapping[str, Any], holders: Mapping[str, Mapping[int, str]]) -> Chain:
     acts: dict[int, dict[str, None]] = {}
+    persons = dict(raw["persons"])
     _, creator, nominator = raw["authors"]
     for person, sentence in (
         (creator, "created this version"),
@@ -382,6 +376,19 @@ def _chain(raw: Mapping[str, Any]) -> Chain:
         *((answer[3], "answered checklist items of this handoff") for answer in raw["answers"]),
     ):
         if person is not None:
-            acts.setdefault(person, {})[sentence] = None
-    signed = {s[4]: s[3] for s in raw["signoffs"]}
-    return Chain({person: tuple(found) for person, found in acts.items()}, signed)
+            acts.setdefault(persons.get(person, person), {})[sentence] = None
+    signed = {persons.get(one, one): s[3] for s in raw["signoffs"] for one in (s[4], s[11]) if one is not None}
+    told = {person: tuple(found) for person, found in acts.items()}
+    return Chain(told, signed, persons, _stands_for(raw["held"], holders))
+
+
+def _stands_for(
+    held: list[list[Any]], holders: Mapping[str, Mapping[int, str]]
+) -> dict[str, dict[int, tuple[int, str]]]:
+    """Return who holds a role for whom; whoever holds it themselves, too, stands for nobody."""
+    own = {(role, account) for role, account, _, _, behalf in held if behalf is None}
+    found: dict[str, dict[int, tuple[int, str]]] = {}
+    for role, account, _, _, behalf in held:
+        if behalf is not None and (role, account) not in own:
+            found.setdefault(role, {})[account] = (behalf, holders.get(role, {}).get(behalf, ""))
+    return found

@@ -44,6 +44,7 @@ def settle(
         signoff.scope,
         entitled=True,
         signed_at=signoff.signed_at.isoformat(),
+        behalf=signoff.behalf_of_id,
     )
     now = replace(known, facts=replace(known.facts, signoffs=(*known.facts.signoffs, fact)))
     if signoff.gate != GATE_OF.get(State(handoff.state)):

@@ -54,6 +54,7 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     missing = {
         item.key: f"{item.name}: {item.rule} ({item.target or 'nothing'} in the target)" for item in broken(items)
     }
+    missing |= ownerless(handoff.target)
     missing |= misfits(handoff.bindings, handoff.target, handoff.version)
     if conflict:
         missing["policy"] = conflict
@@ -103,14 +104,16 @@ def report_of(
 def moved_since(handoff: Handoff) -> dict[str, str]:
     """Recompute the report of an offered handoff, and return what came in the way since it was signed, in words.
 
-    That is what moved in the report, streams whose descriptor is not what was signed, and streams that do not answer.
+    That is what moved in the report, an owner of the target who has left, streams whose descriptor is not what was
+    signed, and streams that do not answer.
     """
     now = Environment.objects.select_related("organisation", "owner").in_bulk([handoff.source_id, handoff.target_id])
     handoff.source, handoff.target = now[handoff.source_id], now[handoff.target_id]
     bindings = bindings_of(handoff)
     report = report_of(handoff, rules_of(handoff), bindings=bindings)
     frozen = read(signed_report_of(handoff))
-    return moved(frozen, report) | changed_since(handoff, bindings) | unreachable(handoff, bindings)
+    in_the_way = moved(frozen, report) | changed_since(handoff, bindings) | unreachable(handoff, bindings)
+    return in_the_way | ownerless(handoff.target)
 
 
 def unanswered(handoff: Handoff) -> dict[str, str]:
@@ -121,6 +124,16 @@ def unanswered(handoff: Handoff) -> dict[str, str]:
         for sentence in items.values()
     }
     return {key: sentence for key, sentence in moved_since(handoff).items() if sentence not in accepted}
+
+
+def ownerless(target: Environment) -> dict[str, str]:
+    """Return that nobody answers for an environment, with who mends it; nothing where its owner is active."""
+    if target.owner.is_active:
+        return {}
+    return {
+        "people.owner.left": f"{target.owner.printed_name}, the owner of {target.name}, has left; "
+        "an administrator must name another owner"
+    }
 
 
 def looked_again(handoff: Handoff, known: Known | None = None) -> Known:

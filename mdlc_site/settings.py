@@ -260,6 +260,7 @@ SPECTACULAR_SETTINGS = {
         "DeploymentState": "handoff.states.DeploymentState",
         "JobState": "handoff.states.JobState",
         "RunState": "handoff.states.RunState",
+        "RoleState": ["now", "planned", "ended"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -13,6 +13,7 @@ from audit.actors import Actor
 from audit.models import Account
 from models_registry.errors import Forbidden, Hidden, Invalid
 from models_registry.models import (
+    Delegation,
     Environment,
     Holding,
     ModelVersion,
@@ -93,6 +94,13 @@ def permission_of(role: Role, kind: type[Model]) -> Permission:
     return Permission.objects.get(codename=f"{PREFIX}{role}", **of)
 
 
+def accounts_of(user: Account) -> QuerySet[Account]:
+    """Return every account of the natural person behind one, service accounts that they answer for among them."""
+    person = user.natural_person_id
+    own = Q(pk=person) | Q(same_person=person)
+    return Account.objects.filter(own | Q(responsible=person) | Q(responsible__same_person=person))
+
+
 def administers(user: Account, organisation: Organisation) -> bool:
     """Tell whether an account is an administrator of an organisation, that is of each of its environments."""
     held = Q(permission__codename=f"{PREFIX}{Role.ADMINISTRATOR}")
@@ -125,6 +133,24 @@ def administrators_of(model: RegisteredModel, environment: Environment) -> str:
     people = Account.objects.filter(is_active=True, kind=Account.Kind.PERSON)
     found = people.filter(pk__in=held.values("account")).order_by("username")[:5]
     return ", ".join(account.printed_name for account in found) or "one of the site"
+
+
+def own_holdings(user: Account) -> list[Holding]:
+    """Return what an account holds by a grant and could delegate, with the thing it is held on, by one query."""
+    found = _held(user, ()).filter(behalf=None).exclude(role=Role.ADMINISTRATOR).select_related("model", "environment")
+    return sorted(found, key=lambda one: (one.role, one.on[1].slug))
+
+
+def delegations_visible_to(user: Account) -> QuerySet[Delegation]:
+    """Return the delegations an account made or was given, and those on what it administers, the newest first."""
+    own = Q(delegator=user) | Q(delegate=user)
+    kept = Q(model__in=models_held_by(user, Role.ADMINISTRATOR)) | Q(
+        environment__in=environments_held_by(user, Role.ADMINISTRATOR)
+    )
+    found = Delegation.objects.select_related("model", "environment", "delegator", "delegate")
+    if not is_site_administrator(user):
+        found = found.filter(own | kept)
+    return found.order_by("-made_at", "pk")
 
 
 def find_model(actor: Actor, slug: str) -> RegisteredModel:

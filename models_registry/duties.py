@@ -2,15 +2,27 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from django.db.models import Q
+from django.utils import timezone
 
 from audit.models import Account
 from models_registry.access import environments_visible_to, models_visible_to
-from models_registry.models import DutyAcknowledgement, DutyRevision, Holding, RaciEntry, RaciRevision
+from models_registry.models import (
+    Consumer,
+    DutyAcknowledgement,
+    DutyRevision,
+    Environment,
+    Holding,
+    RaciEntry,
+    RaciRevision,
+    Stream,
+)
 from models_registry.roles import DUTIES, Role, digest_of_duty
 from models_registry.rules.raci import ACTIVITIES, KINDS, USUAL, Entry, gap_of, read
+
+REASSIGNED_WITHIN = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,52 @@ def _view(
         mine=mine,
         asked=mine and (reader.pk, role) not in acknowledged,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that somebody who has left still answers for, until when it is to be somebody else's."""
+
+    kind: str
+    slug: str
+    what: str
+    who: str
+    due: date
+    late: bool
+
+
+def to_reassign(reader: Account) -> list[Left]:
+    """Return what people who have left still own or hold on what the reader may see, by four queries.
+
+    Environments, streams and consumers have an owner; roles are held by a grant. Each is due two weeks after they left.
+    """
+    places, models = environments_visible_to(reader).values("pk"), models_visible_to(reader).values("pk")
+    gone = {"owner__is_active": False}
+    found = [
+        _left("environment", place.slug, f"the environment {place.name}", place.owner)
+        for place in Environment.objects.filter(pk__in=places, **gone).select_related("owner")
+    ]
+    streams = Stream.objects.filter(environment__in=places, retired_at=None, **gone)
+    found += [
+        _left("environment", one.environment.slug, f"the stream {one.slug} in {one.environment.name}", one.owner)
+        for one in streams.select_related("environment", "owner")
+    ]
+    consumers = Consumer.objects.filter(stream__environment__in=places, retired_at=None, **gone)
+    found += [
+        _left("environment", one.stream.environment.slug, f"the consumer {one.name} of {one.stream.slug}", one.owner)
+        for one in consumers.select_related("stream__environment", "owner")
+    ]
+    seen = Q(model__in=models) | Q(environment__in=places)
+    held = Holding.objects.filter(seen, account__is_active=False, behalf=None)
+    for one in held.select_related("account", "model", "environment"):
+        kind, thing = one.on
+        found.append(_left(kind, thing.slug, f"the role {Role(one.role).label} on {thing}", one.account))
+    return sorted(found, key=lambda one: (one.due, one.who, one.what))
+
+
+def _left(kind: str, slug: str, what: str, who: Account) -> Left:
+    due = timezone.localdate(who.left_at or timezone.now()) + REASSIGNED_WITHIN
+    return Left(kind, slug, what, who.printed_name, due, due < timezone.localdate())
 
 
 @dataclass(frozen=True, slots=True)

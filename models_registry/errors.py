@@ -4,6 +4,7 @@ from audit.errors import Forbidden, Hidden, Invalid, WrongState
 
 __all__ = [
     "BadElement",
+    "DelegationRefused",
     "DutyAcknowledged",
     "ExceptionOpen",
     "ExceptionOver",
@@ -93,3 +94,9 @@ class DutyAcknowledged(WrongState):
     """The person has acknowledged this duty already."""
 
     code = "duty_acknowledged"
+
+
+class DelegationRefused(WrongState):
+    """A role cannot be delegated so: it was delegated already, or is not the actor's own."""
+
+    code = "delegation_passed_on"

@@ -17,6 +17,7 @@ from engine.import_policy import Verdict
 from engine.schemas import Schema
 from models_registry.access import (
     PREFIX,
+    accounts_of,
     environments_run_by,
     environments_visible_to,
     find_environment,
@@ -238,7 +239,7 @@ def import_exception(reader: Reader, environment: str, exception_id: UUID) -> Im
 
 def exceptions_to_answer(user: Account) -> QuerySet[ImportException]:
     """Return the open requests that wait for an account, the oldest first: those of others, where it runs IT."""
-    mine = Q(asked_by=user.pk) | Q(asked_by__responsible=user.pk)
+    mine = Q(asked_by__in=accounts_of(user).values("pk"))
     found = ImportException.objects.filter(answer="", environment__in=environments_run_by(user)).exclude(mine)
     return found.select_related("environment", "asked_by").order_by("asked_at", "pk")
 

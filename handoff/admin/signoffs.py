@@ -1,6 +1,7 @@
 """Signatures in the admin: to read, and one's own to withdraw. They are given on the sheet, with the password again."""
 
 from django.contrib import admin
+from django.db.models import Q
 
 from audit.actors import Person
 from audit.admin_acts import Act
@@ -10,6 +11,7 @@ from handoff.admin.records import OfHandoff
 from handoff.models import Decision, SignOff
 from handoff.services import signoffs
 from handoff.suspending import passed_by
+from models_registry.access import accounts_of
 from models_registry.roles import Role
 
 
@@ -22,9 +24,9 @@ def _revoke(actor: Person, signoff: SignOff, reason: str) -> object:
 
 
 def _offered(user: Account, signoff: SignOff | None) -> bool:
-    if signoff is None:
-        return SignOff.objects.filter(signer=user, voided_at=None).exists()
-    return signoff.signer_id == user.pk and signoff.voided_at is None
+    mine = accounts_of(user)
+    own = SignOff.objects.filter(Q(signer__in=mine) | Q(behalf_of__in=mine), voided_at=None)
+    return own.exists() if signoff is None else own.filter(pk=signoff.pk).exists()
 
 
 def _offered_withdrawal(user: Account, signoff: SignOff | None) -> bool:

@@ -8,6 +8,7 @@ from handoff.models.deployments import Deployment, OwnerOfRecord
 from handoff.models.findings import Finding
 from handoff.models.handoffs import Handoff, Return
 from handoff.models.jobs import Job
+from handoff.models.persons import MergedAccount
 from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
 from handoff.models.replays import Replay
@@ -29,6 +30,7 @@ __all__ = [
     "Finding",
     "Handoff",
     "Job",
+    "MergedAccount",
     "OwnerOfRecord",
     "Policy",
     "PolicyRevision",

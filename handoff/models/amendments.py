@@ -6,7 +6,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
@@ -17,6 +17,18 @@ from handoff.rules.statements import envelope_of
 from handoff.states import AMENDMENT_MOVES, AmendmentState, pairs
 
 FREE = ["state", "because", "job", "order", "report", "log", "ended_at"]
+DISTINCT_PERSONS = """
+    IF EXISTS (
+        SELECT FROM handoff_amendmentsignoff s
+          JOIN audit_account o ON o.id IN (s.signer_id, s.behalf_of_id)
+          JOIN audit_account n ON n.id IN (NEW.signer_id, NEW.behalf_of_id)
+         WHERE s.amendment_id = NEW.amendment_id
+           AND COALESCE(o.same_person_id, o.id) = COALESCE(n.same_person_id, n.id)) THEN
+        RAISE EXCEPTION 'one natural person signs an amendment once, whichever account and for whomever'
+        USING ERRCODE = 'unique_violation', CONSTRAINT = 'amendment_signoff_distinct_persons';
+    END IF;
+    RETURN NEW;
+"""
 WAITING = [AmendmentState.PROPOSED, AmendmentState.APPLYING]
 
 
@@ -93,6 +105,13 @@ class AmendmentSignOff(models.Model):
     requirement = models.SlugField()
     role = models.CharField(max_length=20)
     signer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    behalf_of = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Who delegated the role to the signer; empty where it is their own.",
+    )
     printed_name = models.CharField(max_length=200)
     decision = models.CharField(max_length=8, choices=Decision)
     meaning = models.CharField(max_length=40)
@@ -114,6 +133,9 @@ class AmendmentSignOff(models.Model):
             models.UniqueConstraint(fields=["amendment", "signer"], name="amendment_signoff_one_per_person"),
             models.UniqueConstraint(fields=["amendment", "requirement"], name="amendment_signoff_one_per_requirement"),
             models.CheckConstraint(
+                condition=Q(behalf_of=None) | ~Q(behalf_of=F("signer")), name="amendment_signoff_not_for_oneself"
+            ),
+            models.CheckConstraint(
                 condition=Q(decision__in=["approve", "refuse"]), name="amendment_signoff_decision_known"
             ),
             models.CheckConstraint(
@@ -122,6 +144,9 @@ class AmendmentSignOff(models.Model):
         ]
         triggers = [
             pgtrigger.Trigger(name="signed_by_a_key", operation=pgtrigger.Insert, when=pgtrigger.Before, func=SIGNED),
+            pgtrigger.Trigger(
+                name="distinct_persons", operation=pgtrigger.Insert, when=pgtrigger.Before, func=DISTINCT_PERSONS
+            ),
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]
 

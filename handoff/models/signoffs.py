@@ -6,7 +6,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
@@ -31,6 +31,19 @@ ENDED = {
 SIGNED = """
     IF NOT EXISTS (SELECT FROM audit_signingkey k WHERE k.id = NEW.key_id AND k.retired_at IS NULL) THEN
         RAISE EXCEPTION 'A sign-off is signed by a key that is in use.' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+DISTINCT_PERSONS = """
+    IF EXISTS (
+        SELECT FROM handoff_signoff s
+          JOIN audit_account o ON o.id IN (s.signer_id, s.behalf_of_id)
+          JOIN audit_account n ON n.id IN (NEW.signer_id, NEW.behalf_of_id)
+         WHERE s.handoff_id = NEW.handoff_id AND s.gate = NEW.gate AND s.voided_at IS NULL
+           AND COALESCE(o.same_person_id, o.id) = COALESCE(n.same_person_id, n.id)) THEN
+        RAISE EXCEPTION 'one natural person signs once at a gate, whichever account and for whomever'
+        USING ERRCODE = 'unique_violation', CONSTRAINT = 'signoff_distinct_persons';
     END IF;
     RETURN NEW;
 """
@@ -87,6 +100,13 @@ class SignOff(models.Model):
     requirement = models.SlugField()
     role = models.CharField(max_length=20)
     signer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="signoffs")
+    behalf_of = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Who delegated the role to the signer; empty where it is their own.",
+    )
     printed_name = models.CharField(max_length=200)
     decision = models.CharField(max_length=11, choices=Decision)
     meaning = models.CharField(max_length=40)
@@ -118,6 +138,14 @@ class SignOff(models.Model):
                 condition=Q(voided_at=None),
                 name="signoff_one_per_person_and_gate",
             ),
+            models.UniqueConstraint(
+                fields=["handoff", "gate", "behalf_of"],
+                condition=Q(voided_at=None, behalf_of__isnull=False),
+                name="signoff_one_per_delegator_and_gate",
+            ),
+            models.CheckConstraint(
+                condition=Q(behalf_of=None) | ~Q(behalf_of=F("signer")), name="signoff_not_for_oneself"
+            ),
             models.CheckConstraint(
                 condition=Q(decision__in=["approve", "conditional", "changes", "refuse"]), name="signoff_decision_known"
             ),
@@ -137,6 +165,12 @@ class SignOff(models.Model):
         ]
         triggers = [
             pgtrigger.Trigger(name="signed_by_a_key", operation=pgtrigger.Insert, when=pgtrigger.Before, func=SIGNED),
+            pgtrigger.Trigger(
+                name="distinct_persons",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=DISTINCT_PERSONS,
+            ),
             pgtrigger.Protect(
                 name="only_voiding",
                 operation=pgtrigger.Update,

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to
-from handoff.amended import scope_now
+from handoff.amended import given, scope_now
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of
 from handoff.models import Amendment
-from handoff.rules.amendments import COVERED
+from handoff.rules.amendments import COVERED, signed_already
 from handoff.rules.scopes import digest
 from handoff.states import AmendmentState, DeploymentState
 from models_registry.access import models_held_by
@@ -27,7 +27,7 @@ RELATED = (
     "deployment__model",
     "deployment__version",
     "deployment__environment",
-    "proposed_by",
+    "proposed_by__responsible",
 )
 NEWS = timedelta(days=30)
 MOST_NEWS = 20
@@ -58,6 +58,7 @@ class Sheet:
     barred: str
     outdated: bool
     may_withdraw: bool
+    signs_as: str
 
     @property
     def to_sign(self) -> Wanted | None:
@@ -101,14 +102,17 @@ def sheet_for(user: Account, amendment_id: UUID | str) -> Sheet:
     scope = scope_now(amendment, amendment.deployment.handoff)
     outdated = scope["before"] != digest(amendment.before)
     open_ = amendment.state == AmendmentState.PROPOSED
+    wanted = tuple(_wanted(user, amendment, known, one) for one in amendment.requirements)
+    role = next((one.role for one in wanted if one.mine), "")
     return Sheet(
         amendment=amendment,
         parts=tuple((name, COVERED[name], told) for name, told in scope.items()),
         seen=digest(scope),
-        wanted=tuple(_wanted(user, amendment, known, one) for one in amendment.requirements),
+        wanted=wanted,
         barred=_barred(user, amendment, known, outdated),
         outdated=open_ and outdated,
-        may_withdraw=open_ and amendment.proposed_by_id == user.pk,
+        may_withdraw=open_ and amendment.proposed_by.natural_person_id == user.natural_person_id,
+        signs_as=known.facts.chain.printed_name(role, user.pk, user.printed_name),
     )
 
 
@@ -123,7 +127,9 @@ def _wanted(user: Account, amendment: Amendment, known: Known, rule: dict[str, s
         by=signed.printed_name if signed else "",
         decision=signed.decision if signed else "",
         who=() if signed else tuple(holders.values()),
-        mine=signed is None and user.pk in holders,
+        mine=signed is None
+        and user.pk in holders
+        and not signed_already(given(amendment), known.facts.chain, rule["role"], user.pk),
     )
 
 
@@ -135,12 +141,11 @@ def _barred(user: Account, amendment: Amendment, known: Known, outdated: bool) -
         return f"The deployment is {amendment.deployment.get_state_display()} now."
     if outdated:
         return "Another amendment was applied since this one was proposed; propose it anew."
-    if any(one.signer_id == user.pk for one in amendment.signoffs.all()):
-        return "You have signed this amendment, and one person counts for one role."
-    roles = {one["role"] for one in amendment.requirements}
-    if not user.is_person or not roles & known.roles.get(user.pk, frozenset()):
+    roles = [one["role"] for one in amendment.requirements if known.holds(user.pk, one["role"])]
+    if not user.is_person or not roles:
         return "You do not hold a role that signs here."
-    return ""
+    signed = [signed_already(given(amendment), known.facts.chain, role, user.pk) for role in roles]
+    return signed[0] if all(signed) else ""
 
 
 def streams_to_choose(environment_id: Any) -> tuple[list[Stream], list[Stream]]:

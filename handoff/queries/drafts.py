@@ -50,8 +50,8 @@ def preview(
 ) -> Offer:
     """Return what an offer of a version would freeze, and what stands in its way, before a draft is started."""
     found = (
-        ModelVersion.objects.select_related("model", "created_by", "nominated_by")
-        .prefetch_related(Prefetch("elements"), "elements__set_by")
+        ModelVersion.objects.select_related("model", "created_by__responsible", "nominated_by__responsible")
+        .prefetch_related(Prefetch("elements"), "elements__set_by__responsible")
         .get(pk=version.pk)
     )
     handoff = Handoff(model=found.model, version=found, source=source, target=target, bindings=bindings)

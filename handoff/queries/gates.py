@@ -79,8 +79,9 @@ def _of_waivers(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     rules, facts = rules_of(handoff).waivers, known.facts
     approves = known.holds(user.pk, rules.approver) and user.is_person
     asked = facts.waivers_asked if approves and not conflicts(facts.chain, person=user.pk, role=rules.approver) else {}
+    people = facts.chain.seat(rules.approver, user.pk)
     found = [
-        Task("waiver", pk, "Approve a waiver, or refuse it", handoff) for pk, who in asked.items() if who != user.pk
+        Task("waiver", pk, "Approve a waiver, or refuse it", handoff) for pk, who in asked.items() if who not in people
     ]
     today = timezone.localdate()
     for waiver in facts.waivers.values():
@@ -126,7 +127,7 @@ def _at_the_gate(user: Account, handoff: Handoff, known: Known, mine: Collection
                 continue
             note, told = _voided(user, known, gate), True
             found.append(Task("sign", requirement.key, requirement.title, handoff, gate, note=note))
-    note = "" if told or _signed(user, known, gate) else _voided(user, known, gate)
+    note = "" if told or _signed(known, gate, known.facts.chain.people(user.pk)) else _voided(user, known, gate)
     if note:
         found.append(Task("voided", "signoffs", "Read why your sign-off was voided", handoff, gate, note=note))
     return found
@@ -143,13 +144,21 @@ def _missing_again(user: Account, handoff: Handoff, known: Known, mine: Collecti
 
 
 def _may_sign(user: Account, known: Known, gate: str, roles: Sequence[str]) -> bool:
-    free = any(not conflicts(known.facts.chain, person=user.pk, role=role) for role in roles)
-    return user.is_person and free and not _signed(user, known, gate)
+    chain = known.facts.chain
+    free = any(
+        not conflicts(chain, person=user.pk, role=role) and not _signed(known, gate, chain.seat(role, user.pk))
+        for role in roles
+    )
+    return user.is_person and free
 
 
-def _signed(user: Account, known: Known, gate: str) -> bool:
-    """Tell whether an approval of somebody stands at a gate; who asked for changes signs anew."""
-    return any(s.person == user.pk and s.gate == gate and s.decision in APPROVALS for s in known.facts.signoffs)
+def _signed(known: Known, gate: str, mine: frozenset[int]) -> bool:
+    """Tell whether an approval of one of some persons stands at a gate; who asked for changes signs anew."""
+    chain = known.facts.chain
+    return any(
+        s.gate == gate and s.decision in APPROVALS and chain.people(s.person, s.behalf) & mine
+        for s in known.facts.signoffs
+    )
 
 
 def _voided(user: Account, known: Known, gate: str) -> str:
@@ -181,6 +190,6 @@ def _of_live(user: Account, handoff: Handoff, known: Known, mine: frozenset[str]
     found = []
     if known.facts.moved and Role.IT_OPERATIONS in mine:
         found.append(Task("clear", "findings", "Put right what drifted, or accept it", handoff))
-    open_ = [one for one in known.amendments if user.is_person and one.waits_for(user.pk, mine)]
+    open_ = [one for one in known.amendments if user.is_person and one.waits_for(user.pk, mine, known.facts.chain)]
     found += [Task("amend", one.key, f"Sign amendment {one.number}: {one.reason[:200]}", handoff) for one in open_]
     return found

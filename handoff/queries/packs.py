@@ -179,6 +179,7 @@ def _signoff(one: SignOff) -> dict[str, Any]:
         "signed_at": one.signed_at.isoformat(),
         "voided_at": voided_at,
         "envelope": one.envelope is not None,
+        "for": one.behalf_of_id,
     }
 
 

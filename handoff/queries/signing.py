@@ -25,7 +25,7 @@ class Sheet:
     """What is put before a signer: the parts with their digests, and the digest over all that must come back.
 
     `role` is the one in which they would sign; `barred` says why this person may not sign; `changed` what has
-    changed since they last signed here, and `changes` that before and after.
+    changed since they last signed here, and `changes` that before and after; `signs_as` the name as it is printed.
     """
 
     handoff: Handoff
@@ -38,7 +38,8 @@ class Sheet:
     result: GateResult
     barred: tuple[str, ...]
     changed: tuple[str, ...]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...]
+    signs_as: str
 
 
 def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
@@ -74,6 +75,7 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         barred=tuple(barred),
         changed=changed,
         changes=changes_since(handoff, before, changed, known.facts.parts) if before else (),
+        signs_as=known.facts.chain.printed_name(role, user.pk, user.printed_name),
     )
 
 

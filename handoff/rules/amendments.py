@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from handoff.rules.bindings import streams_in
+from handoff.rules.duties import Chain
 from handoff.rules.scopes import digest
 
 # Who signs for a part where the policy says nothing else.
@@ -46,6 +47,55 @@ class Requirement:
     key: str
     role: str
     meaning: str = MEANING
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A signature that was given for an amendment: by which account, for whom (None: for itself), under which name."""
+
+    requirement: str
+    signer: int
+    behalf: int | None
+    name: str
+
+
+def signed_already(given: Iterable[Given], chain: Chain, role: str, account: int) -> str:
+    """Say why an account may not sign in a role beside what was given; nothing if it may.
+
+    One person counts for one role, by whichever account, and so do a delegate and whom they stand in for.
+    """
+    for one in given:
+        if one.signer == account:
+            return "You have signed this amendment already, and one person counts for one role."
+        if chain.people(one.signer, one.behalf) & chain.seat(role, account):
+            return f"{one.name} has signed this amendment, and that is one person's signature with yours."
+    return ""
+
+
+def signed_twice(given: Sequence[Given], chain: Chain) -> str:
+    """Say which two signatures turned out to be one person's; nothing if each is another's."""
+    for at, one in enumerate(given):
+        for other in given[:at]:
+            if chain.people(one.signer, one.behalf) & chain.people(other.signer, other.behalf):
+                return f"{other.name} and {one.name} count as one person, who signs for one role"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """An amendment that waits for signatures: of which roles, and those that were given."""
+
+    key: str
+    number: int
+    reason: str
+    roles: Mapping[str, str]
+    given: tuple[Given, ...]
+
+    def waits_for(self, account: int, held: frozenset[str], chain: Chain) -> bool:
+        """Tell whether somebody who holds some roles can give a signature that is missing."""
+        signed = {one.requirement for one in self.given}
+        missing = {role for key, role in self.roles.items() if key not in signed}
+        return any(not signed_already(self.given, chain, role, account) for role in missing & held)
 
 
 def proposed(

@@ -1,6 +1,7 @@
 """Which approvals behind a gate that has opened do not stand any more, and which signatures are taken now."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
 from handoff.rules.lapses import EndedFact, lapse
@@ -20,7 +21,7 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
         for rule in rules.gate(gate).signoffs:
             given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
             lapsed = [(s, lapse(s.signed_at, rule.valid_days, s.conditions, facts.now)) for s in given]
-            if len({s.person for s, why in lapsed if not why}) >= rule.count:
+            if len({facts.chain.people(s.person, s.behalf) for s, why in lapsed if not why}) >= rule.count:
                 continue
             for signoff, why in lapsed:
                 if why:
@@ -29,6 +30,16 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
                 if one.requirement == rule.key and one.ending in TIME_AND_SIGNER:
                     found[f"signoff.{one.id}"] = f"The approval of {one.name} at the {gate} gate {one.because}."
     return found
+
+
+def answered_anew(signoff: SignOffFact, rule: SignOffRule, decision: str, now: datetime | None) -> bool:
+    """Tell whether a decision for a rule may take the place of an earlier one of the same person at the gate.
+
+    It may for the same rule, unless both approve and the earlier approval still holds.
+    """
+    both_approve = signoff.decision in APPROVALS and decision in APPROVALS
+    holds = not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
+    return signoff.requirement == rule.key and not (both_approve and holds)
 
 
 def expired(rules: PolicyRules, facts: Facts) -> list[tuple[SignOffFact, str]]:

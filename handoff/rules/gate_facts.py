@@ -14,7 +14,10 @@ APPROVALS = ("approve", "conditional")
 
 @dataclass(frozen=True, slots=True)
 class SignOffFact:
-    """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in."""
+    """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in.
+
+    `behalf` is who delegated the role to the signer; then it is they who must hold it.
+    """
 
     id: str
     gate: str
@@ -28,6 +31,7 @@ class SignOffFact:
     entitled: bool
     signed_at: str = ""
     conditions: tuple[ConditionFact, ...] = ()
+    behalf: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and signoff.decision in APPROVALS
         and signoff.entitled
         and not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
-        and not conflicts(facts.chain, person=signoff.person, role=signoff.role)
+        and not conflicts(facts.chain, person=signoff.person, role=signoff.role, behalf=signoff.behalf)
         and not touched(scope_for(name, facts.parts), signoff.scope)
     )
 
@@ -61,7 +61,7 @@ def seat_of(name: str, rule: SignOffRule, facts: Facts, person: int) -> str:
 
 def most_seats(rule: SignOffRule, facts: Facts) -> int:
     """Return how many could sit for a rule at most, nobody twice; in a quorum each in another role."""
-    able = {role: _able(replace(rule, quorum=(), role=role), (), facts) for role in rule.roles}
+    able = {role: _persons(role, _able(replace(rule, quorum=(), role=role), (), facts), facts) for role in rule.roles}
     if not rule.quorum:
         return len(able[rule.role])
     sits: dict[int, str] = {}
@@ -79,6 +79,16 @@ def most_seats(rule: SignOffRule, facts: Facts) -> int:
     return sum(seated(role, set()) for role in rule.quorum)
 
 
+def _persons(role: str, accounts: Collection[int], facts: Facts) -> frozenset[int]:
+    """Return the natural persons that some accounts stand for in a role; a delegate adds nobody to the delegator."""
+    return facts.chain.people(*(facts.chain.delegator(role, one) or one for one in accounts))
+
+
+def _people(signoff: SignOffFact, facts: Facts) -> frozenset[int]:
+    """Return the natural persons whose seat a sign-off takes: the signer's, and that of whom they signed for."""
+    return facts.chain.people(signoff.person, signoff.behalf)
+
+
 def signatures(gate: Gate, facts: Facts) -> list[Requirement]:
     """Ask for the sign-offs, each in its turn."""
     given: dict[str, list[tuple[int, SignOffFact]]] = {}
@@ -88,7 +98,7 @@ def signatures(gate: Gate, facts: Facts) -> list[Requirement]:
     taken: set[int] = set()
     for rule in in_turn(gate.signoffs):
         seats[rule.key] = _seats(gate, rule, facts, given.get(rule.key, ()), seats, taken)
-        taken.update(s.person for s in seats[rule.key].chosen)
+        taken.update(*(_people(s, facts) for s in seats[rule.key].chosen))
     found: dict[str, Requirement] = {}
     for rule in in_turn(gate.signoffs):
         before = [gate.signoff(key) for key in rule.after]
@@ -128,18 +138,19 @@ def _seats(
     chosen: list[SignOffFact] = []
     last, early = -1, False
     for at, signoff in given:
-        if signoff.person in taken or not counts(signoff, gate.name, rule, facts):
+        if not _people(signoff, facts).isdisjoint(taken) or not counts(signoff, gate.name, rule, facts):
             continue
         if waits or at < first:
             early = True
-        elif len(chosen) < rule.count and not _sits(signoff, rule, chosen):
+        elif len(chosen) < rule.count and not _sits(signoff, rule, chosen, facts):
             chosen.append(signoff)
             last = at
     return _Seats(tuple(chosen), last, early)
 
 
-def _sits(signoff: SignOffFact, rule: SignOffRule, chosen: Sequence[SignOffFact]) -> bool:
-    return any(s.person == signoff.person or (rule.quorum and s.role == signoff.role) for s in chosen)
+def _sits(signoff: SignOffFact, rule: SignOffRule, chosen: Sequence[SignOffFact], facts: Facts) -> bool:
+    people = _people(signoff, facts)
+    return any(people & _people(s, facts) or (rule.quorum and s.role == signoff.role) for s in chosen)
 
 
 def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requirement | None) -> Requirement:
@@ -176,13 +187,13 @@ def _signers(rule: SignOffRule) -> str:
 
 def _able(rule: SignOffRule, chosen: Sequence[SignOffFact], facts: Facts) -> dict[int, str]:
     """Return who could sign now: holders who do not sit yet, in a role that does not, without a conflict."""
-    sits = {s.person for s in chosen}
+    sits = facts.chain.people(*(one for s in chosen for one in (s.person, s.behalf)))
     roles = [role for role in rule.roles if not rule.quorum or role not in {s.role for s in chosen}]
     return {
         person: name
         for role in roles
-        for person, name in people_in(role, facts, but=sits).items()
-        if not conflicts(facts.chain, person=person, role=role)
+        for person, name in people_in(role, facts).items()
+        if not facts.chain.seat(role, person) & sits and not conflicts(facts.chain, person=person, role=role)
     }
 
 

@@ -25,6 +25,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "role": ("role",),
     "signer_id": ("person", "account"),
     "printed_name": ("person", "printed_name"),
+    "behalf_of_id": ("for", "account"),
     "decision": ("decision",),
     "meaning": ("meaning",),
     "comment": ("comment",),

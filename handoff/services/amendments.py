@@ -14,7 +14,7 @@ from audit.acts import act
 from audit.trail import record
 from handoff import queue
 from handoff.access import lock_handoff
-from handoff.amended import checked, scope_now
+from handoff.amended import checked, given, scope_now
 from handoff.confirmations import Proof, use_up
 from handoff.errors import (
     AlreadySigned,
@@ -29,7 +29,7 @@ from handoff.facts import Known, rules_of
 from handoff.models import Amendment, AmendmentSignOff, Deployment, Handoff
 from handoff.moves import chain_of
 from handoff.outcomes import end_amendment
-from handoff.rules.amendments import as_plain, requirements
+from handoff.rules.amendments import as_plain, requirements, signed_already
 from handoff.rules.scopes import digest
 from handoff.rules.statements import KIND, OF_AMENDMENT, stated
 from handoff.states import AmendmentState, DeploymentState
@@ -113,9 +113,10 @@ def sign(
         raise WrongRole(f"Only {Role(rule['role']).label} may sign this.", todo=f"Those who hold the role: {who}.")
     scope = scope_now(amendment, handoff)
     _check_seen(amendment, scope, seen)
-    if amendment.signoffs.filter(signer=actor.user).exists():
-        raise AlreadySigned("You have signed this amendment already, and one person counts for one role.")
-    if amendment.signoffs.filter(requirement=requirement).exists():
+    signed = given(amendment)
+    if mine := signed_already(signed, known.facts.chain, rule["role"], actor.user_id):
+        raise AlreadySigned(mine, todo="One person, their other accounts and their delegates sign once.")
+    if any(one.requirement == requirement for one in signed):
         raise AlreadySigned("Somebody has signed in this role already.", todo="Nobody needs to sign in it again.")
     _check_decision(rule, decision, meaning, comment)
     proof = use_up(reauthentication, actor)
@@ -128,7 +129,8 @@ def sign(
 def withdraw(*, actor: Person | ServiceAccount, amendment_id: UUID | str, reason: str) -> Amendment:
     """Withdraw one's own proposal before it is applied. Raises Hidden, Forbidden, WrongState or Invalid."""
     amendment, handoff, _ = _lock_amendment(actor, amendment_id)
-    if amendment.proposed_by_id != actor.user_id:
+    own = actor.user.is_person and actor.user.natural_person_id == amendment.proposed_by.natural_person_id
+    if not own and amendment.proposed_by_id != actor.user_id:
         raise Forbidden("Only who proposed an amendment withdraws it.", code="not_the_proposer")
     _check_open(amendment)
     if not reason.strip():
@@ -237,6 +239,8 @@ def _write(
     proof: Proof,
 ) -> AmendmentSignOff:
     """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
+    behalf, delegator = known.facts.chain.stands_for.get(rule["role"], {}).get(actor.user_id, (None, ""))
+    printed_name = known.facts.chain.printed_name(rule["role"], actor.user_id, actor.label)
     key, scope_digest = uuid4(), digest(scope)
     body = stated(
         {
@@ -247,13 +251,14 @@ def _write(
             "role": rule["role"],
             "scope": scope,
             "scope_digest": scope_digest,
-            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": actor.label},
+            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
             "decision": decision,
             "meaning": rule["meaning"],
             "comment": comment,
             "confirmed": {"method": proof.method, "id": proof.reauthentication},
             "signed_at": proof.at.isoformat(),
             "previous_event": known.head,
+            **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
         },
         version=amendment.deployment.digest,
         kind=OF_AMENDMENT,
@@ -264,7 +269,8 @@ def _write(
         requirement=rule["key"],
         role=rule["role"],
         signer=actor.user,
-        printed_name=actor.label,
+        behalf_of_id=behalf,
+        printed_name=printed_name,
         decision=decision,
         meaning=rule["meaning"],
         comment=comment,
@@ -279,6 +285,7 @@ def _write(
     )
     told = {"role": rule["role"], "meaning": rule["meaning"], "decision": decision, "key": signoff.key_id}
     told |= {"scope": signoff.scope_digest, "statement": signoff.statement_digest}
+    told |= {"for": delegator} if delegator else {}
     _record("amendment.signed", amendment, handoff, actor, comment, **told)
     return signoff
 

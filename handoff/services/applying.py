@@ -9,6 +9,7 @@ from django.db import connection
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
+from handoff.amended import given
 from handoff.connections import changed_since, connected, misfits, unreachable
 from handoff.deploy_plans import run_plan
 from handoff.errors import Unavailable
@@ -21,7 +22,7 @@ from handoff.moves import chain_of
 from handoff.outcomes import end_amendment, give_up
 from handoff.plans import AmendPlan, AmendReport
 from handoff.readiness import report_of, unanswered
-from handoff.rules.amendments import parts_of
+from handoff.rules.amendments import parts_of, signed_twice
 from handoff.rules.bindings import BATCH
 from handoff.rules.reports import as_content
 from handoff.rules.scopes import digest
@@ -67,9 +68,11 @@ def _why_not(handoff: Handoff, amendment: Amendment) -> str:
     if digest(bindings_of(handoff)) != digest(amendment.before):
         return "another amendment was applied since this one was proposed"
     known = known_of(handoff)
-    for signoff in amendment.signoffs.all():
-        if not known.holds(signoff.signer_id, signoff.role):
+    for signoff in amendment.signoffs.select_related("signer"):
+        if not (signoff.signer.is_active and known.holds(signoff.behalf_of_id or signoff.signer_id, signoff.role)):
             return f"{signoff.printed_name} does not hold the role any more that they signed in"
+    if twice := signed_twice(given(amendment), known.facts.chain):
+        return twice
     moved = unanswered(handoff) if rules_of(handoff).drift == "suspend" else {}
     blocking = {one.id: f"an open finding blocks: {one.title}" for one in known.facts.findings if one.blocks}
     found = _suspended(handoff) | blocking | dict(known.facts.moved) | moved

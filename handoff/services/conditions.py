@@ -82,8 +82,12 @@ def _judged(actor: Person, handoff_id: str, condition_id: int) -> tuple[Handoff,
             code="condition_open",
             todo="Its owner shows evidence first.",
         )
-    if last.taken_by_id == actor.user_id:
-        raise Conflict("You showed the evidence; somebody else judges it.", code="own_evidence")
+    chain = known.facts.chain
+    mine = chain.seat(condition.signoff.role, actor.user_id)
+    if chain.people(last.taken_by_id) & mine:
+        raise Conflict(
+            "You showed the evidence, or whom you stand in for did; somebody else judges it.", code="own_evidence"
+        )
     return handoff, known, condition
 
 

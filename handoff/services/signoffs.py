@@ -29,7 +29,7 @@ from handoff.models import Condition, Handoff, Return, SignOff
 from handoff.moves import chain_of
 from handoff.opening import settle
 from handoff.promises import Promised, promises
-from handoff.rules.approvals import taken_now
+from handoff.rules.approvals import answered_anew, taken_now
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluate, seat_of
 from handoff.rules.lapses import lapse
@@ -84,7 +84,7 @@ def sign(
     _check_decision(rule, decision, meaning, comment, reasons)
     _check_gate(gate, handoff, known, decision, rule)
     promised = promises(actor, known, decision, conditions)
-    known = _answering_anew(handoff, known, gate, rule, decision, actor)
+    known = _answering_anew(handoff, known, gate, rule, role, decision, actor)
     proof = use_up(reauthentication, actor)
     signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof, promised)
     settle(handoff, known, signoff, reasons, retests, actor=actor)
@@ -108,22 +108,35 @@ def _requirement(handoff: Handoff, known: Known, key: str) -> tuple[str, SignOff
 
 
 def _answering_anew(
-    handoff: Handoff, known: Known, gate: str, rule: SignOffRule, decision: str, actor: Person
+    handoff: Handoff, known: Known, gate: str, rule: SignOffRule, role: str, decision: str, actor: Person
 ) -> Known:
-    """End the signer's earlier answer at this gate: only a person's last one counts. Raises AlreadySigned.
+    """End earlier answers of the same natural persons at this gate: only their last one counts. Raises AlreadySigned.
 
-    The same approval is given once, unless it has run out or hangs on a condition that is overdue.
+    A delegate answers in the place of the delegator, and the delegator in that of the delegate, also once that has
+    ended. The same approval is given once, unless it has run out or hangs on a condition that is overdue.
     """
-    earlier = next((s for s in known.facts.signoffs if s.person == actor.user_id and s.gate == gate), None)
-    if earlier is None:
-        return known
-    lapsed = lapse(earlier.signed_at, rule.valid_days, earlier.conditions, known.facts.now)
-    if earlier.requirement != rule.key or (earlier.decision in APPROVALS and decision in APPROVALS and not lapsed):
-        raise AlreadySigned("You have signed at this gate already.", todo="Withdraw your sign-off to sign anew.")
-    ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
-    void(handoff, earlier, lapsed or "answered anew by the signer", ending, actor=actor)
-    others = tuple(s for s in known.facts.signoffs if s is not earlier)
+    chain, now = known.facts.chain, known.facts.now
+    mine = chain.seat(role, actor.user_id)
+    earlier = [s for s in known.facts.signoffs if s.gate == gate and chain.people(s.person, s.behalf) & mine]
+    for signoff in earlier:
+        if not answered_anew(signoff, rule, decision, now):
+            raise _already_signed(signoff, actor)
+    for signoff in earlier:
+        lapsed = lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
+        ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
+        who = "the signer" if signoff.person == actor.user_id else actor.label
+        void(handoff, signoff, lapsed or f"answered anew by {who}", ending, actor=actor)
+    others = tuple(s for s in known.facts.signoffs if s not in earlier)
     return replace(known, facts=replace(known.facts, signoffs=others))
+
+
+def _already_signed(signoff: SignOffFact, actor: Person) -> AlreadySigned:
+    if signoff.person == actor.user_id:
+        return AlreadySigned("You have signed at this gate already.", todo="Withdraw your sign-off to sign anew.")
+    return AlreadySigned(
+        f"{signoff.name} has signed at this gate, and that is one person's signature with yours.",
+        todo="One person, their other accounts and their delegates sign once at a gate.",
+    )
 
 
 def _seat(actor: Person, known: Known, gate: str, rule: SignOffRule) -> str:
@@ -201,6 +214,8 @@ def _write(
     promised: Sequence[Promised],
 ) -> SignOff:
     """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
+    behalf, delegator = known.facts.chain.stands_for.get(role, {}).get(actor.user_id, (None, ""))
+    printed_name = known.facts.chain.printed_name(role, actor.user_id, actor.label)
     key, scope_digest = uuid4(), digest(scope)
     conditions = {"conditions": [one.told() for one in promised]} if promised else {}
     body = stated(
@@ -213,13 +228,14 @@ def _write(
             "role": role,
             "scope": scope,
             "scope_digest": scope_digest,
-            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": actor.label},
+            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
             "decision": decision,
             "meaning": meaning,
             "comment": comment,
             "confirmed": {"method": proof.method, "id": proof.reauthentication},
             "signed_at": proof.at.isoformat(),
             "previous_event": known.head,
+            **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
         },
         version=known.facts.version,
     )
@@ -230,7 +246,8 @@ def _write(
         requirement=rule.key,
         role=role,
         signer=actor.user,
-        printed_name=actor.label,
+        behalf_of_id=behalf,
+        printed_name=printed_name,
         decision=decision,
         meaning=meaning,
         comment=comment,
@@ -259,6 +276,7 @@ def _write(
             "statement": signoff.statement_digest,
             "key": signoff.key_id,
             **conditions,
+            **({"for": delegator} if delegator else {}),
         },
         reason=comment,
     )
@@ -267,7 +285,10 @@ def _write(
 
 @act
 def withdraw(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) -> SignOff:
-    """Withdraw one's own sign-off while its gate is still shut. It never counts again; the person may sign anew."""
+    """Withdraw one's own sign-off while its gate is still shut. It never counts again; the person may sign anew.
+
+    Who delegated the role may withdraw what their delegate signed for them; not the other way round.
+    """
     handoff, fact = _own(actor, handoff_id, signoff_id)
     if GATE_OF.get(State(handoff.state), "") != fact.gate:
         raise WrongState(
@@ -275,13 +296,14 @@ def withdraw(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) ->
         )
     if not reason.strip():
         raise Invalid("Say why you withdraw it.", fields={"reason": "is empty"})
-    void(handoff, fact, f"withdrawn by the signer: {reason.strip()}", SignOff.Ending.WITHDRAWN, actor=actor)
+    who = "the signer" if fact.person == actor.user_id else actor.label
+    void(handoff, fact, f"withdrawn by {who}: {reason.strip()}", SignOff.Ending.WITHDRAWN, actor=actor)
     return SignOff.objects.get(pk=fact.id)
 
 
 @act
 def revoke(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) -> SignOff:
-    """Take back one's own approval after its gate has opened, for a reason.
+    """Take back one's own approval after its gate has opened, or what a delegate gave for one, for a reason.
 
     Nothing is undone by that. No later gate opens, and a finding is raised, which suspends the approval where the
     policy says so, until somebody who may sign has approved anew. Raises Hidden, Forbidden, WrongState or Invalid.
@@ -305,6 +327,9 @@ def _own(actor: Person, handoff_id: str, signoff_id: str) -> tuple[Handoff, Sign
     fact = next((s for s in known.facts.signoffs if s.id == str(signoff_id)), None)
     if fact is None:
         raise Hidden("There is no such sign-off, or it does not count any more.")
-    if fact.person != actor.user_id:
-        raise Forbidden("Only the signer takes a sign-off back.", code="not_the_signer")
+    if not known.facts.chain.takes_back(actor.user_id, fact.person, fact.behalf):
+        raise Forbidden(
+            "Only the signer takes a sign-off back, or whom they signed for.",
+            code="not_the_signer",
+        )
     return handoff, fact

@@ -100,7 +100,7 @@ def answer(*, actor: Person, handoff_id: UUID | str, waiver_id: UUID | str, answ
 def withdraw(*, actor: Person, handoff_id: UUID | str, waiver_id: UUID | str, reason: str = "") -> Waiver:
     """Take an open request back. Only the person who asked may, or who answers for the service account that did."""
     _, _, found = _lock(actor, handoff_id, waiver_id)
-    if actor.user.pk != found.asked_by.natural_person_id:
+    if actor.user.natural_person_id != found.asked_by.natural_person_id:
         raise Forbidden("Only who asked takes a request back.", code="not_the_asker")
     _still_open(found)
     _answered(found, actor, Answer.WITHDRAWN, reason.strip()[:LONGEST_TEXT])
@@ -219,7 +219,7 @@ def _lock(actor: Person, handoff_id: UUID | str, waiver_id: UUID | str) -> tuple
     if not actor.user.is_person:
         raise Forbidden("Only a natural person answers for a waiver.", code="person_required")
     handoff, known = lock_handoff(actor, handoff_id)
-    rows = Waiver.objects.select_for_update(of=("self",)).select_related("asked_by")
+    rows = Waiver.objects.select_for_update(of=("self",)).select_related("asked_by__responsible")
     found = rows.filter(handoff=handoff, pk=waiver_id).first()
     if found is None:
         raise Hidden("There is no such waiver.")
@@ -237,9 +237,11 @@ def _still_open(found: Waiver) -> None:
 
 
 def _no_conflict(actor: Person, known: Known, found: Waiver, allowed: WaiverRules) -> None:
-    if actor.user.pk == found.asked_by.natural_person_id:
+    chain = known.facts.chain
+    if found.asked_by.natural_person_id in chain.seat(allowed.approver, actor.user_id):
         raise Conflict(
-            "You asked for this waiver yourself, or a service account of yours did.", todo="Another answers."
+            "You asked for this waiver yourself, or a service account of yours did, or whom you stand in for.",
+            todo="Another answers.",
         )
     barred = conflicts(known.facts.chain, person=actor.user.pk, role=allowed.approver)
     if barred:

@@ -211,7 +211,8 @@ def _panel(gate: GateView, status: str) -> GatePanel:
 
 
 def _signoff(signoff: SignOff, user: int, view: HandoffView, form: Form | None) -> SignOffRow:
-    mine = signoff.signer_id == user and signoff.voided_at is None
+    own = view.known.facts.chain.takes_back(user, signoff.signer_id, signoff.behalf_of_id)
+    mine = own and signoff.voided_at is None
     gate_now = GATE_OF.get(State(view.handoff.state), "")
     revokes = mine and signoff.gate in passed_by(view.handoff)
     open_ = form is not None and form.name in TAKING_BACK and form.about == str(signoff.pk)
@@ -235,7 +236,9 @@ def _condition(one: Condition, signoff: SignOff, user: int, view: HandoffView, f
     standing = signoff.voided_at is None and not (last and last[0].kind == ConditionStep.Kind.ACCEPTED)
     side = view.known.holds(user, signoff.role)
     reported = bool(last) and last[0].kind == ConditionStep.Kind.REPORTED
-    judges = standing and side and reported and last[0].taken_by_id != user
+    chain = view.known.facts.chain
+    mine = chain.seat(signoff.role, user)
+    judges = standing and side and reported and not chain.people(last[0].taken_by_id) & mine
     open_ = form is not None and form.name == "condition" and form.about == str(one.pk)
     shows = standing and (side or one.owner_id == user)
     return ConditionRow(one, str(status), shows, judges, form if open_ else None)

@@ -40,7 +40,7 @@ def waivers_context(
     """Return what the page says of waivers; nothing where the policy allows none."""
     if rules is None or not rules.waivers.approver or handoff.state == State.DRAFT:
         return {"waivers": [], "waivable": [], "may_ask": False}
-    found = handoff.waivers.select_related("asked_by", "answered_by", "revoked_by")
+    found = handoff.waivers.select_related("asked_by__responsible", "answered_by", "revoked_by")
     titles = {r.key: r.title for result in results for r in result.requirements}
     typed = form.typed if form and form.name == "ask" else {}
     waivable = _waivable(handoff, rules, known, results, str(typed.get("requirement", "")))
@@ -59,8 +59,11 @@ def _row(
     waiver: Waiver, user: Account, known: Known, rules: PolicyRules, titles: dict[str, str], form: Form | None
 ) -> WaiverRow:
     approves = known.holds(user.pk, rules.waivers.approver) and user.is_person
-    mine = waiver.asked_by.natural_person_id == user.pk
-    barred = conflicts(known.facts.chain, person=user.pk, role=rules.waivers.approver)
+    chain, asker = known.facts.chain, waiver.asked_by.natural_person_id
+    mine = asker == user.natural_person_id
+    barred = conflicts(chain, person=user.pk, role=rules.waivers.approver) or asker in chain.people(
+        chain.delegator(rules.waivers.approver, user.pk)
+    )
     may: list[str] = []
     if waiver.state == "open":
         may += ["withdraw"] if mine else ["answer"] if approves and not barred else []

@@ -2,6 +2,7 @@
 
 from models_registry.admin import (
     consumers,
+    delegations,
     duties,
     environment_owners,
     environments,
@@ -16,6 +17,7 @@ from models_registry.admin import (
 
 __all__ = [
     "consumers",
+    "delegations",
     "duties",
     "environment_owners",
     "environments",

@@ -83,6 +83,24 @@ class RaciOut(serializers.Serializer[Any]):
     entries = RaciEntryOut(many=True)
 
 
+class LeftOut(serializers.Serializer[Any]):
+    kind = serializers.CharField(help_text="What it is held on, or what it belongs to: a model or an environment.")
+    slug = serializers.CharField()
+    what = serializers.CharField()
+    who = serializers.CharField(help_text="Who has left.")
+    due = serializers.DateField()
+    late = serializers.BooleanField()
+
+
+class Reassignments(APIView):
+    """What people who have left still answer for, each with the day by which it is to be somebody else's."""
+
+    @extend_schema(responses=LeftOut(many=True), operation_id="reassignments_list")
+    def get(self, request: Request) -> Response:
+        known_parameters(request, ())
+        return Response(LeftOut(reads.to_reassign(actor_at(request, "api").user), many=True).data)
+
+
 class Duties(APIView):
     """Each role: what it answers for, who has acknowledged that, and what the product enforces of it."""
 

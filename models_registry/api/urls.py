@@ -4,6 +4,7 @@ from django.urls import path
 
 from models_registry.api import (
     consumers,
+    delegations,
     duties,
     environments,
     import_exceptions,
@@ -45,8 +46,11 @@ urlpatterns = [
     path(EXCEPTION + "answer/", import_exceptions.AnswerException.as_view(), name="exception-answer"),
     path(EXCEPTION + "withdraw/", import_exceptions.WithdrawException.as_view(), name="exception-withdraw"),
     path(EXCEPTION + "revoke/", import_exceptions.RevokeException.as_view(), name="exception-revoke"),
+    path("delegations/", delegations.Delegations.as_view(), name="delegations"),
+    path("delegations/<uuid:delegation_id>/end/", delegations.EndDelegation.as_view(), name="delegation-end"),
     path("duties/", duties.Duties.as_view(), name="duties"),
     path("duties/<slug:role>/acknowledgements/", duties.DutyAcknowledgements.as_view(), name="duty-acknowledgements"),
+    path("reassignments/", duties.Reassignments.as_view(), name="reassignments"),
     path("raci/", duties.Raci.as_view(), name="raci"),
     path("models/", registered_models.Models.as_view(), name="models"),
     path(MODEL, registered_models.OneModel.as_view(), name="model"),

@@ -1,6 +1,7 @@
 """Tables of the registry."""
 
 from models_registry.models.consumers import Consumer
+from models_registry.models.delegations import Delegation
 from models_registry.models.duties import DutyAcknowledgement, DutyRevision, RaciEntry, RaciRevision
 from models_registry.models.environments import Environment, EnvironmentOwner, Organisation
 from models_registry.models.import_exceptions import ImportException
@@ -21,6 +22,7 @@ from models_registry.models.versions import Blob, Element, ModelVersion
 __all__ = [
     "Blob",
     "Consumer",
+    "Delegation",
     "DutyAcknowledgement",
     "DutyRevision",
     "Element",

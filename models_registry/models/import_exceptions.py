@@ -21,7 +21,9 @@ ANSWERED_ANEW = """OLD."answer" <> '' AND
 TWO_PEOPLE = """
     PERFORM 1 FROM audit_account asker, audit_account answerer
       WHERE asker.id = NEW.asked_by_id AND answerer.id = NEW.answered_by_id
-        AND (answerer.kind <> 'person' OR answerer.id = COALESCE(asker.responsible_id, asker.id));
+        AND (answerer.kind <> 'person' OR COALESCE(answerer.same_person_id, answerer.id) = COALESCE(
+             (SELECT COALESCE(r.same_person_id, r.id) FROM audit_account r WHERE r.id = asker.responsible_id),
+             asker.same_person_id, asker.id));
     IF FOUND THEN RAISE EXCEPTION 'a person other than the one who asked answers' USING ERRCODE = 'check_violation',
         CONSTRAINT = 'exception_two_people'; END IF;
     RETURN NEW;

@@ -173,7 +173,8 @@ class Holding(models.Model):
     """An account holds a role on a model or an environment at this moment: the one place that says so, a view.
 
     Grants of people, of their groups and in the environment's organisation come together here, each only between its
-    times. Whether the account is active is for the reader to ask. The migrations hold the view's text.
+    times, and delegations as long as whoever made them holds the role; `behalf` is who that is.
+    Whether the account is active is for the reader to ask. The migrations hold the view's text.
     """
 
     id = models.TextField(primary_key=True)
@@ -181,6 +182,14 @@ class Holding(models.Model):
     account = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, related_name="holdings")
     model = models.ForeignKey(RegisteredModel, models.DO_NOTHING, null=True, related_name="holdings")
     environment = models.ForeignKey(Environment, models.DO_NOTHING, null=True, related_name="holdings")
+    behalf = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_column="for_id", related_name="+"
+    )
+
+    @property
+    def on(self) -> tuple[str, "RegisteredModel | Environment"]:
+        """Return the kind of what it is held on, and the thing."""
+        return ("model", self.model) if self.model is not None else ("environment", self.environment)  # type: ignore[return-value]
 
     class Meta:
         managed = False

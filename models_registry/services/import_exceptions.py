@@ -80,7 +80,7 @@ def answer(
     """
     found = _lock_to_answer(actor, environment, exception_id)
     _still_open(found)
-    if actor.user.pk == found.asked_by.natural_person_id:
+    if actor.user.natural_person_id == found.asked_by.natural_person_id:
         raise Forbidden(
             "You asked for this exception yourself, or a service account of yours did.",
             code="duty_conflict",
@@ -108,7 +108,7 @@ def withdraw(*, actor: Person, environment: str, exception_id: UUID | str, reaso
     _is_person(actor)
     place = _locked(find_environment(actor, environment))
     found = _lock(place, exception_id)
-    if actor.user.pk != found.asked_by.natural_person_id:
+    if actor.user.natural_person_id != found.asked_by.natural_person_id:
         raise Forbidden(
             "Only who asked for an exception withdraws the request.",
             code="not_the_asker",
@@ -152,7 +152,7 @@ def _lock_to_answer(actor: Person, environment: str, exception_id: UUID | str) -
 
 def _lock(place: Environment, exception_id: UUID | str) -> ImportException:
     """Lock an exception behind its environment, which is locked already."""
-    rows = ImportException.objects.select_for_update(of=("self",)).select_related("asked_by")
+    rows = ImportException.objects.select_for_update(of=("self",)).select_related("asked_by__responsible")
     found = rows.filter(environment=place, pk=exception_id).first()
     if found is None:
         raise Hidden(f"{place.name} has no such exception.")

@@ -13,7 +13,15 @@ from audit.actors import Person
 from audit.acts import act
 from audit.models import Account
 from audit.trail import record
-from models_registry.access import administers, find_environment, find_model, find_organisation, permission_of, roles_on
+from models_registry.access import (
+    accounts_of,
+    administers,
+    find_environment,
+    find_model,
+    find_organisation,
+    permission_of,
+    roles_on,
+)
 from models_registry.errors import Forbidden, Hidden, Invalid, RoleHeld, WrongState
 from models_registry.models import (
     Environment,
@@ -182,8 +190,8 @@ def _midnight(day: date) -> datetime:
 def _is_of(holder: Account | Group, person: Account) -> bool:
     """Tell whether what a holder gets would be a person's own: by name, by a service account, or by a group."""
     if isinstance(holder, Group):
-        return Account.objects.filter(Q(pk=person.pk) | Q(responsible=person), groups=holder).exists()
-    return holder.natural_person_id == person.pk
+        return accounts_of(person).filter(groups=holder).exists()
+    return holder.natural_person_id == person.natural_person_id
 
 
 def _check_right(actor: Person, thing: Thing) -> None:

@@ -42,6 +42,7 @@ def _page(request: HttpRequest, problem: Refused | None = None) -> HttpResponse:
         "raci": raci,
         "rows": reads.rows_of(raci),
         "roles": [role.label for role in Role],
+        "left": reads.to_reassign(user),
         "problem": problem,
     }
     return render(request, "models_registry/duties/index.html", context, status=problem.status if problem else 200)

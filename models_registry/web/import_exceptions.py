@@ -206,6 +206,6 @@ def _offered(user: Account, found: ImportException) -> dict[str, forms.Form]:
         return {"revoke": ReasonForm()}
     if found.state != "open":
         return {}
-    if found.asked_by.natural_person_id == user.pk:
+    if found.asked_by.natural_person_id == user.natural_person_id:
         return {"withdraw": WithdrawalForm()}
     return {"answer": AnswerForm()} if answers(user, found.environment) else {}

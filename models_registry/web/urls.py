@@ -6,6 +6,7 @@ from models_registry.links import PLACE
 from models_registry.web import (
     blobs,
     consumers,
+    delegations,
     duties,
     environments,
     import_exceptions,
@@ -23,6 +24,8 @@ VERSION = MODEL + "versions/<int:number>/"
 
 urlpatterns = [
     path(f"{PLACE}/<slug:sha256>/", blobs.blob, name="blob"),
+    path("delegations/", delegations.index, name="delegations"),
+    path("delegations/<uuid:delegation_id>/end/", delegations.end, name="delegation-end"),
     path("duties/", duties.index, name="duties"),
     path("duties/<slug:role>/acknowledge/", duties.acknowledge, name="duty-acknowledge"),
     path("environments/", environments.index, name="environments"),

@@ -34,6 +34,7 @@ from handoff.models import (
 )
 from models_registry.models import (
     Consumer,
+    Delegation,
     DutyRevision,
     Element,
     Environment,
@@ -81,6 +82,10 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     hold = Permission.objects.get(codename="hold_administrator", content_type__model="organisation")
     OrganisationGroupGrant.objects.create(group=group, permission=hold, content_object=organisation)
     _duties(number, somebody)
+    ends = timezone.now() + timedelta(days=1)
+    told = {"role": "it_operations", "environment": place.target, "reason": "On leave.", "ends_at": ends}
+    Delegation.objects.create(delegator=somebody, delegate=place.iris, **told)
+    Account.objects.create(username=f"second-{number}", same_person=somebody)
     _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)
     _review(handoff, somebody)

@@ -29,7 +29,8 @@ READ_BY_ALL = {
     *(
         model
         for model in DOORS
-        if model._meta.model_name in ("policy", "environmentowner", "environmentprofile", "importexception")
+        if model._meta.model_name
+        in ("policy", "environmentowner", "environmentprofile", "importexception", "delegation")
     ),
 }
 

@@ -269,6 +269,8 @@ FORGERIES: dict[str, tuple[Callable[[Files], Files], str]] = {
     "a signature left out": (drop_signoff, "sign-offs that are not here"),
     "a signature under another name": (
         change_json("signoffs/index.json", lambda rows: rows[0].update(printed_name="Mallory")), "another name"),
+    "a signature for somebody else": (
+        change_json("signoffs/index.json", lambda rows: rows[0].update({"for": 1})), "for somebody else"),
     "a signature in another role": (
         change_json("signoffs/index.json", lambda rows: rows[0].update(role="model_owner")), "another role"),
     "a signature that still counts": (

@@ -154,6 +154,7 @@ CHANGES: dict[str, str] = {
     "requirement": "'acceptance'",
     "role": "'it_operations'",
     "signer_id": "(SELECT id FROM audit_account a WHERE a.username = 'mallory')",
+    "behalf_of_id": "(SELECT id FROM audit_account a WHERE a.username = 'mallory')",
     "printed_name": "'Mallory'",
     "decision": "'refuse'",
     "meaning": "'approval'",

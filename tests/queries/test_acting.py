@@ -15,7 +15,7 @@ from handoff import queue
 from handoff.models import Condition, Handoff, Job
 from handoff.plans import DeployReport
 from handoff.services import deployments, findings, jobs
-from models_registry.models import Environment, EnvironmentUserGrant, ImportException, RegisteredModel
+from models_registry.models import Delegation, Environment, EnvironmentUserGrant, ImportException, RegisteredModel
 from models_registry.roles import digest_of_duty
 from models_registry.rules import strict_yaml
 from models_registry.rules.raci import USUAL
@@ -70,6 +70,12 @@ class Story:
         self.act("publish a duty", "ada", "duties/", duty)
         seen = {"seen": digest_of_duty("validator", "I check.")}
         self.act("acknowledge a duty", "vera", "duties/validator/acknowledgements/", seen)
+        told = {"role": "validator", "model": "tumours", "to": "iris", "reason": "On leave."}
+        self.act("delegate", "vera", "delegations/", told | {"ends": timezone.localdate().isoformat()})
+        made = Delegation.objects.get()
+        self.act("end a delegation", "vera", f"delegations/{made.pk}/end/", status=200)
+        merged = {"account": "mallory", "same_as": "rita", "reason": "The same passport."}
+        self.act("merge accounts", "ada", "accounts/merge/", merged, status=200)
         self.act("publish a matrix", "ada", "raci/", {"source": strict_yaml.text_of(USUAL), "reason": "As agreed."})
 
     def of_exceptions(self) -> None:
@@ -238,6 +244,9 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "publish a duty": 7,
         "acknowledge a duty": 9,
         "publish a matrix": 9,
+        "delegate": 11,
+        "end a delegation": 10,
+        "merge accounts": 11,
     },
     Story.of_a_version: {
         "register a model": 10,

@@ -4,6 +4,7 @@ The addresses are read from the code. One that is new and that nobody has though
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,6 +35,7 @@ from handoff.models import (
 from models_registry.models import (
     Blob,
     Consumer,
+    Delegation,
     Element,
     Environment,
     ImportException,
@@ -53,6 +55,7 @@ BY_LINK = {"blob"}  # whoever holds the link; proven with the registry
 ANYBODY = {
     ("api:models", "post"), ("model-new", "post"), ("api:policy-validate", "post"), ("api:reauthentications", "post"),
     ("api:token-current", "delete"), ("handoff-new", "post"), ("api:handoffs", "post"),
+    ("delegations", "post"),
 }  # fmt: skip
 FOR_ALL_TO_READ = {
     "api:policy",
@@ -66,6 +69,7 @@ AMENDING = {
     "requirement": "integration-owner", "decision": "approve", "meaning": "approval", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
 }  # fmt: skip
+DELEGATION = {"role": "validator", "model": "tumours", "to": "iris", "ends": "2099-01-01", **REASON}
 SIGNATURE = {
     "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
@@ -112,6 +116,9 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:environment-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
     ("api:organisation-roles", "post"): (HOLDING | {"role": "it_operations"}, "iris", ""),
     ("api:organisation-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
+    ("api:delegations", "post"): (DELEGATION, "dana", ""),
+    ("api:accounts-merge", "post"): ({"account": "vera", "same_as": "rita", **REASON}, "dana", ""),
+    ("api:accounts-part", "post"): ({"account": "vera", **REASON}, "dana", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
     ("api:model-roles", "post"): (HOLDING, "vera", ""),
     ("api:model-roles", "delete"): ({"role": "validator", "holder": "vera"}, "rita", ""),
@@ -185,6 +192,7 @@ FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {
     ("api:handoff-evidence", "post"), ("deployment-try", "post"),
     ("api:handoff-findings", "post"), ("handoff-finding-raise", "post"),
+    ("api:delegation-end", "post"), ("delegation-end", "post"),
     ("api:duty-acknowledgements", "post"), ("duty-acknowledge", "post"),
     ("api:handoff-pack", "post"), ("handoff-pack", "post"),
     ("api:handoff-waivers", "post"), ("handoff-waiver-ask", "post"),
@@ -269,10 +277,11 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
+    there["delegation_id"] = delegation_of(site) if "delegation_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
     keys = (
-        "amendment_id", "consumer_id", "deployment_id", "exception_id", "finding_id", "handoff_id", "signoff_id",
-        "waiver_id",
+        "amendment_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id", "handoff_id",
+        "signoff_id", "waiver_id",
     )  # fmt: skip
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
@@ -303,6 +312,16 @@ def waiver_of(handoff: Handoff) -> str:
     until, who = timezone.localdate(), Account.objects.get(username="edda")
     told = WAIVED | {"until": until, "asked_by": who}
     return str((handoff.waivers.filter(answer="").first() or Waiver.objects.create(handoff=handoff, **told)).pk)
+
+
+def delegation_of(site: Site) -> str:
+    """Return a delegation, which is made if there is none."""
+    people, ends = site.place.people, timezone.now() + timedelta(days=1)
+    told = {"role": "integration_owner", "environment": site.place.target, "reason": "On leave.", "ends_at": ends}
+    made = Delegation.objects.first() or Delegation.objects.create(
+        delegator=people["iris"], delegate=people["rita"], **told
+    )
+    return str(made.pk)
 
 
 def send(site: Site, who: str, name: str, method: str, where: str, body: Any) -> Any:

@@ -1,0 +1,126 @@
+"""Record that two accounts are one natural person's, and void what that person should not have signed."""
+
+from django.db.models import Q
+
+from audit.actors import Person
+from audit.acts import act
+from audit.models import Account
+from audit.trail import record
+from handoff.amended import given
+from handoff.errors import Forbidden, Invalid, WrongState
+from handoff.facts import Known, known_of
+from handoff.models import Amendment, AmendmentSignOff, Handoff, SignOff
+from handoff.opening import open_if_met
+from handoff.outcomes import end_amendment
+from handoff.rules.amendments import signed_twice
+from handoff.rules.duties import conflicts
+from handoff.states import UNDER_OFFER, AmendmentState
+from handoff.voiding import void
+
+
+@act
+def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
+    """Record that an account belongs to the person behind another one, which stays or becomes their main account.
+
+    From now on both count as one everywhere: for conflicts, distinct persons and seats. Sign-offs under way that do not
+    hold any more are voided, with the cause, and a proposed amendment that they signed twice ends. Only an
+    administrator of the site may, and not about their own accounts. Raises Forbidden, Invalid or WrongState.
+    """
+    found, main = _person(actor, "account", account), _person(actor, "same_as", same_as)
+    main = main.same_person or main
+    if main.natural_person_id == found.natural_person_id:
+        raise WrongState("They count as one person already.", code="merged_already")
+    reason, touched = _reason(reason), _open_handoffs(found, main)
+    Account.objects.filter(same_person=found).update(same_person=main)
+    Account.objects.filter(pk=found.pk).update(same_person=main)
+    told = {"account": found.username, "same_as": main.username}
+    _record("account.merged", actor, found, told, reason)
+    cause = f"{account} and {main.username} are one person's accounts"
+    for handoff in touched:
+        end = _void_what_fell if handoff.state in UNDER_OFFER else _end_what_fell
+        end(handoff, known_of(handoff), cause, actor)
+    found.refresh_from_db()
+    return found
+
+
+@act
+def part(*, actor: Person, account: str, reason: str) -> Account:
+    """Record that an account was merged by mistake. What was voided stays voided. Raises as merge does."""
+    found = _person(actor, "account", account)
+    if found.same_person_id is None:
+        raise WrongState("This account was not merged.", code="not_merged")
+    reason = _reason(reason)
+    Account.objects.filter(pk=found.pk).update(same_person=None)
+    told = {"account": found.username, "other": found.same_person.username if found.same_person else ""}
+    _record("account.parted", actor, found, told, reason)
+    found.refresh_from_db()
+    return found
+
+
+def _record(action: str, actor: Person, found: Account, data: dict[str, str], reason: str) -> None:
+    chain = f"account:{found.pk}"
+    record(action, actor=actor, on=chain, chain=chain, data=data, reason=reason)
+
+
+def _person(actor: Person, place: str, username: str) -> Account:
+    if not actor.user.is_staff:
+        raise Forbidden("Only an administrator says whose accounts these are.", code="administrator_required")
+    rows = Account.objects.select_for_update(of=("self",)).select_related("same_person")
+    found = rows.filter(username=username, kind=Account.Kind.PERSON).first()
+    if found is None:
+        raise Invalid("There is no such person.", fields={place: "is not a person's account"})
+    if found.natural_person_id == actor.user.natural_person_id:
+        raise Forbidden(
+            "Nobody decides whose their own accounts are.",
+            code="self_grant",
+            todo="Ask another administrator.",
+        )
+    return found
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip() or len(reason) > 2000:
+        raise Invalid("Say how this is known.", fields={"reason": "must be 1 to 2000 characters"})
+    return reason.strip()
+
+
+def _open_handoffs(*people: Account) -> list[Handoff]:
+    """Lock the handoffs in which one of these people has signed what is under way: a gate, or an amendment."""
+    accounts = Account.objects.filter(Q(pk__in=[one.pk for one in people]) | Q(same_person__in=people))
+    mine = Q(signoffs__signer__in=accounts) | Q(signoffs__behalf_of__in=accounts)
+    keys = Handoff.objects.filter(mine, signoffs__voided_at=None, state__in=UNDER_OFFER).values("pk")
+    signed = AmendmentSignOff.objects.filter(Q(signer__in=accounts) | Q(behalf_of__in=accounts))
+    open_ = signed.filter(amendment__state=AmendmentState.PROPOSED)
+    live = Q(pk__in=open_.values("amendment__deployment__handoff"))
+    return list(Handoff.objects.select_for_update().filter(Q(pk__in=keys) | live).order_by("pk"))
+
+
+def _void_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -> None:
+    """Void the sign-offs of a locked handoff that this merging bars: by a conflict, or as one person's earlier one.
+
+    Of one person only the last answer counts, also where they gave the earlier one with another account. Without it
+    the gate under way may have nothing missing any more; then it opens.
+    """
+    chain = known.facts.chain
+    seen: dict[str, frozenset[int]] = {}
+    fell = []
+    for signoff in reversed(known.facts.signoffs):
+        people = chain.people(signoff.person, signoff.behalf)
+        why = list(conflicts(chain, person=signoff.person, role=signoff.role, behalf=signoff.behalf))
+        if people & seen.get(signoff.gate, frozenset()):
+            why.append("answered anew at this gate")
+        seen[signoff.gate] = seen.get(signoff.gate, frozenset()) | people
+        if why:
+            fell.append((signoff, why))
+    for signoff, why in reversed(fell):
+        void(handoff, signoff, f"{cause}, who {' and '.join(why)}", SignOff.Ending.CHANGED, actor=actor)
+    if fell:
+        open_if_met(handoff, known_of(handoff), actor=actor)
+
+
+def _end_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -> None:
+    """End the proposed amendments of a locked handoff that this person has signed twice; their signatures stay."""
+    for one in Amendment.objects.filter(pk__in=[one.key for one in known.amendments]).prefetch_related("signoffs"):
+        if signed_twice(given(one), known.facts.chain):
+            because = f"{cause}, who signed it twice; propose it anew"
+            end_amendment(one, handoff, AmendmentState.EXPIRED, because, actor=actor)
