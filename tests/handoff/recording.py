@@ -160,7 +160,7 @@ def _version(place: Place) -> ModelVersion:
 
 
 def _review(handoff: Handoff, somebody: Account) -> None:
-    answer = Answer.objects.create(handoff=handoff, item="purpose", choice="yes", answered_by=somebody)
+    answer = Answer.objects.create(handoff=handoff, item="purpose", choice="yes", answered_by=handoff.drafted_by)
     Evidence.objects.create(answer=answer, kind="link", label="Card", link="https://example.org/card")
     Acknowledgement.objects.create(handoff=handoff, difference="tools.hardware", acknowledged_by=somebody)
     now = timezone.now()
