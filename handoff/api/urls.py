@@ -12,6 +12,7 @@ from handoff.api import (
     differences,
     findings,
     handoffs,
+    lead_times,
     moments,
     owners,
     packs,
@@ -124,6 +125,7 @@ urlpatterns = [
     ),
     path("environments/<slug:environment>/moment/", moments.EnvironmentAt.as_view(), name="environment-moment"),
     path("changes/", changes.Changes.as_view(), name="changes"),
+    path("lead-times/", lead_times.LeadTimesOf.as_view(), name="lead-times"),
     path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
     path(
         "deployments/<uuid:deployment_id>/amendments/",

@@ -406,7 +406,7 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(site: Site) -> No
 def test_a_stranger_finds_every_list_empty(site: Site) -> None:
     everybody = {
         "api:policies", "api:checklist-templates", "api:organisations", "api:me", "api:keys", "api:duties", "api:raci",
-        "api:changes",
+        "api:changes", "api:lead-times",
         "api:policy-schema",
     }  # fmt: skip
     for name in sorted(ROUTES):
@@ -446,6 +446,7 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
             "api:stream-fit": "?model=tumours&version=1",
             "api:audit-inclusion": f"?chain=handoff:{site.handoffs['live'].pk}&seq=1",
             "api:changes": "?since=2026-01-01&until=2099-01-01",
+            "api:lead-times": "?since=2026-01-01&until=2099-01-01",
             "api:audit-consistency": f"?old={TreeHead.objects.latest('size').size}",
         }.get(name, "")
         browser = site.browser(readers.get(name, "dana"))
