@@ -89,7 +89,7 @@ class HandoffAdmin(Records):
             "What was frozen when it was offered",
             {
                 "fields": (
-                    folded("bindings", "planned bindings"), "policy_revision", digest("policy_digest", whole=True),
+                    folded("bindings", "planned bindings"), "policies", digest("policy_digest", whole=True),
                     folded("policy"), digest("report_digest", whole=True), folded("report", "difference report"),
                 )
             },
@@ -115,6 +115,11 @@ class HandoffAdmin(Records):
             ("Open its page, to answer and to sign", reverse("handoff", args=[record.pk])),
             ("Open its difference report", reverse("handoff-differences", args=[record.pk])),
         ]
+
+    @admin.display(description="Policies")
+    def policies(self, handoff: Handoff) -> str:
+        """Return the policies that applied at the offer."""
+        return handoff.under
 
     @admin.display(description="From → to", ordering="target__name")
     def places(self, handoff: Handoff) -> str:

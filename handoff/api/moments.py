@@ -46,7 +46,7 @@ class ServedOut(serializers.Serializer[Any]):
 
     def get_policy(self, served: Any) -> str:
         """Return the policy's revision, as people call it."""
-        return str(served.deployment.handoff.policy_revision or "")
+        return str(served.deployment.handoff.under)
 
 
 class WaiverOut(serializers.Serializer[Any]):

@@ -104,6 +104,13 @@ class Handoff(models.Model):
         one = {"policy": first.policy.slug, "revision": first.number, "digest": self.policy_digest}
         return list(self.policy.get(UNION_OF) or [one])
 
+    @property
+    def under(self) -> str:
+        """Return the policies under which it was offered, as people call them; nothing for a draft."""
+        if len(self.policies) < 2:
+            return str(self.policy_revision or "")
+        return " + ".join(f"{one['policy']} r{one['revision']}" for one in self.policies)
+
 
 class Return(models.Model):
     """Why a handoff went back to data science: reason codes, words, and what must be tested again."""

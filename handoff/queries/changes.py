@@ -58,7 +58,7 @@ def _row(handoff: Handoff) -> Row:
         handoff.target.slug,
         handoff.model.risk_tier,
         handoff.state,
-        str(handoff.policy_revision or ""),
+        handoff.under,
         handoff.drafted_by.printed_name,
         handoff.drafted_at.isoformat(),
         handoff.offered_by.printed_name if handoff.offered_by else "",

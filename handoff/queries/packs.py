@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from audit import proofs, verify_pack
 from audit.models import SigningKey, TreeHead
 from handoff.facts import contents_of
-from handoff.models import Handoff, SignOff
+from handoff.models import Handoff, PolicyRevision, SignOff
 from handoff.moves import chain_of
 from handoff.rules.packs import CONTROLS, Described, bill_of_materials, model_card
 
@@ -84,7 +84,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     raw |= {f"version/elements/{e.name}": e.text.encode() for e in handoff.version.elements.all() if e.text is not None}
     raw |= {
         "version/manifest.json": handoff.version.manifest.encode(),
-        "policy.yaml": handoff.policy_revision.source.encode() if handoff.policy_revision else b"",
+        "policy.yaml": policy_texts(handoff).encode(),
         "events.jsonl": b"".join(rfc8785.dumps(line) + b"\n" for line in lines),
         "model-card.md": model_card(described).encode(),
         "README.txt": README.encode(),
@@ -98,7 +98,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
 
 
 def _about(handoff: Handoff, parts: Mapping[str, Any]) -> dict[str, Any]:
-    version, revision = handoff.version, handoff.policy_revision
+    version = handoff.version
     return {
         "id": str(handoff.pk),
         "number": handoff.number,
@@ -107,13 +107,24 @@ def _about(handoff: Handoff, parts: Mapping[str, Any]) -> dict[str, Any]:
         "version": {"number": version.number, "digest": version.digest},
         "source": {"id": str(handoff.source_id), "name": handoff.source.name},
         "target": {"id": str(handoff.target_id), "name": handoff.target.name},
-        "policy": str(revision) if revision else "",
+        "policy": handoff.under,
         "offered_by": handoff.offered_by.printed_name if handoff.offered_by else "",
         "offered_at": handoff.offered_at,
         "deployments": [str(key) for key in handoff.deployments.order_by("ordered_at").values_list("pk", flat=True)],
         "parts": sorted(parts),
         "site": settings.SITE_URL,
     }
+
+
+def policy_texts(handoff: Handoff) -> str:
+    """Return the text of the policy as it was published; of several that applied together, each as a document."""
+    if handoff.policy_revision is None or len(handoff.policies) < 2:
+        return handoff.policy_revision.source if handoff.policy_revision else ""
+    names = [one["policy"] for one in handoff.policies]
+    texts = PolicyRevision.objects.filter(policy__slug__in=names).values_list("policy__slug", "number", "source")
+    sources = {(slug, number): source for slug, number, source in texts}
+    numbered = [(one["policy"], one["revision"]) for one in handoff.policies]
+    return "".join(f"--- # {slug} r{number}\n{sources[slug, number].rstrip()}\n" for slug, number in numbered)
 
 
 def _described(handoff: Handoff, tests: list[dict[str, Any]], head: TreeHead) -> Described:

@@ -160,7 +160,7 @@ def _which(handoff: Handoff) -> dict[str, str]:
         "version": f"{handoff.model.name} v{handoff.version.number}",
         "source": handoff.source.name,
         "target": handoff.target.name,
-        "policy": " and ".join(f"{one['policy']} r{one['revision']}" for one in handoff.policies),
+        "policy": handoff.under,
     }
 
 

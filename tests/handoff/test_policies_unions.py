@@ -4,6 +4,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+import yaml
 from django.conf import settings
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -12,6 +13,7 @@ from audit.models import AuditEvent
 from handoff.errors import Conflicting, NotReady
 from handoff.facts import rules_of
 from handoff.models import Handoff, PolicyRevision
+from handoff.queries.packs import policy_texts
 from handoff.rules.policies import digest_of, load, parse
 from handoff.rules.policy_changes import demands
 from handoff.rules.unions import _add, applied_in, union
@@ -232,6 +234,13 @@ def test_a_second_weaker_policy_takes_nothing_away(site: Place) -> None:
     assert [one["policy"] for one in handoff.policies] == ["another", "light"]
     event = AuditEvent.objects.get(chain=f"handoff:{handoff.pk}", action="handoff.offered")
     assert "another r1 + light r1" in event.body
+    texts = policy_texts(handoff)  # in the evidence pack
+    assert [one["policy"] for one in yaml.safe_load_all(texts)] == ["another", "light"]
+    assert policy_texts(before) == LIGHT
+    period = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    table: Any = client_of(site.dana).get("/api/v1/changes/", period)
+    assert b"another r1 + light r1" in b"".join(table.streaming_content)
+    assert "another r1 + light r1" in client_of(site.dana).get(reverse("handoffs"), {"view": "list"}).content.decode()
     html = client_of(site.dana).get(reverse("handoff", args=[handoff.pk])).content.decode()
     assert reverse("policy-revision", args=["another", 1]) in html
     assert reverse("policy-revision", args=["light", 1]) in html
