@@ -63,7 +63,6 @@ def lacking_in(rules: PolicyRules, passed: Passed) -> tuple[str, ...]:
 
 def facts_of(plain: Mapping[str, Any]) -> Facts:
     """Return the facts that were kept as plain data. What older ones do not have is not there."""
-    chain = plain["chain"]
     return Facts(
         version=plain["version"],
         parts=plain["parts"],
@@ -76,10 +75,7 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         signoffs=tuple(signoff_of(one) for one in plain["signoffs"]),
         tests={kind: TestFact(**_known(TestFact, one)) for kind, one in plain["tests"].items()},
         holders={role: {int(key): name for key, name in who.items()} for role, who in plain["holders"].items()},
-        chain=Chain(
-            acts={int(key): tuple(told) for key, told in chain["acts"].items()},
-            signed={int(key): role for key, role in chain["signed"].items()},
-        ),
+        chain=chain_of(plain["chain"]),
         tier=plain.get("tier", ""),
         now=datetime.fromisoformat(plain["now"]) if plain.get("now") else None,
         waivers={key: WaiverFact(**_known(WaiverFact, one)) for key, one in plain.get("waivers", {}).items()},
@@ -88,6 +84,19 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         replays=plain.get("replays", 0),
         owner=plain.get("owner", ""),
         owner_operates=plain.get("owner_operates", False),
+    )
+
+
+def chain_of(plain: Mapping[str, Any]) -> Chain:
+    """Return who did what, as it was kept as plain data: with the persons behind accounts, and delegates."""
+    return Chain(
+        acts={int(key): tuple(told) for key, told in plain["acts"].items()},
+        signed={int(key): role for key, role in plain["signed"].items()},
+        persons={int(key): person for key, person in plain.get("persons", {}).items()},
+        stands_for={
+            role: {int(key): (who, name) for key, (who, name) in delegates.items()}
+            for role, delegates in plain.get("stands_for", {}).items()
+        },
     )
 
 
