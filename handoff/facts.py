@@ -91,7 +91,7 @@ SELECT h.id, json_build_object(
   'ended', (SELECT json_agg(json_build_array(
         s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.voided_as, s.voided_because)
         ORDER BY s.voided_at)
-      FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_as IN ('changed', 'expired', 'revoked')),
+      FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_as IN ('changed', 'expired', 'merged', 'revoked')),
   'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
       FROM handoff_promotiontest t WHERE t.handoff_id = h.id),
   'builders', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))

@@ -23,6 +23,7 @@ STANDING = {
 ENDED = {
     "changed": SignOffState.VOIDED,
     "anew": SignOffState.VOIDED,
+    "merged": SignOffState.VOIDED,
     "withdrawn": SignOffState.WITHDRAWN,
     "expired": SignOffState.EXPIRED,
     "revoked": SignOffState.REVOKED,
@@ -124,6 +125,7 @@ class SignOff(models.Model):
     class Ending(models.TextChoices):
         CHANGED = "changed", "voided"
         ANSWERED_ANEW = "anew", "voided"
+        MERGED = "merged", "voided"
         WITHDRAWN = "withdrawn", "withdrawn"
         EXPIRED = "expired", "expired"
         REVOKED = "revoked", "revoked"

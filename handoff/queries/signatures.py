@@ -21,7 +21,7 @@ from handoff.rules.statements import KIND, PLACES, differing, told_in
 
 GIVEN = ("signoff.given", "signoff.changes_requested", "signoff.refused")
 ENDED = {
-    "signoff.voided": ("changed", "anew"),
+    "signoff.voided": ("changed", "anew", "merged"),
     "signoff.withdrawn": ("withdrawn",),
     "signoff.expired": ("expired",),
     "signoff.revoked": ("revoked",),

@@ -7,14 +7,15 @@ from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
 from handoff.rules.lapses import EndedFact, lapse
 from handoff.rules.policies import PolicyRules, SignOffRule
 
-TIME_AND_SIGNER = ("expired", "revoked")
+# What ends an approval after its effect, and how the sentence about it goes on.
+ENDINGS = {"expired": "", "revoked": "", "merged": "was voided: "}
 
 
 def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed: Iterable[str]) -> dict[str, str]:
     """Return what came in the way of approvals of gates that have opened, by key, each with a sentence.
 
-    An approval falls when it runs out, when a condition of it is overdue, or when its signer revokes it, and too few
-    others stand for the same requirement. A role that is taken away later makes nothing undone.
+    An approval falls when it runs out, when a condition of it is overdue, or when its signer revokes it or turns out to
+    be barred, and too few others stand for the same requirement. A role that is taken away later makes nothing undone.
     """
     found = {}
     for gate in passed:
@@ -27,8 +28,9 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
                 if why:
                     found[f"signoff.{signoff.id}"] = f"The approval of {signoff.name} at the {gate} gate {why}."
             for one in ended:
-                if one.requirement == rule.key and one.ending in TIME_AND_SIGNER:
-                    found[f"signoff.{one.id}"] = f"The approval of {one.name} at the {gate} gate {one.because}."
+                if one.requirement == rule.key and one.ending in ENDINGS:
+                    why = ENDINGS[one.ending] + one.because
+                    found[f"signoff.{one.id}"] = f"The approval of {one.name} at the {gate} gate {why}."
     return found
 
 

@@ -14,7 +14,8 @@ from handoff.opening import open_if_met
 from handoff.outcomes import end_amendment
 from handoff.rules.amendments import signed_twice
 from handoff.rules.duties import conflicts
-from handoff.states import UNDER_OFFER, AmendmentState
+from handoff.states import UNDER_OFFER, AmendmentState, State
+from handoff.suspending import settle_approvals
 from handoff.voiding import void
 
 
@@ -22,9 +23,10 @@ from handoff.voiding import void
 def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     """Record that an account belongs to the person behind another one, which stays or becomes their main account.
 
-    From now on both count as one everywhere: for conflicts, distinct persons and seats. Sign-offs under way that do not
-    hold any more are voided, with the cause, and a proposed amendment that they signed twice ends. Only an
-    administrator of the site may, and not about their own accounts. Raises Forbidden, Invalid or WrongState.
+    From now on both count as one everywhere: for conflicts, distinct persons and seats. Sign-offs of what is under way
+    or live that do not hold any more are voided, with the cause; behind a gate that has opened that is a finding. A
+    proposed amendment that they signed twice ends. Only an administrator of the site may, and not about their own
+    accounts. Raises Forbidden, Invalid or WrongState.
     """
     found, main = _person(actor, "account", account), _person(actor, "same_as", same_as)
     main = main.same_person or main
@@ -37,8 +39,8 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     _record("account.merged", actor, found, told, reason)
     cause = f"{account} and {main.username} are one person's accounts"
     for handoff in touched:
-        end = _void_what_fell if handoff.state in UNDER_OFFER else _end_what_fell
-        end(handoff, known_of(handoff), cause, actor)
+        _void_what_fell(handoff, known_of(handoff), cause, actor)
+        _end_what_fell(handoff, known_of(handoff), cause, actor)
     found.refresh_from_db()
     return found
 
@@ -65,7 +67,8 @@ def _record(action: str, actor: Person, found: Account, data: dict[str, str], re
 def _person(actor: Person, place: str, username: str) -> Account:
     if not actor.user.is_staff:
         raise Forbidden("Only an administrator says whose accounts these are.", code="administrator_required")
-    rows = Account.objects.select_for_update(of=("self",)).select_related("same_person")
+    # Other rows may go on to refer to these accounts meanwhile, or a signature and this would wait for each other.
+    rows = Account.objects.select_for_update(of=("self",), no_key=True).select_related("same_person")
     found = rows.filter(username=username, kind=Account.Kind.PERSON).first()
     if found is None:
         raise Invalid("There is no such person.", fields={place: "is not a person's account"})
@@ -85,10 +88,10 @@ def _reason(reason: str) -> str:
 
 
 def _open_handoffs(*people: Account) -> list[Handoff]:
-    """Lock the handoffs in which one of these people has signed what is under way: a gate, or an amendment."""
+    """Lock the handoffs, under way or live, in which one of these people has signed, or signed a proposed amendment."""
     accounts = Account.objects.filter(Q(pk__in=[one.pk for one in people]) | Q(same_person__in=people))
     mine = Q(signoffs__signer__in=accounts) | Q(signoffs__behalf_of__in=accounts)
-    keys = Handoff.objects.filter(mine, signoffs__voided_at=None, state__in=UNDER_OFFER).values("pk")
+    keys = Handoff.objects.filter(mine, signoffs__voided_at=None, state__in=(*UNDER_OFFER, State.LIVE)).values("pk")
     signed = AmendmentSignOff.objects.filter(Q(signer__in=accounts) | Q(behalf_of__in=accounts))
     open_ = signed.filter(amendment__state=AmendmentState.PROPOSED)
     live = Q(pk__in=open_.values("amendment__deployment__handoff"))
@@ -99,7 +102,7 @@ def _void_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -
     """Void the sign-offs of a locked handoff that this merging bars: by a conflict, or as one person's earlier one.
 
     Of one person only the last answer counts, also where they gave the earlier one with another account. Without it
-    the gate under way may have nothing missing any more; then it opens.
+    the gate under way may have nothing missing any more; then it opens. Behind a gate that has opened it is a finding.
     """
     chain = known.facts.chain
     seen: dict[str, frozenset[int]] = {}
@@ -113,8 +116,9 @@ def _void_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -
         if why:
             fell.append((signoff, why))
     for signoff, why in reversed(fell):
-        void(handoff, signoff, f"{cause}, who {' and '.join(why)}", SignOff.Ending.CHANGED, actor=actor)
+        void(handoff, signoff, f"{cause}, who {' and '.join(why)}", SignOff.Ending.MERGED, actor=actor)
     if fell:
+        settle_approvals(handoff, known_of(handoff), actor=actor)
         open_if_met(handoff, known_of(handoff), actor=actor)
 
 
