@@ -40,6 +40,8 @@ ACTIONS: dict[str, str] = {
     "consumer.added": "added a consumer",
     "consumer.changed": "changed a consumer",
     "consumer.retired": "retired a consumer",
+    "consumer.asked": "asked the owner of a consumer",
+    "consumer.not_asked": "does not ask the owner of a consumer any more",
     "exception.asked": "asked for an exception to the import policy",
     "exception.granted": "granted an exception to the import policy",
     "exception.refused": "refused an exception to the import policy",

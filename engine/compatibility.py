@@ -9,14 +9,14 @@ and descriptions do not matter.
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.fields import FLOATS, INTEGERS, compile_scalar
 from engine.schemas import Field, Schema
 
-__all__ = ["Change", "Compatibility", "compare_schemas", "fits"]
+__all__ = ["Change", "Compatibility", "compare_for", "compare_schemas", "fits"]
 
 Kind = Literal["identical", "widening", "narrowing", "breaking"]
 
@@ -54,12 +54,23 @@ def compare_schemas(old: Schema, new: Schema) -> Compatibility:
 
     If the kind is not identical, at least one change is of that kind.
     """
-    changes = list(_changes(old, new))
+    return _together(list(_changes(old, new)))
+
+
+def compare_for(old: Schema, new: Schema, used: Collection[str]) -> Compatibility:
+    """Return what became of some fields, for who reads these alone: all that compare_schemas tells of them.
+
+    A field that is new concerns whoever names it, and one that has another name now whoever named the old one.
+    """
+    return _together([one for one in _changes(old, new) if one.field in used])
+
+
+def _together(changes: Sequence[Change]) -> Compatibility:
     kind = _worst(one.kind for one in changes)
     if kind == "breaking" and not any(one.kind == "breaking" for one in changes):
         wider, narrower = (next(one.field for one in changes if one.kind == kind) for kind in ("widening", "narrowing"))
         reason = f"It takes more than before while {narrower} takes less, so neither schema lies within the other."
-        changes.append(Change(wider, "breaking", reason))
+        changes = [*changes, Change(wider, "breaking", reason)]
     return Compatibility(kind, tuple(changes))
 
 

@@ -8,14 +8,19 @@ from audit.actors import Actor
 from audit.models import Account
 from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
-from handoff.models import Handoff
+from handoff.models import AskedConsumer, Handoff
 from models_registry.access import environments_held_by, models_held_by
 from models_registry.roles import Role
 
 
 def handoffs_visible_to(user: Account) -> QuerySet[Handoff]:
-    """Return the handoffs of models, or to environments, on which an account holds a role."""
-    return Handoff.objects.filter(Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user)))
+    """Return the handoffs of models, or to environments, on which an account holds a role.
+
+    And those that asked the account, or whoever was before it, as the owner of a consumer.
+    """
+    of_role = Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user))
+    asked = AskedConsumer.objects.filter(consumer__owner=user, consumer__retired_at=None)
+    return Handoff.objects.filter(of_role | Q(pk__in=asked.values("handoff")))
 
 
 def require_administrator(user: Account, act: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.schemas import Schema
+from handoff.asked import carried
 from handoff.connections import as_signed_before, misfits, pinned
 from handoff.errors import Invalid, WrongState
 from handoff.facts import rules_of
@@ -17,7 +17,6 @@ from handoff.rules.differences import broken
 from models_registry.access import find_person
 from models_registry.models import Consumer, Stream
 from models_registry.rules.consumers import FREE, check_consumer
-from models_registry.rules.streams import fields_of
 
 MOST_CONSUMERS = 50
 
@@ -157,7 +156,7 @@ def _row(
         row["values"] = {}
     elif act == "change" and not values:
         raise Invalid("", fields={"values": "says nothing"})
-    check_consumer(row["values"], _carried(handoff, streams[slug], bound[slug]))
+    check_consumer(row["values"], carried(handoff, streams[slug], bound[slug]))
     if "owner" in row["values"]:
         find_person(row["values"]["owner"])
     return row
@@ -170,17 +169,6 @@ def _known(sink: Stream, name: str) -> dict[str, Any]:
         raise Invalid("", fields={"consumer": f"{sink.slug} feeds nothing that is called {name or 'like that'}"})
     before = {key: getattr(found, key) for key in FREE if key != "owner"} | {"owner": found.owner.username}
     return {"consumer": str(found.pk), "revision": found.revision, "before": before}
-
-
-def _carried(handoff: Handoff, sink: Stream, told: Mapping[str, Any]) -> list[str]:
-    """Return the fields that a sink gets: those that the bindings choose, else its own, else all outputs."""
-    if told.get("fields"):
-        return list(told["fields"])
-    own = fields_of(sink.descriptor)
-    if own is not None:
-        return list(own)
-    outputs = next((one.text for one in handoff.version.elements.all() if one.name == "output_schema"), None)
-    return list(Schema.parse(outputs).names) if outputs else []
 
 
 def _check_fields(
@@ -197,7 +185,7 @@ def _check_fields(
     fed = Consumer.objects.filter(stream__environment=handoff.target, stream__slug__in=shrunk, retired_at=None)
     for one in fed.select_related("stream", "owner"):
         slug = one.stream.slug
-        sides = [_carried(handoff, streams[slug], told) for told in (shrunk[slug], then[slug])]
+        sides = [carried(handoff, streams[slug], told) for told in (shrunk[slug], then[slug])]
         gone = lost(one.fields, *sides)
         if gone and str(one.pk) not in excepted:
             raise WrongState(

@@ -18,6 +18,7 @@ from handoff.models import Handoff
 from handoff.rules.amendments import Given, Proposed
 from handoff.rules.answers import AnswerFact
 from handoff.rules.checklists import ChecklistItem
+from handoff.rules.consumers import ConsumerFact, parts_of, role_of
 from handoff.rules.duties import Chain
 from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.lapses import ConditionFact, EndedFact
@@ -118,6 +119,14 @@ SELECT h.id, json_build_object(
            FROM handoff_amendmentsignoff s WHERE s.amendment_id = a.id)) ORDER BY a.proposed_at)
       FROM handoff_amendment a JOIN handoff_deployment d ON d.id = a.deployment_id
       WHERE d.handoff_id = h.id AND d.state = 'live' AND a.state = 'proposed'),
+  'consumers', (SELECT json_agg(json_build_array(c.id, c.name, s.slug, u.id,
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username), u.is_active,
+        json_build_array(c.id, v.digest, q.fields, q.compatibility, q.changes)) ORDER BY c.name, c.id)
+      FROM (SELECT DISTINCT ON (a.consumer_id) a.* FROM handoff_askedconsumer a WHERE a.handoff_id = h.id
+             ORDER BY a.consumer_id, a.number DESC) q
+      JOIN models_registry_consumer c ON c.id = q.consumer_id JOIN models_registry_stream s ON s.id = c.stream_id
+      JOIN audit_account u ON u.id = c.owner_id JOIN models_registry_modelversion v ON v.id = q.live_id
+     WHERE c.retired_at IS NULL),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -192,7 +201,9 @@ def _planned_once() -> Iterator[CursorWrapper]:
 
 def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
     raw = {name: value or [] for name, value in found.items()}
-    roles, holders = _holders(raw["held"])
+    consumers = tuple(ConsumerFact(*row) for row in raw["consumers"])
+    roles, holders = _with_owners(*_holders(raw["held"]), consumers)
+    consumers = tuple(one for one in consumers if one.concerned)
     persons = dict(raw["persons"])
     # What was signed keeps the accounts that answered; who they are is judged by the person.
     answers = [[*row[:3], persons.get(row[3], row[3]), *row[4:]] for row in raw["answers"]]
@@ -217,6 +228,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         replays=int(found["replays"]),
         owner=raw["owner"][0] if raw["owner"] else "",
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
+        consumers=consumers,
     )
     ended = tuple(EndedFact(*row) for row in raw["ended"])
     return Known(facts, roles, str(raw["head"] or ""), ended, tuple(_proposed(row) for row in raw["amendments"]))
@@ -236,6 +248,18 @@ def _holders(held: list[list[Any]]) -> tuple[dict[int, frozenset[str]], dict[str
         if kind == "person":
             holders.setdefault(role, {})[account] = name
     return {account: frozenset(found) for account, found in roles.items()}, holders
+
+
+def _with_owners(
+    roles: dict[int, frozenset[str]], holders: dict[str, dict[int, str]], consumers: Sequence[ConsumerFact]
+) -> tuple[dict[int, frozenset[str]], dict[str, dict[int, str]]]:
+    """Let the owners of consumers that are or were asked know of it, and act as such, though they hold no role."""
+    for one in consumers:
+        if one.active:
+            role = role_of(one.owner)
+            roles[one.owner] = roles.get(one.owner, frozenset()) | {role}
+            holders[role] = {one.owner: one.owner_name}
+    return roles, holders
 
 
 def _answers(handoff: Handoff, rows: list[list[Any]]) -> dict[str, AnswerFact]:
@@ -336,7 +360,7 @@ def _contents(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
         "answers": [answers["review"], acknowledged, *filter(None, [waived["review"]])],
         "release_answers": [*answers["release"], *waived["release"]],
         "confirm_answers": [*answers["confirm"], *waived["confirm"]],
-    } | results
+    } | (results | parts_of(ConsumerFact(*row) for row in raw["consumers"]))
 
 
 def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
+from handoff.asking import ask_those_open
 from handoff.batches import is_batch, order_run
 from handoff.in_force import bindings_of
 from handoff.models import Deployment, Handoff, OwnerOfRecord, Run
@@ -53,6 +54,7 @@ def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, 
     going = [one.handoff for one in (before, None if batch else deployment) if one is not None]
     if any(streams_in(bindings_of(one)) for one in going):
         queue.enqueue(deployment.handoff, gate="live", task=queue.RUN_STREAMS, purposes=[f"streams:{deployment.order}"])
+    ask_those_open(deployment.handoff, actor=actor)
     if batch and "schedule" not in bindings_of(deployment.handoff):
         order_run(deployment, Run.Cause.WENT_LIVE, actor=actor)
 

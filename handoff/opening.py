@@ -8,11 +8,13 @@ from django.utils import timezone
 from audit.actors import Person
 from audit.trail import record
 from handoff import queue
+from handoff.asking import ask
 from handoff.decisions import keep
-from handoff.facts import Known, rules_of
+from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, Return, SignOff
 from handoff.moves import chain_of, move
 from handoff.outcomes import release
+from handoff.rules.consumers import GATE
 from handoff.rules.gates import APPROVALS, GateResult, SignOffFact, evaluate, waits_for_its_time
 from handoff.states import GATE_OF, State
 from handoff.suspending import settle_approvals
@@ -58,6 +60,9 @@ def open_if_met(handoff: Handoff, known: Known, *, actor: Person) -> None:
     result = evaluate(gate, rules_of(handoff), known.facts) if gate else None
     if result is None:
         return
+    if result.open and gate == GATE and ask(handoff, known, actor=actor):  # what changes may have come into use since
+        known = known_of(handoff)
+        result = evaluate(gate, rules_of(handoff), known.facts)
     if result.open or waits_for_its_time(result):
         keep(handoff, result, known.facts, actor=actor)
     if result.open:

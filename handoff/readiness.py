@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from handoff.asked import Question, questions_of
 from handoff.connections import changed_since, misfits, unreachable
 from handoff.errors import Conflicting
 from handoff.facts import Known, known_of, rules_of
@@ -13,6 +14,7 @@ from handoff.in_force import bindings_of
 from handoff.in_force import report_of as signed_report_of
 from handoff.models import Finding, Handoff, PolicyRevision
 from handoff.rules.aspects import declared
+from handoff.rules.consumers import role_of
 from handoff.rules.differences import Cargo, Difference, broken, report
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import Facts
@@ -27,12 +29,15 @@ from models_registry.duties import acknowledged_by
 from models_registry.models import Environment, ModelVersion
 from models_registry.roles import Role
 
+AS_AN_OWNER = "sign as the owner of a consumer"
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What would be offered now: under all policies that apply, and their union.
 
-    `missing` maps a place to a sentence that says what is missing and who supplies it.
+    `missing` maps a place to a sentence that says what is missing and who supplies it, `questions` are what the owners
+    of consumers would be asked.
     """
 
     revisions: tuple[PolicyRevision, ...]
@@ -40,6 +45,7 @@ class Offer:
     report: dict[str, Any]
     report_digest: str
     missing: dict[str, str]
+    questions: tuple[Question, ...] = ()
 
 
 def offer_of(handoff: Handoff, known: Known) -> Offer:
@@ -56,6 +62,8 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     }
     missing |= ownerless(handoff.target)
     missing |= misfits(handoff.bindings, handoff.target, handoff.version)
+    questions = questions_of(handoff)
+    missing |= _unasked(questions, known)
     if conflict:
         missing["policy"] = conflict
     elif rules is None:
@@ -71,8 +79,9 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
         }
         if rules.thresholds.words():
             missing |= rules.thresholds.lax_in(thresholds_of(handoff.version))
-        missing |= _uncovered(handoff, rules, known, {item.role for item in items if item.asks and item.role})
-    return Offer(tuple(revisions), policy, content, digest(content), missing)
+        answering = {item.role for item in items if item.asks and item.role}
+        missing |= _uncovered(handoff, rules, _beside(questions, known), answering)
+    return Offer(tuple(revisions), policy, content, digest(content), missing, tuple(questions))
 
 
 def _union(revisions: list[PolicyRevision], kind: str, tier: str) -> tuple[dict[str, Any] | None, str]:
@@ -81,6 +90,30 @@ def _union(revisions: list[PolicyRevision], kind: str, tier: str) -> tuple[dict[
         return union([(one.content, one.number) for one in revisions], kind=kind, tier=tier) if revisions else None, ""
     except Conflicting as refusal:
         return None, f"{refusal.message} An administrator must change one of them"
+
+
+def _unasked(questions: Sequence[Question], known: Known) -> dict[str, str]:
+    """Name each consumer that the new outputs concern and whose owner cannot sign, and say why, and what to do."""
+    found = {}
+    for one in questions:
+        owner, consumer = one.consumer.owner, one.consumer
+        acts = conflicts(known.facts.chain, person=owner.pk, role=role_of(owner.pk))
+        why = f"{' and '.join(acts)}, so cannot approve it" if acts else ""
+        why = why if owner.is_active else "has an account that is closed"
+        if why:
+            found[f"consumers.{consumer.stream.slug}.{consumer.name}"] = (
+                f"{consumer.name} is fed by outputs that change, and {owner.printed_name}, who answers for it, {why}; "
+                "the integration owner names another owner by an amendment of what is live"
+            )
+    return found
+
+
+def _beside(questions: Sequence[Question], known: Known) -> Known:
+    """Return the facts in which those who sign as owners of consumers can sign for no role: one person has one."""
+    acts = dict(known.facts.chain.acts)
+    for one in questions:
+        acts[one.consumer.owner_id] = (*acts.get(one.consumer.owner_id, ()), AS_AN_OWNER)
+    return replace(known, facts=replace(known.facts, chain=replace(known.facts.chain, acts=acts)))
 
 
 def report_of(
@@ -235,7 +268,7 @@ def _lack(
     ]
     unread = [one for one in free if not any(one in ready.holders.get(role, {}) for role in roles)]
     causes = [f"{count} must act as {label}, and only {able} can"]
-    if barred := ", ".join(name for one, name in people.items() if one not in free):
+    if barred := ", ".join(_barred(one, name, facts) for one, name in people.items() if one not in free):
         causes.append(f"a conflict of duties bars {barred}, so {mend} to somebody else")
     if unread:
         names = ", ".join(people[one] for one in unread)
@@ -243,3 +276,8 @@ def _lack(
     if len(people) < count:
         causes.append(f"{len(people)} hold it, so {mend} to more people")
     return "; ".join(causes)
+
+
+def _barred(person: int, name: str, facts: Facts) -> str:
+    """Return a name, with the cause where that is not what somebody has done before."""
+    return f"{name} (who must {AS_AN_OWNER})" if AS_AN_OWNER in facts.chain.acts.get(person, ()) else name

@@ -252,6 +252,7 @@ SPECTACULAR_SETTINGS = {
         "EvidenceKind": "handoff.models.Evidence.Kind",
         "ProofKind": "handoff.models.Finding.Proof",
         "WaiverKind": "handoff.models.Waiver.Kind",
+        "CompatibilityEnum": "handoff.models.AskedConsumer.Compatibility",
         "DecisionEnum": "handoff.models.SignOff.Decision",
         "AmendmentDecision": "handoff.models.AmendmentSignOff.Decision",
         "VersionState": "models_registry.states.VersionState",

@@ -295,6 +295,7 @@ APPEND_ONLY = (
     "handoff_evidence",
     "handoff_acknowledgement",
     "handoff_amendmentsignoff",
+    "handoff_askedconsumer",
     "handoff_condition",
     "handoff_conditionstep",
     "handoff_decision",

@@ -3,6 +3,7 @@
 from handoff.admin import (
     amendments,
     checklists,
+    consumers,
     deployments,
     findings,
     handoffs,
@@ -18,6 +19,7 @@ from handoff.admin import (
 __all__ = [
     "amendments",
     "checklists",
+    "consumers",
     "deployments",
     "findings",
     "handoffs",

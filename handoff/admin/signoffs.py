@@ -9,10 +9,10 @@ from audit.admin_columns import digest, folded, seen, state, text
 from audit.models import Account
 from handoff.admin.records import OfHandoff
 from handoff.models import Decision, SignOff
+from handoff.rules.consumers import label_of
 from handoff.services import signoffs
 from handoff.suspending import passed_by
 from models_registry.access import accounts_of
-from models_registry.roles import Role
 
 
 def _withdraw(actor: Person, signoff: SignOff, reason: str) -> object:
@@ -81,7 +81,7 @@ class SignOffAdmin(OfHandoff):
     @admin.display(description="Role", ordering="role")
     def held(self, signoff: SignOff) -> str:
         """Return the role's name."""
-        return str(Role(signoff.role).label)
+        return label_of(signoff.role)
 
     @admin.display(description="Identity confirmed by")
     def confirmed(self, signoff: SignOff) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from handoff.api.consumers import AskedConsumerOut
 from handoff.models import (
     Answer,
     Decision,
@@ -385,9 +386,13 @@ class HandoffDetailOut(HandoffOut):
     signoffs = SignOffOut(many=True, source="view.signoffs")
     jobs = JobOut(many=True, source="view.jobs")
     return_note = ReturnOut(allow_null=True, default=None)
+    consumers = AskedConsumerOut(many=True, source="view.consumers")
 
     class Meta(HandoffOut.Meta):
-        fields = (*HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note")  # type: ignore[assignment]
+        fields = (  # type: ignore[assignment]
+            *HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note",
+            "consumers",
+        )  # fmt: skip
 
     @extend_schema_field(AnswerOut(many=True))
     def get_answers(self, handoff: Any) -> Any:
@@ -416,6 +421,7 @@ class SheetOut(serializers.Serializer[Any]):
     barred = serializers.ListField(child=serializers.CharField(), help_text="Why you may not sign; empty if you may.")
     changed = serializers.ListField(child=serializers.CharField(), help_text="What changed since you last signed here.")
     changes = SheetChangeOut(many=True, help_text="The same, before and after.")
+    consumers = AskedConsumerOut(many=True, help_text="Those that you answer for, and what changes for them.")
 
     def get_parts(self, sheet: Any) -> list[dict[str, str]]:
         """Return what is covered, each with its words and its digest."""

@@ -3,6 +3,7 @@
 from handoff.models.amendments import Amendment, AmendmentSignOff
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
 from handoff.models.conditions import Condition, ConditionStep
+from handoff.models.consumers import AskedConsumer
 from handoff.models.decisions import Decision
 from handoff.models.deployments import Deployment, OwnerOfRecord
 from handoff.models.findings import Finding
@@ -21,6 +22,7 @@ __all__ = [
     "Amendment",
     "AmendmentSignOff",
     "Answer",
+    "AskedConsumer",
     "Condition",
     "ConditionStep",
     "Damage",

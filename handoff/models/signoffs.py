@@ -6,11 +6,12 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Cast, Concat, Now
 
 from audit.models import SigningKey
 from handoff.models.handoffs import Handoff
+from handoff.rules.consumers import PREFIX
 from handoff.rules.statements import envelope_of
 from handoff.states import SignOffState
 
@@ -193,6 +194,11 @@ class SignOff(models.Model):
             models.CheckConstraint(
                 condition=Q(decision__in=["approve", "conditional"]) | ~Q(comment=""),
                 name="signoff_refusal_has_a_comment",
+            ),
+            models.CheckConstraint(
+                condition=~Q(role__startswith=PREFIX)
+                | Q(role=Concat(Value(PREFIX), Cast("signer_id", models.CharField()))),
+                name="signoff_owner_of_a_consumer_signs_alone",
             ),
             models.CheckConstraint(
                 condition=Q(key=None, signature="") | Q(key__isnull=False) & ~Q(signature=""),

@@ -11,6 +11,7 @@ from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of
 from handoff.models import Answer, Handoff, Job, SignOff
+from handoff.queries.consumers import AskedRow, asked_of, to_be_asked
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
 from handoff.queries.page import WITH_EVIDENCE, jobs_of
 from handoff.readiness import Offer, offer_of
@@ -41,6 +42,7 @@ class HandoffView:
     signoffs: list[SignOff]
     jobs: list[Job]
     events: list[AuditEvent]
+    consumers: list[AskedRow]
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
@@ -87,16 +89,18 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
     handoff = fetch(user, handoff_id)
     known = known_of(handoff)
     answers = handoff.answers.select_related("answered_by").prefetch_related(WITH_EVIDENCE).order_by("pk")
+    offer = offer_of(handoff, known) if handoff.state == State.DRAFT else None
     return HandoffView(
         handoff=handoff,
         known=known,
         gates=gates_of(handoff, known),
         tasks=tasks_for(user, handoff, known),
-        offer=offer_of(handoff, known) if handoff.state == State.DRAFT else None,
+        offer=offer,
         answers={answer.item: answer for answer in answers},
         signoffs=_signoffs(handoff),
         jobs=jobs,
         events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
+        consumers=to_be_asked(offer.questions) if offer else asked_of(handoff, known),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from handoff.facts import rules_of
 from handoff.models import Answer, Deployment, Handoff, PolicyRevision, SignOff
 from handoff.rules.reports import read
-from handoff.rules.scopes import WORDS
+from handoff.rules.scopes import word_of
 
 NOTHING = "nothing"
 ANSWERS = {"answers": "review", "release_answers": "release", "confirm_answers": "confirm"}
@@ -27,7 +27,7 @@ class Change:
     @property
     def words(self) -> str:
         """Return the part of the scope as people read it."""
-        return WORDS.get(self.part, self.part)
+        return word_of(self.part)
 
 
 def changes_since(
@@ -37,7 +37,7 @@ def changes_since(
     found: list[Change] = []
     for part in parts:
         told = list(_told(handoff, signoff, part, now))
-        found += told or [Change(part, WORDS.get(part, part), _short(signoff.scope[part]), _short(now.get(part, "")))]
+        found += told or [Change(part, word_of(part), _short(signoff.scope[part]), _short(now.get(part, "")))]
     return tuple(found)
 
 

@@ -11,10 +11,11 @@ from handoff.facts import Known, known_of, known_of_many, rules_of
 from handoff.models import Handoff
 from handoff.queries.handoffs import fetch
 from handoff.rules.approvals import answered_anew
+from handoff.rules.consumer_signoffs import with_owners
+from handoff.rules.consumers import label_of, spoken
 from handoff.rules.duties import conflicts
 from handoff.rules.policies import GATES, SignOffRule
 from handoff.states import GATE_OF, State
-from models_registry.roles import Role
 
 MOST = 2000
 AT_ONCE = 200
@@ -68,7 +69,7 @@ def signers_of(user: Account, handoff_id: UUID | str) -> tuple[Handoff, list[Sea
     acts = list(_acts(handoff, known, _names([known])))
     if handoff.policy is None:
         return handoff, [], acts
-    rules = rules_of(handoff)
+    rules = with_owners(rules_of(handoff), known.facts.consumers)
     now = GATE_OF.get(State(handoff.state), "")
     seats = [_seats(gate, rule, gate == now, known, user) for gate in GATES for rule in rules.gate(gate).signoffs]
     return handoff, seats, acts
@@ -80,7 +81,7 @@ def _seats(gate: str, rule: SignOffRule, now: bool, known: Known, user: Account)
         for role in rule.roles
         for person, name in sorted(known.facts.holders.get(role, {}).items())
     )
-    title = " or ".join(str(Role(role).label) for role in rule.roles)
+    title = " or ".join(label_of(role) for role in rule.roles)
     return Seats(gate, rule.key, rule.roles, title, rule.meaning, rule.count, now, signers)
 
 
@@ -123,4 +124,4 @@ def _acts(handoff: Handoff, known: Known, names: dict[int, str]) -> Iterator[Act
             yield ActRow(handoff, names.get(person, ""), act, bars=True)
     for signoff in known.facts.signoffs:
         done = DONE[signoff.decision]
-        yield ActRow(handoff, signoff.name, f"{done} as {signoff.role.replace('_', ' ')} ({signoff.gate})", bars=False)
+        yield ActRow(handoff, signoff.name, f"{done} as {spoken(signoff.role)} ({signoff.gate})", bars=False)

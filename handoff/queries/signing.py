@@ -9,13 +9,15 @@ from audit.models import Account
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Handoff, SignOff
+from handoff.queries.consumers import AskedRow, asked_of
 from handoff.queries.handoffs import fetch
 from handoff.queries.signed_changes import Change, changes_since
 from handoff.rules.approvals import taken_now
+from handoff.rules.consumers import is_owner
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, evaluate, seat_of
 from handoff.rules.policies import SignOffRule
-from handoff.rules.scopes import COVERS, WORDS, digest, scope_for, touched
+from handoff.rules.scopes import digest, scope_for, touched, word_of
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by
 
@@ -26,6 +28,7 @@ class Sheet:
 
     `role` is the one in which they would sign; `barred` says why this person may not sign; `changed` what has
     changed since they last signed here, and `changes` that before and after; `signs_as` the name as it is printed.
+    `consumers` are those that they answer for and that the outputs change for.
     """
 
     handoff: Handoff
@@ -40,6 +43,7 @@ class Sheet:
     changed: tuple[str, ...]
     changes: tuple[Change, ...]
     signs_as: str
+    consumers: tuple[AskedRow, ...] = ()
 
 
 def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
@@ -51,8 +55,8 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
     if requirement not in taken:
         raise Hidden("Nothing is to be signed here now.", code="nothing_to_sign", todo="Go back to the handoff.")
     gate, rule = taken[requirement]
-    scope = scope_for(gate, known.facts.parts)
     role = _seat(user, known, gate, rule)
+    scope = scope_for(gate, known.facts.parts, role)
     barred = [f"you {act}" for act in conflicts(known.facts.chain, person=user.pk, role=role)]
     if not known.holds(user.pk, role):
         barred.insert(0, "you do not hold the role that signs here")
@@ -69,11 +73,12 @@ def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:
         gate=gate,
         rule=rule,
         role=role,
-        parts=tuple((name, WORDS[name], scope[name]) for name in COVERS[gate]),
+        parts=tuple((name, word_of(name), covered) for name, covered in scope.items()),
         seen=digest(scope),
         result=evaluate(gate, rules_of(handoff), known.facts),
         barred=tuple(barred),
         changed=changed,
+        consumers=tuple(one for one in asked_of(handoff, known) if one.role == role) if is_owner(role) else (),
         changes=changes_since(handoff, before, changed, known.facts.parts) if before else (),
         signs_as=known.facts.chain.printed_name(role, user.pk, user.printed_name),
     )

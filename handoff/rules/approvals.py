@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from handoff.rules.consumer_signoffs import with_owners
 from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
 from handoff.rules.lapses import EndedFact, lapse
 from handoff.rules.policies import PolicyRules, SignOffRule
@@ -18,6 +19,7 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
     be barred, and too few others stand for the same requirement. A role that is taken away later makes nothing undone.
     """
     found = {}
+    rules = with_owners(rules, facts.consumers)
     for gate in passed:
         for rule in rules.gate(gate).signoffs:
             given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
@@ -55,6 +57,7 @@ def taken_now(
     rules: PolicyRules, facts: Facts, current: str, passed: Iterable[str]
 ) -> dict[str, tuple[str, SignOffRule]]:
     """Return which signatures are taken now, by key: those of the gate under way, and those that are missing again."""
+    rules = with_owners(rules, facts.consumers)
     found = {rule.key: (current, rule) for rule in rules.gate(current).signoffs} if current else {}
     for gate in passed:
         missing = {

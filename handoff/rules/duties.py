@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from handoff.rules.consumers import spoken
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -66,5 +68,5 @@ def _reasons(chain: Chain, account: int, role: str) -> list[str]:
     found = list(chain.acts.get(person, ()))
     other = chain.signed.get(person)
     if other is not None and other != role:
-        found.append(f"signed as {other.replace('_', ' ')} already, and one person counts for one role")
+        found.append(f"signed as {spoken(other)} already, and one person counts for one role")
     return found

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from handoff.rules.answers import AnswerFact
+from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.lapses import ConditionFact
 
@@ -78,6 +79,7 @@ class Facts:
     the database's clock says. `waivers_asked` maps open requests to the person
     who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
     replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
+    `consumers` are those that a change of the output schema concerns.
     """
 
     version: str
@@ -100,6 +102,7 @@ class Facts:
     replays: int = 0
     owner: str = ""
     owner_operates: bool = False
+    consumers: tuple[ConsumerFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

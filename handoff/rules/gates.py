@@ -6,6 +6,7 @@ from dataclasses import replace
 from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
 from handoff.rules.automatic import Situation
 from handoff.rules.checklists import ChecklistItem, visible
+from handoff.rules.consumer_signoffs import with_owners
 from handoff.rules.gate_facts import (
     APPROVALS,
     Facts,
@@ -46,8 +47,10 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     Only the facts count: no silence, no rank. A sign-off counts if it approves, its signer is entitled now, has no
     conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
     two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
-    of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again.
+    of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again. Owners of
+    consumers that the outputs change for sign beside those whom the policy names.
     """
+    rules = with_owners(rules, facts.consumers)
     gate = rules.gate(name)
     found = [
         *_earlier(name, rules, facts),

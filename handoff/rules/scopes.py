@@ -6,6 +6,8 @@ from typing import Any
 
 import rfc8785
 
+from handoff.rules.consumers import is_owner
+
 REVIEW = ("handoff", "version", "source", "target", "bindings", "answers", "report", "policy")
 COVERS: dict[str, tuple[str, ...]] = {
     "review": REVIEW,
@@ -33,9 +35,12 @@ def digest(content: Any) -> str:
     return sha256(rfc8785.dumps(content)).hexdigest()
 
 
-def scope_for(gate: str, parts: Mapping[str, str]) -> dict[str, str]:
-    """Return the parts that a signature at this gate covers, each by its digest or key."""
-    return {name: parts[name] for name in COVERS[gate]}
+def scope_for(gate: str, parts: Mapping[str, str], role: str = "") -> dict[str, str]:
+    """Return the parts that a signature at this gate covers, each by its digest or key.
+
+    Where a part has the name of the role, it is what whoever signs in it answers for: their own consumers.
+    """
+    return {name: parts[name] for name in (*COVERS[gate], *([role] if role in parts else []))}
 
 
 def touched(signed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -45,4 +50,9 @@ def touched(signed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
 
 def in_words(names: Iterable[str]) -> str:
     """Return names of parts as people read them."""
-    return ", ".join(WORDS.get(name, name) for name in names)
+    return ", ".join(word_of(name) for name in names)
+
+
+def word_of(name: str) -> str:
+    """Return the name of one part as people read it."""
+    return "the consumers that the owner answers for" if is_owner(name) else WORDS.get(name, name)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from handoff.rules.consumer_signoffs import OwnerRule
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import APPROVALS, Facts, Requirement, SignOffFact
 from handoff.rules.lapses import lapse
@@ -21,7 +22,7 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and signoff.entitled
         and not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
         and not conflicts(facts.chain, person=signoff.person, role=signoff.role, behalf=signoff.behalf)
-        and not touched(scope_for(name, facts.parts), signoff.scope)
+        and not touched(scope_for(name, facts.parts, signoff.role), signoff.scope)
     )
 
 
@@ -182,6 +183,8 @@ def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requireme
 def _signers(rule: SignOffRule) -> str:
     if rule.quorum:
         return f"{rule.count} of {', '.join(title_of(role) for role in rule.quorum)} sign"
+    if isinstance(rule, OwnerRule):
+        return rule.signer
     return f"{title_of(rule.role)} signs"
 
 
@@ -200,6 +203,8 @@ def _able(rule: SignOffRule, chosen: Sequence[SignOffFact], facts: Facts) -> dic
 def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: Facts) -> str:
     chosen = len(seats.chosen)
     several = rule.count > 1 or rule.quorum
+    if isinstance(rule, OwnerRule):
+        return "; ".join(["has not signed", *([] if able else [rule.lacking]), *_lapsed(rule, facts)])
     why = f"{chosen} of {rule.count} signed" if several else f"{title_of(rule.role)} has not signed"
     if seats.early:
         return why + "; somebody signed before it was their turn, and must withdraw and sign anew"

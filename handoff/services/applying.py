@@ -10,6 +10,7 @@ from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
 from handoff.amended import given
+from handoff.asking import ask_those_open
 from handoff.connections import changed_since, connected, misfits, unreachable
 from handoff.deploy_plans import run_plan
 from handoff.errors import Unavailable
@@ -158,6 +159,7 @@ def _apply(amendment: Amendment, handoff: Handoff, fence: int, actor: Actor) -> 
     kept = [one for one in earlier if one.get("aspect") in touched]
     amendment.report = {"items": [*kept, *as_content(tuple(items))["items"]]}
     end_amendment(amendment, handoff, AmendmentState.APPLIED, actor=actor)
+    ask_those_open(handoff, actor=actor)
     if amendment.bindings != amendment.before:
         others = amendment.deployment.amendments.filter(state=AmendmentState.PROPOSED).exclude(pk=amendment.pk)
         for other in others.select_related("deployment"):

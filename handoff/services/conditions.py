@@ -12,9 +12,9 @@ from handoff.facts import Known, known_of
 from handoff.models import Condition, ConditionStep, Handoff
 from handoff.moves import chain_of
 from handoff.opening import open_if_met
+from handoff.rules.consumers import label_of
 from handoff.rules.duties import conflicts
 from handoff.suspending import settle_approvals
-from models_registry.roles import Role
 
 Kind = ConditionStep.Kind
 
@@ -95,7 +95,7 @@ def _require_side(actor: Person, known: Known, condition: Condition, act: str) -
     role = condition.signoff.role
     if not known.holds(actor.user_id, role):
         who = ", ".join(known.facts.holders.get(role, {}).values()) or "nobody yet"
-        raise WrongRole(f"Only {Role(role).label} may {act}.", todo=f"Those who hold the role: {who}.")
+        raise WrongRole(f"Only {label_of(role)} may {act}.", todo=f"Those who hold the role: {who}.")
     found = conflicts(known.facts.chain, person=actor.user_id, role=role)
     if found:
         raise Conflict("You may not judge here: you " + ", and ".join(found) + ".")

@@ -11,6 +11,7 @@ from audit.acts import act
 from audit.trail import record
 from handoff import queue
 from handoff.access import lock_handoff, require_role
+from handoff.asking import asked_anew
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
 from handoff.errors import GateShut, Hidden, Invalid, Unavailable, WrongState
@@ -71,7 +72,7 @@ def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | Non
 
 def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
     """Judge the gate again, now, in the worker, and return why the order may not be carried out; or nothing."""
-    result = decide(handoff, job.gate, actor=actor, known=looked_again(handoff))
+    result = decide(handoff, job.gate, actor=actor, known=looked_again(handoff, asked_anew(handoff, actor=actor)))
     record(
         "job.claimed",
         actor=actor,

@@ -12,6 +12,7 @@ from audit.actors import Actor, Person, ServiceAccount, Worker
 from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
+from handoff.asking import ask
 from handoff.connections import pinned
 from handoff.errors import Hidden, NotReady, OpenAlready, StaleView, WrongState
 from handoff.inheritance import inherit_findings
@@ -152,6 +153,8 @@ def change(
 def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
     """Offer a draft: freeze the policy and the difference report in it, and open the review.
 
+    Where its output schema is not that of what is live, the owners of consumers that this concerns are asked, too.
+
     Raises NotReady whose fields list everything that is missing and who must supply it.
     """
     handoff, known = lock_handoff(actor, handoff_id)
@@ -167,6 +170,7 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
             fields=offered.missing,
         )
     _freeze(handoff, offered, offered.policy, actor)
+    ask(handoff, known, actor=actor, questions=offered.questions)
     inherit_findings(handoff, actor=actor)
     record(
         "handoff.offered",

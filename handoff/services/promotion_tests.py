@@ -7,6 +7,7 @@ import orjson
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
+from handoff.asking import asked_anew
 from handoff.decisions import decide
 from handoff.leases import end, hold
 from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
@@ -60,7 +61,7 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
     if handoff.state != State.TESTING:
         end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
         return None
-    result = decide(handoff, "review", actor=actor, known=looked_again(handoff))
+    result = decide(handoff, "review", actor=actor, known=looked_again(handoff, asked_anew(handoff, actor=actor)))
     record(
         "job.claimed",
         actor=actor,

@@ -30,6 +30,7 @@ from handoff.moves import chain_of
 from handoff.opening import settle
 from handoff.promises import Promised, promises
 from handoff.rules.approvals import answered_anew, taken_now
+from handoff.rules.consumers import label_of
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluate, seat_of
 from handoff.rules.lapses import lapse
@@ -39,7 +40,6 @@ from handoff.rules.statements import KIND, stated
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by, settle_approvals
 from handoff.voiding import void
-from models_registry.roles import Role
 
 EXPIRES = (State.IN_REVIEW, State.TESTING, State.READY)
 TOLD_AS = {"changes": "signoff.changes_requested", "refuse": "signoff.refused"}
@@ -75,7 +75,7 @@ def sign(
     handoff, known = lock_handoff(actor, handoff_id, parts=())
     gate, rule = _requirement(handoff, known, requirement)
     role = _seat(actor, known, gate, rule)
-    scope = scope_for(gate, known.facts.parts)
+    scope = scope_for(gate, known.facts.parts, role)
     if digest(scope) != seen:
         raise StaleView(
             "What you are about to sign changed after it was shown to you.",
@@ -143,7 +143,7 @@ def _seat(actor: Person, known: Known, gate: str, rule: SignOffRule) -> str:
     """Return the role in which the actor signs. Raises WrongRole or Conflict."""
     held = [role for role in rule.roles if known.holds(actor.user_id, role)]
     if not held:
-        words = " or ".join(str(Role(role).label) for role in rule.roles)
+        words = " or ".join(label_of(role) for role in rule.roles)
         names = [name for role in rule.roles for name in known.facts.holders.get(role, {}).values()]
         who = ", ".join(dict.fromkeys(names)) or "nobody yet"
         raise WrongRole(f"Only {words} may sign this.", todo=f"Those who hold the role: {who}.")

@@ -8,6 +8,7 @@ from django.utils import timezone
 from audit.actors import Worker
 from audit.acts import act
 from handoff import queue
+from handoff.asking import asked_anew
 from handoff.decisions import judge, keep
 from handoff.models import Handoff
 from handoff.outcomes import WAITING, release
@@ -35,7 +36,7 @@ def go_on(*, actor: Worker, handoff_id: UUID | str) -> Handoff | None:
         return None
     if handoff.jobs.filter(task=queue.DEPLOY, state__in=WAITING).exists() or not judge(handoff, "release").open:
         return None
-    known = looked_again(handoff)
+    known = looked_again(handoff, asked_anew(handoff, actor=actor))
     result = judge(handoff, "release", known)
     if not result.open:
         return None

@@ -15,6 +15,7 @@ from handoff.queries.differences import may_answer
 from handoff.queries.gates import GateView
 from handoff.queries.handoffs import HandoffView, view_of
 from handoff.queries.page import acknowledgements_of, deployments_of
+from handoff.rules.consumers import label_of
 from handoff.rules.gates import waits_for_its_time
 from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
@@ -110,7 +111,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "rules": rules,
         "form": form,
         "forms": {form.name: form} if form else {},
-        "mine": {str(role): str(Role(role).label) for role in sorted(roles)},
+        "mine": {str(role): label_of(role) for role in sorted(roles)},
         "todos": [todo_of(task) for task in view.tasks],
         "waiting": [r for r in result.missing if r.who] if result else [],
         "stations": places,
@@ -121,6 +122,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "items": item_rows(
             rules, gate_now, view.answers, facts.holders, roles, form, [one.result for one in view.gates], facts.answers
         ),
+        "consumers": view.consumers,
         "signoffs": [_signoff(one, user.pk, view, form) for one in view.signoffs],
         "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
         "may_withdraw": Role.DATA_SCIENTIST in roles
@@ -219,7 +221,7 @@ def _signoff(signoff: SignOff, user: int, view: HandoffView, form: Form | None) 
     conditional = signoff.decision == SignOff.Decision.CONDITIONAL  # of these alone they were fetched
     return SignOffRow(
         signoff,
-        str(Role(signoff.role).label),
+        label_of(signoff.role),
         mine and signoff.gate == gate_now,
         revokes,
         form if open_ else None,

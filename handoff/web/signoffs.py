@@ -18,9 +18,10 @@ from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
 from handoff.queries.signatures import signoff_of, verdict_of
 from handoff.queries.signing import Sheet, owners_of, sheet_for
+from handoff.rules.consumers import label_of
 from handoff.rules.gates import before_approval
 from handoff.rules.policies import MEANINGS
-from handoff.rules.scopes import WORDS
+from handoff.rules.scopes import word_of
 from handoff.services import reauthentications, signoffs
 from handoff.states import GATE_OF, State
 from handoff.web.acting import carry_out
@@ -29,7 +30,6 @@ from handoff.web.differences import shown_of
 from handoff.web.doors import Choice, Form, account_of, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
 from handoff.web.promotion_tests import test_rows
-from models_registry.roles import Role
 
 MEANING_WORDS = {
     "authorship": "I wrote this, or answer for who did.",
@@ -124,11 +124,12 @@ def _context(sheet: Sheet, form: Form | None) -> dict[str, Any]:
         "gate": GateView(sheet.gate, "now", sheet.result),
         "gate_title": GATE_TITLES[sheet.gate],
         "gate_opens": GATE_OPENS[sheet.gate],
-        "role": str(Role(sheet.role).label),
+        "role": label_of(sheet.role),
         "parts": [Part(n, w, which.get(n, ""), d, n in stale or n in sheet.changed) for n, w, d in sheet.parts],
-        "stale": [WORDS[name] for name in stale],
-        "changed": [WORDS[name] for name in sheet.changed],
+        "stale": [word_of(name) for name in stale],
+        "changed": [word_of(name) for name in sheet.changed],
         "changes": sheet.changes,
+        "consumers": sheet.consumers,
         "homework": before_approval(sheet.result, sheet.rule.key),
         "signed": own,
         "shown": shown_of(handoff.report, acknowledgements_of(handoff)),
@@ -193,9 +194,9 @@ def detail(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResp
     context = {
         "signoff": signoff,
         "handoff": signoff.handoff,
-        "role": str(Role(signoff.role).label),
+        "role": label_of(signoff.role),
         "meaning": MEANING_WORDS.get(signoff.meaning, ""),
-        "parts": [(WORDS.get(name, name), digest) for name, digest in signoff.scope.items()],
+        "parts": [(word_of(name), digest) for name, digest in signoff.scope.items()],
         "verdict": verdict_of(signoff),
         "envelope": json.dumps(signoff.envelope, indent=2) if signoff.envelope else "",
     }

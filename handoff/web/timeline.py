@@ -10,6 +10,7 @@ import orjson
 from audit.actions import ACTIONS
 from audit.actors import Worker
 from audit.models import AuditEvent
+from handoff.rules.consumers import is_owner, label_of
 from handoff.states import State
 from models_registry.roles import Role
 
@@ -122,4 +123,4 @@ def _name(names: Mapping[str, str], key: str) -> str:
 
 
 def _role(name: str) -> str:
-    return str(Role(name).label) if name in Role.values else name
+    return label_of(name) if name in Role.values or is_owner(name) else name

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.compatibility import Change, compare_schemas, fits
+from engine.compatibility import Change, compare_for, compare_schemas, fits
 from engine.schemas import Field, Schema
 from tests.engine import drawn
 
@@ -251,3 +251,15 @@ def test_large_schemas_are_compared_quickly() -> None:
     begun = time.perf_counter()
     assert compare_schemas(old, new).kind == "breaking"
     assert time.perf_counter() - begun < 5
+
+
+def test_for_who_reads_some_fields_only_these_count() -> None:
+    old = schema(AGE, WARD | {"allowed": ["north", "south"]})
+    new = schema(AGE | {"maximum": 150}, WARD | {"allowed": ["north", "south", "east"]})
+    assert compare_for(old, new, ["odd"]).kind == "identical"
+    for name in ("age", "ward"):
+        alone = compare_for(old, new, [name])
+        assert alone.kind == next(one.kind for one in compare_schemas(old, new).changes if one.field == name)
+        assert {one.field for one in alone.changes} == {name}
+    assert compare_for(old, new, ["age", "ward"]) == compare_schemas(old, new)
+    assert [one.field for one in compare_for(old, schema(AGE), ["ward", "age"]).changes] == ["ward"]

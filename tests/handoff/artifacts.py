@@ -49,9 +49,14 @@ def scored(model: bytes, rows: Any) -> list[dict[str, Any]]:
 
 
 def elements(
-    quality: str = "good", *, wrong_golden: bool = False, packages: dict[str, str] | None = None, **thresholds: Any
+    quality: str = "good",
+    *,
+    wrong_golden: bool = False,
+    packages: dict[str, str] | None = None,
+    outputs: list[dict[str, Any]] | None = None,
+    **thresholds: Any,
 ) -> dict[str, bytes]:
-    """Return everything a version is made of, by element name."""
+    """Return everything a version is made of, by element name; `outputs` are other fields that it says it returns."""
     _, x, _, y = _data()
     rows = [{name: float(v) for name, v in zip(NAMES, line, strict=True)} for line in x]
     model = trained(quality)
@@ -70,7 +75,7 @@ def elements(
     return {
         "model": model,
         "input_schema": _json(_input_schema()),
-        "output_schema": _json(_output_schema()),
+        "output_schema": _json(_output_schema() | ({"fields": outputs} if outputs else {})),
         "runtime": _json({"python": ">=3.11,<3.15", "packages": packages or {}}),
         "golden": _lines(golden),
         "validation": _lines(validation),

@@ -15,6 +15,7 @@ from handoff.models import (
     Amendment,
     AmendmentSignOff,
     Answer,
+    AskedConsumer,
     Decision,
     Deployment,
     Evidence,
@@ -190,6 +191,12 @@ def _review(handoff: Handoff, somebody: Account) -> None:
     told = {"reason": "No time.", "control": "Somebody watches.", "until": timezone.localdate()}
     Waiver.objects.create(handoff=handoff, kind="item", requirement="purpose", asked_by=somebody, **told)
     Decision.objects.create(handoff=handoff, gate="review", taken_by="Vera", opened=True, facts={}, result={})
+    consumer = Consumer.objects.get(stream__environment=handoff.target)
+    change = {"field": "label", "kind": "widening", "reason": "2 may come now."}
+    AskedConsumer.objects.create(
+        handoff=handoff, consumer=consumer, number=1, owner=somebody, fields=[], live=handoff.version,
+        compatibility="widening", changes=[change],
+    )  # fmt: skip
 
 
 def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organisation) -> None:

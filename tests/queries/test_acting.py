@@ -261,7 +261,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_an_offer: {
         "draft a handoff": 16,
         "change a draft": 9,
-        "offer": 19,
+        "offer": 20,
         "upload evidence": 6,
         "answer": 10,
         "acknowledge": 10,
@@ -279,7 +279,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "sign": 8,
         "withdraw a signature": 9,
         "sign under a key": 15,
-        "sign last": 13,
+        "sign last": 14,
         "refuse": 13,
     },
     Story.of_conditions: {
