@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import AnswerFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.gates import evaluate
@@ -84,6 +85,7 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         replays=plain.get("replays", 0),
         owner=plain.get("owner", ""),
         owner_operates=plain.get("owner_operates", False),
+        consumers=tuple(ConsumerFact(**_known(ConsumerFact, one)) for one in plain.get("consumers", ())),
     )
 
 
