@@ -84,5 +84,5 @@ class BulkCheck:
         if self._tables is None:
             from engine.tables import compile_table
 
-            self._tables = compile_table(self._schema, most_told=0, threads=1)
+            self._tables = compile_table(self._schema, most_told=0)
         return self._tables.check(table)
