@@ -28,7 +28,7 @@ from handoff.services import amendments, applying, findings, jobs, runs, signoff
 from handoff.states import JobState
 from models_registry.models import Consumer, EnvironmentUserGrant, Stream
 from models_registry.services import consumers, streams
-from tests.handoff import amending, building, walking
+from tests.handoff import amending, batching, building, walking
 from tests.handoff.amending import BOARD, live, proof, proposed, sign, signature, streamed, work
 from tests.handoff.building import Place
 
@@ -583,3 +583,25 @@ def test_the_admin_shows_amendments_and_changes_nothing(place: Place, deployment
         assert page.status_code == 200
         assert client.post(f"/admin/handoff/{table}/{row.pk}/change/", {}).status_code in (302, 403)
     assert counts() == before
+
+
+def test_the_next_run_of_a_batch_goes_by_what_was_amended(place: Place) -> None:
+    once = {"transport": "inline", "location": {"records": [{"radius": 1.0}]}}
+    streams.declare(
+        actor=Person(place.otto, "test"), environment="production", slug="once", direction="source", descriptor=once,
+        owner="otto",
+    )  # fmt: skip
+    batch = live(place, bindings={"mode": "batch", "input": {"stream": "once"}, "outputs": [{"stream": "scores"}]})
+    first = batch.runs.get()
+    batching.started(first)
+    amendment = proposed(batch, place.iris, sinks=[{"stream": "archive"}])
+    sign(amendment, place.iris)
+    amendment.refresh_from_db()
+    job = jobs.claim(amendment.job_id or "", "worker", task=queue.AMEND)
+    assert job is not None
+    assert applying.begin(job.pk, job.fence) is None  # no engine is asked: a run that is under way ends as it began
+    amendment.refresh_from_db()
+    assert amendment.state == "applied"
+    batching.ended(first)
+    run = batching.on_demand(batch, place.otto, "The ward asks.")
+    assert list(batching.begun(run.job)[1].sinks) == ["archive"]
