@@ -10,7 +10,6 @@ from engine.compatibility import Change, Compatibility, compare_for
 from engine.schemas import Schema
 from handoff.in_force import bindings_of
 from handoff.models import AskedConsumer, Deployment, Handoff
-from handoff.rules.bindings import streams_in
 from handoff.states import DeploymentState
 from models_registry.models import Consumer, Element, ModelVersion, Stream
 from models_registry.rules.streams import fields_of
@@ -55,8 +54,11 @@ def questions_of(handoff: Handoff) -> list[Question]:
 
 
 def _questions(handoff: Handoff, live: Deployment, before: Schema, after: Schema) -> Iterator[Question]:
-    sinks = {told["stream"]: told for _, side, told in streams_in(bindings_of(live.handoff)) if side == "sink"}
-    planned = {told["stream"]: told for _, side, told in streams_in(handoff.bindings) if side == "sink"}
+    # Outputs alone: who reads dead letters gets the same fields from every version.
+    sinks, planned = (
+        {told["stream"]: told for told in bindings.get("outputs", ())}
+        for bindings in (bindings_of(live.handoff), handoff.bindings)
+    )
     fed = Consumer.objects.filter(stream__environment=handoff.target_id, stream__slug__in=sinks, retired_at=None)
     for one in fed.select_related("stream", "owner").order_by("stream__slug", "name"):
         slug = one.stream.slug

@@ -145,6 +145,15 @@ def counts() -> tuple[int, ...]:
 # Who is asked
 
 
+def test_who_reads_dead_letters_is_not_asked(place: Place) -> None:
+    """A dead letter has the same fields whatever the outputs are, and its sink is none of theirs."""
+    bindings = {**BINDINGS, "letters": {"stream": "archive"}}
+    consumers.add(**{**feeds(place), "stream": "archive"}, **{**REPORT, "name": "Rejects", "owner": "olga"})
+    live(place, bindings=bindings)
+    found = questions_of(drafted(place, WIDER, bindings=bindings))
+    assert [one.consumer.name for one in found] == ["Ward board", "Week in figures"]
+
+
 def test_the_owners_of_consumers_that_the_outputs_change_for_are_asked(place: Place, handoff: Handoff) -> None:
     assert asked(handoff) == {"Ward board": [("label", "widening")], "Week in figures": [("label", "widening")]}
     carla, olga = (role_of(place.people[name].pk) for name in ("carla", "olga"))
