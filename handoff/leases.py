@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import DateTimeField, Func, QuerySet, TextField, Value
 
 from handoff.errors import LeaseLost
@@ -27,6 +28,13 @@ class Clock(Func):
 
     template = "clock_timestamp()"
     output_field = DateTimeField()
+
+
+def next_order() -> int:
+    """Return a number above all orders and fencing numbers so far, for an order that no job has claimed yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('handoff_fence')")
+        return int(cursor.fetchone()[0])
 
 
 def with_handoff(jobs: QuerySet[Job], parts: tuple[str, ...] = PARTS) -> Job | None:

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
@@ -17,7 +15,7 @@ from handoff.errors import Unavailable
 from handoff.facts import known_of, rules_of
 from handoff.in_force import bindings_of
 from handoff.in_force import report_of as signed_report_of
-from handoff.leases import end, hold
+from handoff.leases import end, hold, next_order
 from handoff.models import Amendment, Deployment, Finding, Handoff, Job
 from handoff.moves import chain_of
 from handoff.outcomes import end_amendment, give_up
@@ -115,13 +113,7 @@ def _plan(handoff: Handoff, amendment: Amendment, job: Job) -> AmendPlan | None:
     if new is None or old is None:
         return None
     wanted = run_plan(live, new, job_id=str(job.pk), fence=job.fence)
-    return AmendPlan(wanted, run_plan(live, old, job_id=str(job.pk), fence=_next_order()))
-
-
-def _next_order() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('handoff_fence')")
-        return int(cursor.fetchone()[0])
+    return AmendPlan(wanted, run_plan(live, old, job_id=str(job.pk), fence=next_order()))
 
 
 @act

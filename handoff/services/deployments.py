@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from audit.actors import Actor, Person, Worker
@@ -16,7 +16,7 @@ from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
 from handoff.errors import GateShut, Hidden, Invalid, Unavailable, WrongState
 from handoff.going_live import RELATED, go_live, live_in, previous_of
-from handoff.leases import end, hold
+from handoff.leases import end, hold, next_order
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.outcomes import WAITING, fail_order, make_ready_again, send_back, under_way
@@ -265,7 +265,7 @@ def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, rea
                 environment=previous.environment,
                 slot=previous.slot,
                 digest=previous.digest,
-                order=_next_order(),
+                order=next_order(),
                 rollback_of=deployment,
                 ordered_by=actor.label,
                 reason=reason,
@@ -288,9 +288,3 @@ def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, rea
         reason=reason,
     )
     return job
-
-
-def _next_order() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('handoff_fence')")
-        return int(cursor.fetchone()[0])
