@@ -106,5 +106,7 @@ ACTIONS: dict[str, str] = {
     "amendment.applied": "applied an amendment",
     "amendment.failed": "could not apply an amendment",
     "amendment.expired": "let an amendment expire",
+    "engine.differs": "found that the engine does not serve what is approved",
+    "engine.agrees": "found that a difference at the engine is gone",
     "owner.moved": "moved the ownership of record",
 }

@@ -1,6 +1,6 @@
 """What crosses to the workers: frozen, complete, and free of the ORM."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +164,38 @@ class ReplayReport:
 
     content: dict[str, Any] | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an engine says that it serves of one model."""
+
+    model: str
+    version: str
+    digest: str
+    order: int
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A run over streams that has not ended, as an engine tells it."""
+
+    model: str
+    run: str
+    state: str
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAnswer:
+    """All that an engine said; or why it did not."""
+
+    served: tuple[Served, ...] = ()
+    runs: tuple[Running, ...] = ()
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept of it."""
+        return {"served": [asdict(one) for one in self.served], "runs": [asdict(one) for one in self.runs]}

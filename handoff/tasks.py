@@ -11,6 +11,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from audit.actors import Worker
 from audit.errors import Refused
@@ -18,6 +19,7 @@ from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
 from handoff.executors import engine, probes, testing
+from handoff.executors import reconciliations as asking
 from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
 from handoff.executors.errors import ExecutorError
@@ -34,6 +36,7 @@ from handoff.services import (
     handoffs,
     jobs,
     promotion_tests,
+    reconciliations,
     replays,
     rollbacks,
     runs,
@@ -55,6 +58,7 @@ REHASH_EVIDENCE = "handoff.rehash_evidence"
 WATCH_EVIDENCE = "handoff.watch_evidence"
 WATCH_WAIVERS = "handoff.watch_waivers"
 ASK_STREAMS = "handoff.ask_streams"
+RECONCILE = "handoff.reconcile"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -271,6 +275,23 @@ def ask_streams() -> None:
             moved |= streams.asked(place, told, faults)
     if moved:
         look_for_drift()
+
+
+@shared_task(name=RECONCILE, ignore_result=True)
+def reconcile() -> None:
+    """Ask every engine what it serves, all at once, and keep how that differs from what is approved."""
+    asked_at = timezone.now()
+    asked = reconciliations.questions()
+    connection.close()  # no engine is waited for with a connection in hand
+    answers = asking.ask_all(asked, token=settings.ENGINE_TOKEN)
+    for environment_id, answer in answers.items():
+        if answer.error:
+            log.warning("an engine does not tell what it serves: %s", answer.error)
+        reconciliations.keep(
+            actor=Worker("reconciliation"), environment_id=environment_id, answer=answer, asked_at=asked_at
+        )
+    for handoff_id in list(reconciliations.watched().values_list("pk", flat=True)):
+        reconciliations.look(actor=Worker("reconciliation"), handoff_id=handoff_id)
 
 
 class Holder:

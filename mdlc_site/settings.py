@@ -311,6 +311,11 @@ CELERY_BEAT_SCHEDULE = {
     "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},
+    "reconcile what engines serve": {
+        "task": "handoff.reconcile",
+        "schedule": schedule(60),
+        "options": {"queue": "deployments"},
+    },
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},
     "run what is due": {"task": "handoff.run_due", "schedule": crontab(), "options": {"queue": "tests"}},
     "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},

@@ -76,6 +76,12 @@ class RunOrder:
         """Return the SHA-256 of all that the order says, by which two processes see that they have the same."""
         return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def bound(self) -> str:
+        """Return the SHA-256 of the version's digest and the descriptors, for whoever ordered it to compare."""
+        streams = {"source": self.source, "sinks": self.sinks, "letters": self.letters}
+        return hashlib.sha256(json.dumps({"digest": self.digest, **streams}, sort_keys=True).encode()).hexdigest()
+
     def _content(self) -> dict[str, Any]:
         reach = {"private": self.reach.private, "folders": list(self.reach.folders)}
         content = {"run": self.run, "digest": self.digest, "source": self.source, "sinks": self.sinks}

@@ -101,7 +101,8 @@ class Supervisor:
     def state(self, run: str) -> dict[str, Any]:
         """Return how a run goes, with what it scored lately once it did. Raises StreamError `run_unknown`.
 
-        `ended` tells whether it stays so: one that failed may be tried again, and one that an engine took down goes on.
+        `bound` is the hash of the version and the streams that it was ordered with. `ended` tells whether it stays so:
+        one that failed may be tried again, and one that an engine took down goes on.
         """
         wanted = self._wanted(run)
         path = self._home / run / "state.json"
@@ -114,7 +115,9 @@ class Supervisor:
         scores = self._home / run / "scores.json"
         if scores.exists():
             told["scores"] = json.loads(scores.read_bytes())
-        return {**told, "ended": ended, "model": wanted["model"], "order": wanted["order"]}
+        order = self._home / run / "order.json"
+        bound = RunOrder.read(order).bound if order.exists() else ""
+        return {**told, "ended": ended, "model": wanted["model"], "order": wanted["order"], "bound": bound}
 
     def states(self, model: str = "") -> list[dict[str, Any]]:
         """Return how all runs go, or those of one model."""

@@ -18,6 +18,7 @@ from handoff.api import (
     packs,
     persons,
     policies,
+    reconciliations,
     replays,
     runs,
     signoffs,
@@ -126,6 +127,8 @@ urlpatterns = [
     path("environments/<slug:environment>/moment/", moments.EnvironmentAt.as_view(), name="environment-moment"),
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("lead-times/", lead_times.LeadTimesOf.as_view(), name="lead-times"),
+    path("reconciliation/", reconciliations.Reconciliations.as_view(), name="reconciliation"),
+    path("reconciliation/table/", reconciliations.ReconciliationTable.as_view(), name="reconciliation-table"),
     path("owners-of-record/", owners.OwnerOn.as_view(), name="owner-of-record"),
     path(
         "deployments/<uuid:deployment_id>/amendments/",

@@ -43,6 +43,16 @@ class Engine:
         """Return the answer to a POST."""
         return self._ask("POST", path, body, seconds or self.seconds)
 
+    def rows(self, path: str, body: dict[str, Any]) -> list[Any]:
+        """Return the answer to a POST that is answered with a list."""
+        status, raw = self._asked("POST", path, body, self.seconds)
+        if status >= 300:
+            self._read(status, raw, f"POST {path}")
+        found = _json(raw)
+        if not isinstance(found, list) or len(raw) > LARGEST_ANSWER:
+            raise ExecutorError(f"The engine's answer to POST {path} is no JSON list.", permanent=True)
+        return found
+
     def order(
         self, model: str, act: str, parameters: dict[str, Any], *, seconds: float | None = None
     ) -> dict[str, Any]:
@@ -50,17 +60,19 @@ class Engine:
         return self.post(f"/v2/repository/models/{model}/{act}", {"parameters": parameters}, seconds=seconds)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        return self._read(*self._asked(method, path, body, seconds), f"{method} {path}")
+
+    def _asked(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> tuple[int, bytes]:
         try:
             with self._connection(seconds) as connection:
                 data = None if body is None else json.dumps(body).encode()
                 headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
                 connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
                 answer = connection.getresponse()
-                raw = answer.read(LARGEST_ANSWER + 1)
+                return answer.status, answer.read(LARGEST_ANSWER + 1)
         except (OSError, http.client.HTTPException) as error:
             what = "did not answer in time" if isinstance(error, TimeoutError) else f"cannot be reached: {error}"
             raise ExecutorError(f"The engine at {self.url} {what} ({method} {path}).", permanent=False) from error
-        return self._read(answer.status, raw, f"{method} {path}")
 
     @contextmanager
     def _connection(self, seconds: float) -> Iterator[http.client.HTTPConnection]:
@@ -83,10 +95,7 @@ class Engine:
             connection.close()
 
     def _read(self, status: int, raw: bytes, what: str) -> dict[str, Any]:
-        try:
-            answer = json.loads(raw) if raw else {}
-        except ValueError:
-            answer = None
+        answer = _json(raw) if raw else {}
         if not isinstance(answer, dict) or len(raw) > LARGEST_ANSWER:
             raise ExecutorError(f"The engine's answer to {what} is no JSON object.", permanent=status < 500)
         if status < 300:
@@ -95,6 +104,13 @@ class Engine:
         transient = status in (401, 403, 408, 429, 502, 503, 504, 507)
         meaning = MEANS.get(code) or ("" if status >= 500 or transient else "contract_breach")
         raise ExecutorError(f"The engine refused {what}: {told}", permanent=not transient, code=meaning)
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
 
 
 def _cut(connection: http.client.HTTPConnection, late: list[bool]) -> None:

@@ -12,6 +12,7 @@ from handoff.models.jobs import Job
 from handoff.models.persons import MergedAccount
 from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
+from handoff.models.reconciliations import Reconciliation
 from handoff.models.replays import Replay
 from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
@@ -38,6 +39,7 @@ __all__ = [
     "PolicyRevision",
     "PromotionTest",
     "Reauthentication",
+    "Reconciliation",
     "Replay",
     "Return",
     "Run",

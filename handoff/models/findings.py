@@ -40,6 +40,7 @@ class Finding(models.Model):
         EVIDENCE = "evidence", "evidence"
         APPROVAL = "approval", "approval"
         WAIVER = "waiver", "waiver"
+        SERVED = "served", "what is served"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"

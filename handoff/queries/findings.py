@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
@@ -22,13 +22,14 @@ def findings_of(user: Account, handoff_id: UUID | str) -> QuerySet[Finding]:
 
 
 def open_findings(user: Account, **filters: Any) -> QuerySet[Finding]:
-    """Return what is open on handoffs under offer and on live models, the soonest due first.
+    """Return what is open on handoffs under offer and on live models, and what engines serve, the soonest due first.
 
     Filters are `mine` (owned by the account), `overdue`, `blocks` and `severity`.
     """
-    found = Finding.objects.filter(
-        closed_at=None, handoff__in=handoffs_visible_to(user), handoff__state__in=[*UNDER_OFFER, State.LIVE]
-    ).select_related(*PEOPLE, "handoff__model", "handoff__version", "handoff__target")
+    matters = Q(handoff__state__in=[*UNDER_OFFER, State.LIVE]) | Q(kind=Finding.Kind.SERVED)
+    found = Finding.objects.filter(matters, closed_at=None, handoff__in=handoffs_visible_to(user)).select_related(
+        *PEOPLE, "handoff__model", "handoff__version", "handoff__target"
+    )
     if filters.get("mine"):
         found = found.filter(owner=user)
     if filters.get("overdue"):

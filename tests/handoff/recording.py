@@ -27,6 +27,7 @@ from handoff.models import (
     PolicyRevision,
     PromotionTest,
     Reauthentication,
+    Reconciliation,
     Replay,
     Return,
     Run,
@@ -76,6 +77,9 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     )
     building._grant(RegisteredModelUserGrant, reader, "risk_compliance", place.model)
     building._grant(EnvironmentUserGrant, somebody, "it_operations", place.target)
+    building._grant(EnvironmentUserGrant, reader, "analytic_engineer", place.target)
+    now = timezone.now()
+    Reconciliation.objects.create(environment=place.target, asked_at=now, silent_since=now, error="It is down.")
     for table, thing in ((RegisteredModelGroupGrant, place.model), (EnvironmentGroupGrant, place.target)):
         hold = Permission.objects.get(codename="hold_administrator", content_type__model=thing._meta.model_name)
         table._default_manager.create(group=group, permission=hold, content_object=thing)

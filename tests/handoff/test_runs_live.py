@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit.actors import Person
 from handoff import queue, tasks
 from handoff.connections import pinned
-from handoff.models import Deployment, Handoff, Job
+from handoff.models import Deployment, Handoff, Job, Reconciliation
 from handoff.rules.bindings import read_bindings
 from handoff.services import deployments, jobs, runs
 from handoff.states import JobState, State
@@ -213,6 +213,8 @@ def test_what_is_live_runs_over_its_streams(engine: Engine, place: Place, connec
     assert json.loads(letter["record"]) == {"radius": "wide"}
     assert "wide" not in json.dumps(deployment.run)  # records stay where they are
     assert deployment.log[-1]["step"] == "run_start"
+    tasks.reconcile()
+    assert Reconciliation.objects.get().differences == []  # its streams are those that were ordered
     page = client_of(place.otto).get(f"/deployments/{deployment.pk}/").content.decode()
     for words in (
         "Run over streams",
