@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = {
     "signing": "Signing: the request beside a bare view and beside plain SQL",
     "work": "Background work: beside plain Celery over the same Valkey",
+    "stopping": "The kill switch: from a suspension to the engine's refusal",
     "engine": "Scoring engine: beside mlserver 1.7.1 and onnxruntime alone",
     "startup": "Start and memory of the demo",
     "differences": "Difference report: 500 packages and 200 fields",

@@ -1,8 +1,9 @@
-"""What a scoring engine remembers of each model over a restart: the highest order, what is live, what is staged."""
+"""What a scoring engine remembers of each model over a restart: orders, what is live, staged and suspended."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,26 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """The newest order about whether a version may score. One that was lifted stays: an older order comes too late."""
+
+    order: int
+    on: bool
+
+    def told(self) -> dict[str, Any]:
+        """Return the stop as JSON values."""
+        return {"order": self.order, "on": self.on}
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered of one model."""
+    """What is remembered of one model. `stops` are by version, and outlive the version's place."""
 
     order: int = 0
     live: Place | None = None
     previous: Place | None = None
     staged: tuple[Place, ...] = ()
+    stops: Mapping[str, Stop] = field(default_factory=dict)
 
     def place(self, version: str) -> Place | None:
         """Return the place of a version that is live or staged."""
@@ -41,6 +55,33 @@ class State:
     def places(self) -> tuple[Place, ...]:
         """Return every version that is kept, the live one first."""
         return ((self.live,) if self.live else ()) + self.staged
+
+    def stopped(self, version: str) -> bool:
+        """Tell whether a version is suspended."""
+        return version in self.stops and self.stops[version].on
+
+    def with_stop(self, version: str, order: int, on: bool) -> State:
+        """Return the state after an order to suspend a version, or to let it score again.
+
+        Raises `stale_order` when a higher number has ordered otherwise: a version that was loaded later is not stopped
+        by an earlier order, and one that was stopped later does not come back by one.
+        """
+        seen, place = self.stops.get(version, Stop(0, on=False)), self.place(version)
+        highest = max(seen.order, place.order if place else 0)
+        if order < highest and seen.on is not on:
+            raise OrderError(
+                "stale_order",
+                f"Order {order} is older than order {highest}, which this engine has seen of version {version}.",
+                details={"order": order, "seen": highest},
+            )
+        return replace(self, stops={**self.stops, version: Stop(max(order, seen.order), on)})
+
+    def placed(self, version: str, order: int, suspended: bool) -> State:
+        """Return the state after a version was put here by an order, suspended or not; a later stop stays."""
+        seen = self.stops.get(version)
+        if (seen is None and not suspended) or (seen is not None and seen.order > order):
+            return self
+        return replace(self, stops={**self.stops, version: Stop(order, suspended)})
 
     def under(self, order: int) -> State:
         """Return the state after an order was seen. Raises `stale_order` when a higher one came before."""
@@ -96,6 +137,7 @@ class OrderBook:
             "live": state.live and state.live.told(),
             "previous": state.previous and state.previous.told(),
             "staged": [place.told() for place in state.staged],
+            "stops": {version: stop.told() for version, stop in state.stops.items()},
         }
         durable.write(self.folder / f"{model}.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
 
@@ -107,6 +149,7 @@ class OrderBook:
                 live=Place(**told["live"]) if told["live"] else None,
                 previous=Place(**told["previous"]) if told["previous"] else None,
                 staged=tuple(Place(**place) for place in told["staged"]),
+                stops={version: Stop(**stop) for version, stop in told.get("stops", {}).items()},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise LoadError(

@@ -23,13 +23,14 @@ from engine import counters
 from engine.capture import capture
 from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
+from engine.parameters import Fields
 from engine.scoring import Answer, Scorer
 from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
 from engine.streams.reachability import ask_all
 from engine.streams.replay.orders import ReplayOrder
 from engine.streams.supervisor import Supervisor
-from engine.versions import Loaded, LoadOrder, Versions
+from engine.versions import Loaded, Versions
 
 log = logging.getLogger("engine")
 NAME = "mdlc-engine"
@@ -48,7 +49,7 @@ STATUSES = {
     "blob_mismatch": 422, "format_unsafe": 422,
     "internal_error": 500, "output_breach": 500, "prediction_failed": 500,
     "registry_cut": 502, "registry_refused": 502, "registry_slow": 502, "registry_unreachable": 502,
-    "model_not_ready": 503, "not_ready": 503, "disk_full": 507,
+    "model_not_ready": 503, "not_ready": 503, "suspended": 503, "disk_full": 507,
 }  # fmt: skip
 
 
@@ -70,6 +71,14 @@ class Application:
         self._tick = 0
         self._batches = ThreadPoolExecutor(2, "batch")
         self._orders = ThreadPoolExecutor(8, "order")
+        self._stops = ThreadPoolExecutor(4, "stop")  # never behind an order that takes its time
+        self._acts = {
+            "load": self._load,
+            "activate": self._activate,
+            "unload": self._unload,
+            "replay": self._replay,
+            "resume": self._resume,
+        }
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start to serve at once, and load what was live meanwhile."""
@@ -84,6 +93,7 @@ class Application:
         self.runs.close()
         self._batches.shutdown(wait=False, cancel_futures=True)
         self._orders.shutdown(wait=False, cancel_futures=True)
+        self._stops.shutdown(wait=False, cancel_futures=True)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request."""
@@ -217,9 +227,14 @@ class Application:
                 wanted = await self._json(scope, proto)
                 listed = self.versions.index()
                 return [one for one in listed if one["state"] == "READY"] if wanted.get("ready") is True else listed
-            case ["models", model, "load" | "activate" | "unload" | "replay" as act]:
-                acts = {"load": self._load, "activate": self._activate, "unload": self._unload, "replay": self._replay}
-                return await self._loop.run_in_executor(self._orders, acts[act], model, await self._order(scope, proto))
+            case ["models", model, "suspend"]:
+                return await self._loop.run_in_executor(
+                    self._stops, self._suspend, model, await self._order(scope, proto)
+                )
+            case ["models", model, act] if act in self._acts:
+                return await self._loop.run_in_executor(
+                    self._orders, self._acts[act], model, await self._order(scope, proto)
+                )
             case ["streams", "ask"]:
                 return await self._loop.run_in_executor(self._orders, self._ask, await self._order(scope, proto))
             case ["models", model, "runs", *rest]:
@@ -227,28 +242,37 @@ class Application:
                 return await self._loop.run_in_executor(self._orders, self._run, model, rest, fields)
         raise Refusal("not_found", "There is nothing here.")
 
-    async def _order(self, scope: Scope, proto: HTTPProtocol) -> _Fields:
+    async def _order(self, scope: Scope, proto: HTTPProtocol) -> Fields:
         """Return the parameters of an order by somebody who has the token."""
         self._authorise(scope)
         parameters = (await self._json(scope, proto)).get("parameters")
-        return _Fields(parameters if type(parameters) is dict else {})
+        return Fields(parameters if type(parameters) is dict else {})
 
-    def _load(self, model: str, fields: _Fields) -> dict[str, Any]:
+    def _load(self, model: str, fields: Fields) -> dict[str, Any]:
         return self.versions.load(model, fields.load_order())
 
-    def _replay(self, model: str, fields: _Fields) -> dict[str, Any]:
+    def _replay(self, model: str, fields: Fields) -> dict[str, Any]:
         """Compare two sources by a version that need not be staged."""
         order = ReplayOrder.of(fields.all(), self.runs.limits)
         with self.versions.held(model, fields.load_order()) as manifest:
             return order.carry_out(manifest, self.versions.blobs.folder)
 
-    def _activate(self, model: str, fields: _Fields) -> dict[str, Any]:
-        return self.versions.activate(model, fields.order(), fields.text("version"), fields.text("digest"))
+    def _activate(self, model: str, fields: Fields) -> dict[str, Any]:
+        named = fields.text("version"), fields.text("digest")
+        return self.versions.activate(model, fields.order(), *named, suspended=fields.flag("suspended"))
 
-    def _unload(self, model: str, fields: _Fields) -> dict[str, Any]:
+    def _suspend(self, model: str, fields: Fields) -> dict[str, Any]:
+        """Refuse to score by a version from now on, then stop its runs: their processes score by themselves."""
+        told = self.versions.suspend(model, fields.order(), fields.text("version"))
+        return {**told, "runs": self.runs.halt(model, fields.text("digest"))}
+
+    def _resume(self, model: str, fields: Fields) -> dict[str, Any]:
+        return self.versions.resume(model, fields.order(), fields.text("version"))
+
+    def _unload(self, model: str, fields: Fields) -> dict[str, Any]:
         return self.versions.unload(model, fields.order(), fields.text("version"))
 
-    def _run(self, model: str, parts: list[str], fields: _Fields) -> Any:
+    def _run(self, model: str, parts: list[str], fields: Fields) -> Any:
         """Tell how runs go, or start, stop or forget one."""
         match parts:
             case []:
@@ -256,9 +280,7 @@ class Application:
             case [run]:
                 return self.runs.state(run)
             case [run, "start"]:
-                order = RunOrder.of(run, fields.all(), self.runs.limits)
-                self._hold(model, fields.text("version"), order.digest)
-                return self.runs.start(model, fields.order(), order, tries=fields.count("tries"))
+                return self._start(model, fields, RunOrder.of(run, fields.all(), self.runs.limits))
             case [run, "stop"]:
                 return self.runs.stop(run, fields.order(), model if fields.all().get("remember") is True else "")
             case [run, "forget"]:
@@ -266,7 +288,19 @@ class Application:
                 return {"run": run, "state": "forgotten"}
         raise Refusal("not_found", "There is nothing here.")
 
-    def _ask(self, fields: _Fields) -> dict[str, Any]:
+    def _start(self, model: str, fields: Fields, order: RunOrder) -> dict[str, Any]:
+        """Start a run of a version that is here, and may score."""
+        version = fields.text("version")
+        self._hold(model, version, order.digest)
+        told = self.runs.start(model, fields.order(), order, tries=fields.count("tries"))
+        try:
+            self._hold(model, version, order.digest)
+        except EngineError:  # it was suspended meanwhile, perhaps after its runs were looked for
+            self.runs.halt(model, order.digest)
+            raise
+        return told
+
+    def _ask(self, fields: Fields) -> dict[str, Any]:
         """Tell what is wrong with each of the named streams, as far as this engine may reach."""
         told = fields.all()
         limits = self.runs.limits
@@ -313,53 +347,6 @@ class Application:
             self.runs.restore()
         except Exception:
             log.exception("could not restore")
-
-
-class _Fields:
-    """The parameters of an order, each fetched with its type checked."""
-
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        self._found = parameters
-
-    def order(self) -> int:
-        value = self._found.get("order")
-        if type(value) is not int or not 0 < value < 1 << 62:
-            raise _odd("order", "a whole number above 0")
-        return value
-
-    def count(self, name: str) -> int:
-        value = self._found.get(name, 0)
-        if type(value) is not int or not 0 <= value < 1 << 16:
-            raise _odd(name, "a whole number from 0")
-        return value
-
-    def load_order(self) -> LoadOrder:
-        return LoadOrder(
-            order=self.order(),
-            version=self.text("version"),
-            digest=self.text("digest"),
-            manifest=self.text("manifest").encode(),
-            blobs=self.texts("blobs"),
-        )
-
-    def text(self, name: str) -> str:
-        value = self._found.get(name)
-        if type(value) is not str or not value:
-            raise _odd(name, "a text")
-        return value
-
-    def all(self) -> dict[str, Any]:
-        return self._found
-
-    def texts(self, name: str) -> dict[str, str]:
-        value = self._found.get(name)
-        if type(value) is not dict or not all(type(one) is str for one in value.values()):
-            raise _odd(name, "an object of texts")
-        return value
-
-
-def _odd(name: str, wanted: str) -> RecordError:
-    return RecordError("bad_request", f"The parameter {name!r} is not {wanted}.", field=name)
 
 
 def _score(scorer: Scorer, body: bytes, header_length: str | None, clock: Callable[[], float]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 
 from engine.blobs import BlobStore, Registry
 from engine.counters import VersionCounters
-from engine.errors import EngineError, LoadError
+from engine.errors import EngineError, LoadError, RecordError
 from engine.formats import open_model
 from engine.manifests import Manifest
 from engine.orders import OrderBook, Place, State
@@ -26,6 +27,7 @@ log = logging.getLogger("engine")
 
 NEEDED = ("model", "input_schema", "output_schema")
 WARM_UP_RECORDS = 20
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +43,22 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """An order to fetch and stage one version."""
+    """An order to fetch and stage one version, which does not score where it is `suspended`."""
 
     order: int
     version: str
     digest: str
     manifest: bytes
     blobs: dict[str, str]
+    suspended: bool = False
 
 
 class Versions:
     """All versions of all models in one engine.
 
     `table` maps (model, version) and, for what is live, (model, "") to the loaded version. It is never changed, only
-    replaced whole: a request that looked up one version keeps it to its end.
+    replaced whole: a request that looked up one version keeps it to its end. What is suspended lies in `parked` under
+    the same keys: loaded, and not to be found by anybody who wants to score.
     """
 
     def __init__(self, home: Path, registry: str, largest_blob: int) -> None:
@@ -66,6 +70,7 @@ class Versions:
         self.book = OrderBook(home / "models")
         self.states: dict[str, State] = self.book.read_all()
         self.table: dict[tuple[str, str], Loaded] = {}
+        self.parked: dict[tuple[str, str], Loaded] = {}
         self.counters: dict[tuple[str, str], VersionCounters] = {}
         self.failures: dict[tuple[str, str], str] = {}
         self.restored = False
@@ -74,15 +79,26 @@ class Versions:
 
     @property
     def ready(self) -> bool:
-        """Say whether everything that should be live is live."""
-        return self.restored and all((name, "") in self.table for name, state in self.states.items() if state.live)
+        """Say whether everything that should be live is live, or suspended."""
+        wanted = [name for name, state in self.states.items() if state.live and not state.stopped(state.live.version)]
+        return self.restored and all((name, "") in self.table for name in wanted)
 
     def find(self, model: str, version: str = "") -> Loaded:
-        """Return a loaded version, the live one unless told otherwise. Raises `unknown_model` or `model_not_ready`."""
+        """Return a loaded version, the live one unless told otherwise.
+
+        Raises `unknown_model`, `suspended` or `model_not_ready`.
+        """
         loaded = self.table.get((model, version))
         if loaded is not None:
             return loaded
         state = self.states.get(model, State())
+        meant = version or (state.live.version if state.live else "")
+        if state.stopped(meant) and state.place(meant):
+            raise LoadError(
+                "suspended",
+                f"{_title(model, meant)} is suspended, and scores nothing until that is lifted where it is governed.",
+                details={"version": meant, "order": state.stops[meant].order},
+            )
         if state.live if not version else state.place(version):
             why = self.failures.get((model, version), "it is still being loaded")
             raise LoadError("model_not_ready", f"{_title(model, version)} is not ready: {why}.")
@@ -120,7 +136,8 @@ class Versions:
                 state = self.states[model].under(order.order)
                 again = state.live is not None and state.live.version == order.version
                 fresh = {(model, order.version): loaded} | ({(model, ""): loaded} if again else {})
-                self._remember(model, state if again else state.with_staged(place), self.table | fresh)
+                state = state.placed(order.version, order.order, order.suspended)
+                self._remember(model, state if again else state.with_staged(place), fresh)
         log.info("loaded %s version %s (order %s)", model, order.version, order.order)
         return _answer(model, place, "live" if again else "staged")
 
@@ -133,8 +150,8 @@ class Versions:
                 self._fetch(manifest, order)
             yield manifest
 
-    def activate(self, model: str, order: int, version: str, digest: str) -> dict[str, Any]:
-        """Make a staged version the live one, in one step."""
+    def activate(self, model: str, order: int, version: str, digest: str, *, suspended: bool = False) -> dict[str, Any]:
+        """Make a staged version the live one, in one step; with `suspended`, without letting it score."""
         with self._lock:
             place = self.states.get(model, State()).place(version)
             if place is None:
@@ -146,11 +163,11 @@ class Versions:
                     field="digest",
                 )
             self._see(model, order)
-            loaded = self.find(model, version)
+            loaded = self.parked.get((model, version)) or self.find(model, version)
             place = Place(version, digest, order)
-            after = self.states[model].with_live(place)
+            after = self.states[model].with_live(place).placed(version, order, suspended)
             fresh = Loaded(model, place, loaded.manifest, loaded.scorer, loaded.counters)
-            self._remember(model, after, self.table | {(model, version): fresh, (model, ""): fresh})
+            self._remember(model, after, {(model, version): fresh, (model, ""): fresh})
         self._sweep()
         log.info("live is %s version %s (order %s)", model, version, order)
         previous = after.previous and {"version": after.previous.version, "digest": after.previous.digest}
@@ -162,10 +179,31 @@ class Versions:
             if model not in self.states:
                 raise LoadError("unknown_model", f"{_title(model)} is not in this engine.")
             self._see(model, order)
-            self._remember(model, self.states[model].without(version), self.table)
+            self._remember(model, self.states[model].without(version), {})
         self._sweep()
         log.info("unloaded %s version %s (order %s)", model, version, order)
         return {"name": model, "version": version, "state": "unloaded"}
+
+    def suspend(self, model: str, order: int, version: str) -> dict[str, Any]:
+        """Let a version score no more, from the next request on and over restarts; also one that is not here yet.
+
+        The number is held against the orders about this version alone, so that a deployment of another one goes on.
+        Raises `stale_order` or `bad_request`.
+        """
+        return self._stop(model, order, version, on=True)
+
+    def resume(self, model: str, order: int, version: str) -> dict[str, Any]:
+        """Let a version that was suspended score again. Raises `stale_order`."""
+        return self._stop(model, order, version, on=False)
+
+    def _stop(self, model: str, order: int, version: str, *, on: bool) -> dict[str, Any]:
+        if not (SLUG.fullmatch(model) and SLUG.fullmatch(version)):  # the model may be unknown, and names a file
+            raise RecordError("bad_request", "Name a model and a version by letters, digits, - and _.")
+        with self._lock:
+            after = self.states.get(model, State()).with_stop(version, order, on)
+            self._remember(model, after, {})
+        log.warning("%s %s version %s (order %s)", "suspended" if on else "resumed", model, version, order)
+        return {"name": model, "version": version, "state": "suspended" if on else "resumed", "order": order}
 
     def index(self) -> list[dict[str, Any]]:
         """Return every version that is kept and whether it can score."""
@@ -174,7 +212,9 @@ class Versions:
                 "name": model,
                 "version": place.version,
                 "state": "READY" if (model, place.version) in self.table else "UNAVAILABLE",
-                "reason": self.failures.get((model, place.version), ""),
+                "reason": "suspended"
+                if state.stopped(place.version)
+                else self.failures.get((model, place.version), ""),
                 "parameters": {**place.told(), "live": place is state.live},
             }
             for model, state in sorted(self.states.items())
@@ -220,8 +260,11 @@ class Versions:
                 f"{_title(model, order.version)} is here with digest {place.digest}; a sealed version never changes.",
                 field="digest",
             )
-        if place is None or (model, order.version) not in self.table:
+        if place is None or (model, order.version) not in self.table | self.parked:
             return None
+        after = state.placed(order.version, order.order, order.suspended)
+        if after != state:
+            self._remember(model, after, {})
         return _answer(model, place, "live" if place is state.live else "staged")
 
     def _fetch(self, manifest: Manifest, order: LoadOrder) -> None:
@@ -259,8 +302,7 @@ class Versions:
                 return
             with self._lock:
                 if self.states[model].place(place.version) == place:
-                    keys = {(model, place.version): loaded} | ({(model, ""): loaded} if live else {})
-                    self.table = self.table | keys
+                    self._share(model, {(model, place.version): loaded} | ({(model, ""): loaded} if live else {}))
 
     def _manifest_on_disk(self, place: Place) -> Manifest:
         """Return the manifest of a version that was loaded before, with all its blobs hashed again."""
@@ -273,21 +315,33 @@ class Versions:
                 raise LoadError("blob_damaged", f"its {element.name} on this engine's disk is damaged; deploy it again")
         return manifest
 
-    def _remember(self, model: str, state: State, table: dict[tuple[str, str], Loaded]) -> None:
+    def _remember(self, model: str, state: State, fresh: dict[tuple[str, str], Loaded]) -> None:
         """Write a model's state to disk, then serve by it: the table is replaced in one assignment."""
         self.book.write(model, state)
         self.states = self.states | {model: state}
-        kept = {place.version for place in state.places()} | ({""} if state.live else set())
-        self.table = {key: loaded for key, loaded in table.items() if key[0] != model or key[1] in kept}
-        self.failures = {key: why for key, why in self.failures.items() if key not in self.table}
+        self._share(model, fresh)
+
+    def _share(self, model: str, fresh: dict[tuple[str, str], Loaded]) -> None:
+        """Lay out what is loaded by a model's state: what is kept may be found, unless it is suspended."""
+        state = self.states[model]
+        kept = {place.version: place.version for place in state.places()}  # the version behind each key
+        kept |= {"": state.live.version} if state.live else {}
+        stopped = {key for key, version in kept.items() if state.stopped(version)}
+        here = self.table | self.parked | fresh
+        here = {key: one for key, one in here.items() if key[0] != model or key[1] in kept}
+        parked = {key for key in here if (key[1] in stopped if key[0] == model else key in self.parked)}
+        self.table = {key: one for key, one in here.items() if key not in parked}
+        self.parked = {key: one for key, one in here.items() if key in parked}
+        self.failures = {key: why for key, why in self.failures.items() if key not in here}
 
     def _sweep(self) -> None:
         """Delete the blobs that no kept version needs."""
         with self._lock:
             wanted = {place.digest for state in self.states.values() for place in state.places()}
-            if any(key not in self.table for key in self._kept()):
+            here = self.table | self.parked
+            if any(key not in here for key in self._kept()):
                 return  # a version that could not be loaded may still need its blobs
-            wanted |= {element.sha256 for loaded in self.table.values() for element in loaded.manifest.elements}
+            wanted |= {element.sha256 for loaded in here.values() for element in loaded.manifest.elements}
             self.blobs.sweep(wanted)
 
     def _kept(self) -> set[tuple[str, str]]:

@@ -4,11 +4,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from audit.actors import Actor
+from audit.actors import Actor, Person
 from audit.models import Account
 from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
-from handoff.models import AskedConsumer, Handoff
+from handoff.models import AskedConsumer, Deployment, Handoff, OwnerOfRecord
+from handoff.states import DeploymentState
 from models_registry.access import environments_held_by, models_held_by
 from models_registry.roles import Role
 
@@ -21,6 +22,47 @@ def handoffs_visible_to(user: Account) -> QuerySet[Handoff]:
     of_role = Q(model__in=models_held_by(user)) | Q(target__in=environments_held_by(user))
     asked = AskedConsumer.objects.filter(consumer__owner=user, consumer__retired_at=None)
     return Handoff.objects.filter(of_role | Q(pk__in=asked.values("handoff")))
+
+
+STOPPERS = (Role.IT_OPERATIONS, Role.RISK_COMPLIANCE)
+
+
+def owned_by(user: Account) -> QuerySet[Deployment]:
+    """Return what is live in an environment that an account answers for, or that it is the owner of record of."""
+    owners = OwnerOfRecord.objects.filter(person=user, period__upper_inf=True)
+    mine = Q(environment__owner=user) | Q(pk__in=owners.values("deployment"))
+    return Deployment.objects.filter(mine, state=DeploymentState.LIVE)
+
+
+def may_stop(user: Account, deployment: Deployment, roles: frozenset[str]) -> bool:
+    """Tell whether an account that holds some roles on a deployment's handoff may stop it.
+
+    IT operations and risk and compliance may, and who answers for it: the owner of record, and the environment's.
+    """
+    held = any(role in roles for role in STOPPERS)
+    return user.is_person and (held or owned_by(user).filter(pk=deployment.pk).exists())
+
+
+def lock_to_stop(actor: Actor, deployment_id: UUID | str) -> tuple[Deployment, Handoff, Known]:
+    """Lock the handoff of a deployment for whoever may stop it; return both. Raises Hidden, Forbidden or WrongRole."""
+    if not isinstance(actor, Person) or not actor.user.is_person:
+        raise Forbidden("Only a natural person stops what is live.", code="person_required")
+    found = Deployment.objects.filter(pk=deployment_id).first()
+    if found is None or not actor.user.is_active:
+        raise Hidden("There is no such deployment.")
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=found.handoff_id)
+    known = known_of(handoff)
+    deployment = Deployment.objects.select_related("version", "environment__owner").get(pk=found.pk)
+    if not may_stop(actor.user, deployment, known.roles.get(actor.user.pk, frozenset())):
+        if not known.sees(actor.user.pk):
+            raise Hidden("There is no such deployment.")
+        who = {one for role in STOPPERS for one in known.facts.holders.get(role, {}).values()}
+        names = ", ".join(sorted(who | {deployment.environment.owner.printed_name}))
+        raise WrongRole(
+            "You may not stop what is live here; IT operations, risk and compliance, and its owners may.",
+            todo=f"Call one of them: {names}.",
+        )
+    return deployment, handoff, known
 
 
 def require_administrator(user: Account, act: str) -> None:

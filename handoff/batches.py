@@ -12,7 +12,7 @@ from audit.actors import Actor
 from audit.trail import record
 from handoff import queue
 from handoff.connections import changed_since
-from handoff.in_force import bindings_for
+from handoff.in_force import bindings_for, suspension_of
 from handoff.leases import Clock
 from handoff.models import Deployment, Finding, Run
 from handoff.models.runs import UNDER_WAY
@@ -33,6 +33,9 @@ def why_not(deployment: Deployment) -> str:
     """Return why a deployment starts no run now; or nothing."""
     if deployment.state != DeploymentState.LIVE:
         return f"The deployment is {deployment.get_state_display()}; only what is live runs."
+    suspension = suspension_of(deployment)
+    if suspension is not None:
+        return f"The deployment is suspended by {suspension.by}: {suspension.reason}"
     finding = Finding.objects.filter(handoff=deployment.handoff_id, closed_at=None, suspends=True).first()
     if finding is not None:
         return f"The approval is suspended: {finding}."

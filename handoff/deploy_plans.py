@@ -7,6 +7,7 @@ from django.conf import settings
 
 from handoff.connections import Connected
 from handoff.errors import Unavailable
+from handoff.in_force import suspension_of
 from handoff.models import Deployment
 from handoff.plans import DeployPlan, PreviousVersion, RestorePlan, RunPlan
 from models_registry.links import blob_url
@@ -48,7 +49,10 @@ def links_to(version: ModelVersion) -> dict[str, str]:
 
 
 def deploy_plan(deployment: Deployment, *, job_id: str, fence: int, previous: Deployment | None) -> DeployPlan:
-    """Return the order to run a deployment's version, with links that are good for a quarter of an hour."""
+    """Return the order to run a deployment's version, with links that are good for a quarter of an hour.
+
+    It says whether the version, or the one to go back to, is suspended: then it is put there, and does not score.
+    """
     version = deployment.version
     elements = {e.name: e for e in version.elements.all()}
     thresholds = orjson.loads(elements["thresholds"].text or "{}") if "thresholds" in elements else {}
@@ -67,8 +71,13 @@ def deploy_plan(deployment: Deployment, *, job_id: str, fence: int, previous: De
         blobs=links_to(version),
         golden=tuple(golden),
         tolerance=dict(thresholds.get("tolerance", {})),
-        previous=PreviousVersion(str(previous.version.number), previous.digest) if previous else None,
+        previous=_previous(previous) if previous else None,
+        suspended=suspension_of(deployment) is not None,
     )
+
+
+def _previous(live: Deployment) -> PreviousVersion:
+    return PreviousVersion(str(live.version.number), live.digest, suspension_of(live) is not None)
 
 
 def restore_plan(unwanted: Deployment, wanted: Deployment | None, *, job_id: str, fence: int) -> RestorePlan:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from handoff.connections import changed_since, connected
 from handoff.executors.reconciliations import bound_by
-from handoff.in_force import with_bindings
+from handoff.in_force import with_bindings, with_suspension
 from handoff.models import Amendment, Deployment, Run
 from handoff.models.runs import UNDER_WAY
 from handoff.rules.bindings import BATCH, RUNNING
@@ -19,8 +19,9 @@ RELATED = ("model", "version", "environment", "handoff__target")
 
 
 def expected() -> QuerySet[Any]:
-    """Return the deployments that engines are expected to serve, with their bindings: what is live."""
-    return with_bindings(Deployment.objects.filter(state=DeploymentState.LIVE)).select_related(*RELATED)
+    """Return the deployments that engines are expected to serve: what is live, with bindings and suspension."""
+    live = Deployment.objects.filter(state=DeploymentState.LIVE)
+    return with_suspension(with_bindings(live)).select_related(*RELATED)
 
 
 def under_way() -> QuerySet[Deployment]:
@@ -47,8 +48,9 @@ def wanted_in(environment: Environment) -> list[Wanted]:
             digest=one.digest,
             order=one.order,
             also=tuple(also[one.model_id]),
-            bound="" if also[one.model_id] else _bound(one),
+            bound="" if also[one.model_id] or one.suspended_at else _bound(one),
             batches=tuple(batches[one.pk]),
+            suspended=one.suspended_at is not None,
         )
         for one in expected().filter(environment=environment).order_by("model__slug", "pk")
     ]

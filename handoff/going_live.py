@@ -13,10 +13,11 @@ from handoff import queue
 from handoff.asking import ask_those_open
 from handoff.batches import is_batch, order_run
 from handoff.in_force import bindings_of
-from handoff.models import Deployment, Handoff, OwnerOfRecord, Run
+from handoff.models import Deployment, Handoff, OwnerOfRecord, Run, Suspension
 from handoff.moves import chain_of, move
 from handoff.rules.bindings import streams_in
 from handoff.states import DeploymentState, State
+from handoff.stopping import supersede
 
 RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
 
@@ -28,11 +29,15 @@ INSTANT = """
 
 
 def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Make a deployment of a locked handoff live, and end the one before; a rollback rolls that one back."""
+    """Make a deployment of a locked handoff live, and end the one before; a rollback rolls that one back.
+
+    If that was suspended, the suspension has ended with it.
+    """
     at = _instant(deployment)
     to = DeploymentState.ROLLED_BACK if deployment.rollback_of_id else DeploymentState.SUPERSEDED
     before = live_in(deployment)
     if before is not None:
+        supersede(before, by=deployment, actor=actor)
         _end(before, to, at, by=deployment, actor=actor)
     deployment.state, deployment.live_at, deployment.log = DeploymentState.LIVE, at, [*deployment.log, *log]
     deployment.save(update_fields=["state", "live_at", "log"])
@@ -60,22 +65,24 @@ def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, 
 
 
 def live_in(deployment: Deployment) -> Deployment | None:
-    """Lock and return what is live now where a deployment goes."""
-    return (
-        Deployment.objects.select_for_update(of=("self",))
-        .select_related("version", "handoff")
-        .filter(
-            model=deployment.model_id,
-            environment=deployment.environment_id,
-            slot=deployment.slot,
-            state=DeploymentState.LIVE,
-        )
-        .first()
+    """Lock and return what is live now where a deployment goes: its handoff first, as whoever suspends it does."""
+    here = Deployment.objects.filter(
+        model=deployment.model_id,
+        environment=deployment.environment_id,
+        slot=deployment.slot,
+        state=DeploymentState.LIVE,
     )
+    live = here.values("handoff")[:1]
+    list(Handoff.objects.order_by().select_for_update(of=("self",), no_key=True).filter(pk__in=live).values("pk"))
+    return here.select_for_update(of=("self",)).select_related("version", "handoff").first()
 
 
 def previous_of(deployment: Deployment) -> Deployment | None:
-    """Return what was live before a deployment and may be live again; it was never rolled back itself."""
+    """Return what was live before a deployment and may be live again.
+
+    It was never rolled back itself, nor taken out while it was suspended: what was stopped comes back by a new handoff.
+    """
+    stopped = Suspension.objects.filter(ending=Suspension.Ending.SUPERSEDED)
     return (
         Deployment.objects.select_related(*RELATED)
         .filter(
@@ -86,6 +93,7 @@ def previous_of(deployment: Deployment) -> Deployment | None:
             handoff__state=State.SUPERSEDED,
         )
         .exclude(version=deployment.version_id)
+        .exclude(handoff__in=stopped.values("deployment__handoff"))
         .order_by("-ended_at")
         .first()
     )

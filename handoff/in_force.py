@@ -1,4 +1,4 @@
-"""The bindings that are in force: as a handoff was signed, or as the newest amendment of its deployments left them."""
+"""What is in force: bindings, as signed or as the newest amendment left them; and the suspension of what is live."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import F, JSONField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from handoff.models import Amendment, Deployment, Handoff
+from handoff.models import Amendment, Deployment, Handoff, Suspension
 from handoff.rules.reports import as_signed
 from handoff.states import OPEN, AmendmentState, DeploymentState
 from models_registry.models import Stream
@@ -44,6 +44,18 @@ def with_bindings(deployments: QuerySet[Deployment]) -> QuerySet[Any]:
     )
     newest = Subquery(of_its_handoff.values("bindings")[:1])
     return deployments.annotate(bindings=Coalesce(newest, F("handoff__bindings"), output_field=JSONField()))
+
+
+def suspension_of(deployment: Deployment) -> Suspension | None:
+    """Return the suspension under which a deployment is now, with who suspended it and for which finding."""
+    open_ = Suspension.objects.filter(deployment=deployment.pk, ended_at=None)
+    return open_.select_related("suspended_by", "finding").first()
+
+
+def with_suspension(deployments: QuerySet[Any]) -> QuerySet[Any]:
+    """Return deployments that know, as `suspended_at`, since when they are suspended; nothing where they are not."""
+    open_ = Suspension.objects.filter(deployment=OuterRef("pk"), ended_at=None)
+    return deployments.annotate(suspended_at=Subquery(open_.values("suspended_at")[:1]))
 
 
 def bindings_for(deployment: Deployment) -> dict[str, Any]:

@@ -41,7 +41,10 @@ class TestReport:
 
 @dataclass(frozen=True, slots=True)
 class DeployPlan:
-    """An order to a target: make this version live there, unless a higher order was accepted."""
+    """An order to a target: make this version live there, unless a higher order was accepted.
+
+    One that is `suspended` is put there, and does not score.
+    """
 
     job_id: str
     fence: int
@@ -54,14 +57,16 @@ class DeployPlan:
     golden: tuple[dict[str, Any], ...]
     tolerance: dict[str, float]
     previous: "PreviousVersion | None" = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousVersion:
-    """The version to swap back to."""
+    """The version to swap back to, and whether it stays suspended."""
 
     version: str
     digest: str
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,28 @@ class RunReport:
 
     steps: tuple[dict[str, Any], ...]
     state: dict[str, Any]
+    error: str = ""
+    stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlan:
+    """An order to let a version score no more, or again where it is not `on`. `order` is the act's own number."""
+
+    job_id: str
+    fence: int
+    order: int
+    engine_url: str
+    model: str
+    version: str
+    digest: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What an engine answered: how the runs ended that it stopped, or why the order was not carried out."""
+
     error: str = ""
     stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
 

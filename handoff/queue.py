@@ -12,6 +12,7 @@ RUN_STREAMS = "handoff.run_streams"
 RUN_BATCH = "handoff.run_batch"
 REPLAY = "handoff.replay"
 AMEND = "handoff.amend"
+STOP = "handoff.stop"
 QUEUES = {
     RUN_TEST: Job.Queue.TESTS,
     DEPLOY: Job.Queue.DEPLOYMENTS,
@@ -21,6 +22,7 @@ QUEUES = {
     RUN_BATCH: Job.Queue.DEPLOYMENTS,
     REPLAY: Job.Queue.DEPLOYMENTS,
     AMEND: Job.Queue.DEPLOYMENTS,
+    STOP: Job.Queue.STOPS,
 }
 
 

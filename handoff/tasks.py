@@ -22,6 +22,7 @@ from handoff.executors import engine, probes, testing
 from handoff.executors import reconciliations as asking
 from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
+from handoff.executors import stops as stopper
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
@@ -40,6 +41,7 @@ from handoff.services import (
     replays,
     rollbacks,
     runs,
+    suspensions,
     waivers,
     windows,
 )
@@ -59,6 +61,7 @@ WATCH_EVIDENCE = "handoff.watch_evidence"
 WATCH_WAIVERS = "handoff.watch_waivers"
 ASK_STREAMS = "handoff.ask_streams"
 RECONCILE = "handoff.reconcile"
+STOP_LAPSED = "handoff.stop_lapsed"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -136,6 +139,29 @@ def amend(job_id: str) -> None:
             amendment = applying.finish(job_id, holder.fence, report, actor=holder.actor)
             if report.state:
                 runs.keep(amendment.deployment_id, report.state)
+
+
+@shared_task(name=queue.STOP, ignore_result=True)
+def stop(job_id: str) -> None:
+    """Tell an engine that a version scores no more, or again. A failure is tried again until the engine confirms."""
+    with held(job_id, queue.STOP) as holder:
+        if holder and (plan := suspensions.begin(job_id, holder.fence)):
+            report = stopper.carry_out(plan, token=settings.ENGINE_TOKEN)
+            suspensions.finish(job_id, holder.fence, plan, report, actor=holder.actor)
+
+
+def tell_again() -> None:
+    """Queue the orders anew that an engine has not confirmed."""
+    for suspension_id in suspensions.unconfirmed():
+        suspensions.order_again(actor=Worker("stopper"), suspension_id=suspension_id)
+
+
+@shared_task(name=STOP_LAPSED, ignore_result=True)
+def stop_lapsed() -> None:
+    """Stop what is live under a waiver that ended or a condition that is overdue, where the policy says so."""
+    for handoff_id in list(suspensions.lapsed().values_list("pk", flat=True)):
+        suspensions.stop_lapsed(actor=Worker("policy"), handoff_id=handoff_id)
+    tell_again()
 
 
 @shared_task(name=queue.REPLAY, ignore_result=True)

@@ -9,3 +9,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdlc_site.settings")
 app = Celery("mdlc_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add("handoff.stopper:Step")  # by name: Django is not up yet

@@ -308,6 +308,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "tests"},
     },
     "watch waivers": {"task": "handoff.watch_waivers", "schedule": schedule(600), "options": {"queue": "tests"}},
+    "stop what lapsed": {"task": "handoff.stop_lapsed", "schedule": schedule(60), "options": {"queue": "tests"}},
     "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},
     "probe engines": {"task": "handoff.probe", "schedule": schedule(60), "options": {"queue": "deployments"}},
     "ask streams": {"task": "handoff.ask_streams", "schedule": schedule(60), "options": {"queue": "deployments"}},

@@ -24,6 +24,7 @@ from engine.streams.orders import NAME, RunOrder
 log = logging.getLogger("engine.streams")
 
 GRACE_S = 20.0
+HALT_S = 0.4  # what a run is given that has to stop at once
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
 
@@ -97,6 +98,34 @@ class Supervisor:
         if process is not None:
             _end(process)
         return self.state(run)
+
+    def halt(self, model: str, digest: str) -> dict[str, dict[str, Any]]:
+        """Stop all runs of a version at once, and return how each ended; they wait for a newer order to start.
+
+        What a run had under way is done again by the next one, as after a crash.
+        """
+        with self._lock:
+            found = [run for run in self._runs_of(model) if self._is_of(run, digest)]
+            for run in found:
+                self._want(run, {**self._wanted(run), "do": "stop"})
+                self._again.pop(run, None)
+            processes = [one for one in (self._processes.pop(run, None) for run in found) if one is not None]
+        for process in processes:
+            process.terminate()
+        until = time.monotonic() + HALT_S
+        for process in processes:
+            _end(process, grace=max(0.0, until - time.monotonic()))
+        return {run: self.state(run) for run in found}
+
+    def _runs_of(self, model: str) -> list[str]:
+        """Return the runs of a model that are wanted."""
+        runs = [path.parent.name for path in self._home.glob("*/wanted.json")]
+        return [run for run in runs if (told := self._wanted(run))["model"] == model and told["do"] == "run"]
+
+    def _is_of(self, run: str, digest: str) -> bool:
+        """Tell whether a run scores by the version of a digest."""
+        path = self._home / run / "order.json"
+        return path.exists() and RunOrder.read(path).digest == digest
 
     def state(self, run: str) -> dict[str, Any]:
         """Return how a run goes, with what it scored lately once it did. Raises StreamError `run_unknown`.
@@ -213,11 +242,11 @@ class Supervisor:
         durable.write(self._home / run / "wanted.json", json.dumps(wanted).encode())
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], *, grace: float = GRACE_S) -> None:
     """Ask a process to finish what is under way, and end it when it does not."""
     process.terminate()
     try:
-        process.wait(GRACE_S)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -14,6 +14,7 @@ from handoff.admin import (
     replays,
     runs,
     signoffs,
+    suspensions,
     waivers,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "replays",
     "runs",
     "signoffs",
+    "suspensions",
     "waivers",
 ]

@@ -11,9 +11,10 @@ from audit.actors import Person
 from audit.admin_acts import Act
 from audit.admin_columns import digest, folded, person, seen, state, text
 from audit.models import Account
+from handoff.access import STOPPERS, may_stop, owned_by
 from handoff.admin.records import OfHandoff, holds
 from handoff.models import Deployment, OwnerOfRecord
-from handoff.services import deployments
+from handoff.services import deployments, suspensions
 from handoff.states import DeploymentState
 from models_registry.access import environments_held_by, models_held_by
 from models_registry.roles import Role
@@ -40,11 +41,31 @@ ROLL_BACK = Act(
 )
 
 
+def _suspend(actor: Person, deployment: Deployment, reason: str) -> object:
+    return suspensions.suspend(actor=actor, deployment_id=deployment.pk, reason=reason)
+
+
+def _stoppable(user: Account, deployment: Deployment | None) -> bool:
+    if deployment is None:
+        return any(holds(user, role, None) for role in STOPPERS) or owned_by(user).exists()
+    held = frozenset(role for role in STOPPERS if holds(user, role, deployment.handoff))
+    return deployment.state == DeploymentState.LIVE and may_stop(user, deployment, held)
+
+
+SUSPEND = Act(
+    name="suspend",
+    title="Stop it now",
+    does="The engine scores nothing by this version any more, and its runs stop; that is lifted on its page.",
+    run=_suspend,
+    offered=_stoppable,
+)
+
+
 @admin.register(Deployment)
 class DeploymentAdmin(OfHandoff):
     """What was ordered of engines, and what became of it."""
 
-    acts = (ROLL_BACK,)
+    acts = (ROLL_BACK, SUSPEND)
     list_display = (
         "model", "version_number", "environment", state("state"), "order", "ordered_by", "ordered_at", "live_at",
         "ended_at",

@@ -43,6 +43,8 @@ class ServedOut(serializers.Serializer[Any]):
     owner = serializers.CharField(source="owner.person.printed_name", default=None, allow_null=True)
     owner_organisation = serializers.CharField(source="owner.organisation.slug", default=None, allow_null=True)
     approvals = ApprovalOut(many=True)
+    suspended_at = serializers.DateTimeField(source="suspension.suspended_at", default=None, allow_null=True)
+    suspended_because = serializers.CharField(source="suspension.reason", default="")
 
     def get_policy(self, served: Any) -> str:
         """Return the policy's revision, as people call it."""

@@ -466,6 +466,9 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     rollback_of = serializers.UUIDField(source="rollback_of_id", allow_null=True)
     next_run_at = serializers.SerializerMethodField()
     bindings = serializers.DictField(help_text="Those in force: as handed over, or as amendments left them.")
+    suspended_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when it is stopped; its suspensions tell by whom, and why."
+    )
 
     class Meta:
         model = Deployment
@@ -489,6 +492,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "ordered_at",
             "live_at",
             "ended_at",
+            "suspended_at",
         )
 
     def get_next_run_at(self, deployment: Deployment) -> datetime | None:

@@ -22,6 +22,7 @@ from handoff.api import (
     replays,
     runs,
     signoffs,
+    suspensions,
     waivers,
 )
 
@@ -119,6 +120,16 @@ urlpatterns = [
     path("deployments/", deployments.Deployments.as_view(), name="deployments"),
     path("deployments/<uuid:deployment_id>/", deployments.OneDeployment.as_view(), name="deployment"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.RollBack.as_view(), name="deployment-roll-back"),
+    path(
+        "deployments/<uuid:deployment_id>/suspensions/",
+        suspensions.Suspensions.as_view(),
+        name="deployment-suspensions",
+    ),
+    path(
+        "deployments/<uuid:deployment_id>/suspensions/lift/",
+        suspensions.LiftSuspension.as_view(),
+        name="deployment-suspension-lift",
+    ),
     path("deployments/<uuid:deployment_id>/runs/", runs.Runs.as_view(), name="deployment-runs"),
     path("deployments/<uuid:deployment_id>/runs/<int:number>/", runs.OneRun.as_view(), name="deployment-one-run"),
     path(

@@ -65,7 +65,7 @@ def deploy(plan: DeployPlan, *, token: str, say: Say = lambda text: None) -> Dep
 def restore(plan: RestorePlan, *, token: str, say: Say = lambda text: None) -> DeployReport:
     """Make an engine serve what the records say is live, or nothing."""
     if plan.wanted is not None:
-        return deploy(plan.wanted, token=token, say=say)
+        return (_put_back if plan.wanted.suspended else deploy)(plan.wanted, token=token, say=say)
     engine, steps = Engine(plan.engine_url, token), _Steps(say)
     try:
         wait_until_up(engine, steps)
@@ -73,6 +73,19 @@ def restore(plan: RestorePlan, *, token: str, say: Say = lambda text: None) -> D
     except ExecutorError as error:
         return DeployReport(False, error.message, tuple(steps.done), error.code)
     return DeployReport(True, f"{plan.model} is not served any more", tuple(steps.done))
+
+
+def _put_back(plan: DeployPlan, *, token: str, say: Say) -> DeployReport:
+    """Put a suspended version in the live one's place again; it proves nothing, for it answers nothing."""
+    engine, steps = Engine(plan.engine_url, token), _Steps(say)
+    try:
+        wait_until_up(engine, steps)
+        _load(engine, plan, steps)
+        with steps.step("activate", "putting the suspended version back"):
+            _activate(engine, plan.model, plan.fence, plan.version, plan.digest, suspended=True)
+    except ExecutorError as error:
+        return DeployReport(False, error.message, tuple(steps.done), error.code)
+    return DeployReport(True, f"{plan.model} version {plan.version} is there, and stays suspended", tuple(steps.done))
 
 
 def wait_until_up(engine: Engine, steps: _Steps) -> None:
@@ -98,6 +111,7 @@ def _load(engine: Engine, plan: DeployPlan, steps: _Steps) -> bool:
             "digest": plan.digest,
             "manifest": plan.manifest,
             "blobs": plan.blobs,
+            "suspended": plan.suspended,
         }
         told = engine.order(plan.model, "load", order, seconds=LOAD_SECONDS)
         if told.get("digest") != plan.digest:
@@ -125,10 +139,20 @@ def _swap(engine: Engine, plan: DeployPlan, steps: _Steps) -> None:
         _check_live(engine, plan.model, plan.digest)
 
 
-def _activate(engine: Engine, model: str, order: int, version: str, digest: str) -> None:
-    told = engine.order(model, "activate", {"order": order, "version": version, "digest": digest})
+def _activate(engine: Engine, model: str, order: int, version: str, digest: str, *, suspended: bool = False) -> None:
+    named = {"order": order, "version": version, "digest": digest}
+    told = engine.order(model, "activate", {**named, "suspended": suspended})
     if told.get("digest") != digest or told.get("state") != "live":
         raise ExecutorError(f"The engine made the digest {told.get('digest')} live.", permanent=True, code="security")
+
+
+def _check_back(engine: Engine, model: str, digest: str) -> None:
+    """Check that a version is live again; one that was suspended meanwhile answers that it is."""
+    try:
+        _check_live(engine, model, digest)
+    except ExecutorError as error:
+        if error.code != "suspended":
+            raise
 
 
 def _check_live(engine: Engine, model: str, digest: str) -> None:
@@ -144,10 +168,12 @@ def _swap_back(engine: Engine, plan: DeployPlan, steps: _Steps, why: ExecutorErr
             _unload(engine, plan.model, plan.version, plan.fence, steps)
             told = "it is taken out again, and nothing is served"
         else:
-            with steps.step("swap_back", f"putting version {plan.previous.version} back"):
-                _activate(engine, plan.model, plan.fence, plan.previous.version, plan.previous.digest)
-                _check_live(engine, plan.model, plan.previous.digest)
-            told = f"version {plan.previous.version} is served again"
+            before = plan.previous
+            with steps.step("swap_back", f"putting version {before.version} back"):
+                named = (engine, plan.model, plan.fence, before.version, before.digest)
+                _activate(*named, suspended=before.suspended)
+                _check_back(engine, plan.model, before.digest)
+            told = f"version {before.version} is {'back, and stays suspended' if before.suspended else 'served again'}"
     except ExecutorError as error:
         summary = f"{why.message} Going back failed too, so what the engine serves is not known: {error.message}"
         return DeployReport(False, summary, tuple(steps.done), "unknown")

@@ -21,6 +21,7 @@ MEANS = {
     "format_unsafe": "security",
     "output_breach": "contract_breach",
     "unknown_model": "unknown_model",
+    "suspended": "suspended",
     "run_unknown": "run_unknown",
 }
 
@@ -101,7 +102,7 @@ class Engine:
         if status < 300:
             return answer
         code, told = str(answer.get("code", "")), str(answer.get("error", "")) or f"status {status}"
-        transient = status in (401, 403, 408, 429, 502, 503, 504, 507)
+        transient = status in (401, 403, 408, 429, 502, 503, 504, 507) and code != "suspended"
         meaning = MEANS.get(code) or ("" if status >= 500 or transient else "contract_breach")
         raise ExecutorError(f"The engine refused {what}: {told}", permanent=not transient, code=meaning)
 

@@ -16,6 +16,7 @@ from handoff.models.reconciliations import Reconciliation
 from handoff.models.replays import Replay
 from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
+from handoff.models.suspensions import Suspension
 from handoff.models.waivers import Waiver
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "Return",
     "Run",
     "SignOff",
+    "Suspension",
     "Waiver",
 ]

@@ -14,6 +14,14 @@ from handoff.models.handoffs import Handoff
 from handoff.states import DEPLOYMENT_MOVES, DeploymentState, pairs
 from models_registry.models import Environment, ModelVersion, Organisation, RegisteredModel
 
+SUSPENSION_ENDS_FIRST = """
+    IF EXISTS (SELECT FROM handoff_suspension s WHERE s.deployment_id = NEW.id AND s.ended_at IS NULL) THEN
+        RAISE EXCEPTION 'what is suspended stays live on record until the suspension has ended'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'deployment_suspension_ends_first';
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Deployment(models.Model):
     """One order. `order` rises for ever per environment, and the engine refuses a lower one."""
@@ -66,6 +74,13 @@ class Deployment(models.Model):
                 name="order_only_rises",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(new__order__lt=pgtrigger.F("old__order")),
+            ),
+            pgtrigger.Trigger(
+                name="suspension_ends_first",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__state="live") & ~pgtrigger.Q(new__state="live"),
+                func=SUSPENSION_ENDS_FIRST,
             ),
             pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
         ]

@@ -17,6 +17,7 @@ class Job(models.Model):
     class Queue(models.TextChoices):
         TESTS = "tests", "tests"
         DEPLOYMENTS = "deployments", "deployments"
+        STOPS = "stops", "stops"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="jobs")

@@ -3,20 +3,24 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit.models import Account
-from handoff.access import handoffs_visible_to
+from handoff.access import handoffs_visible_to, owned_by
 from handoff.errors import Hidden
-from handoff.in_force import with_bindings
+from handoff.in_force import with_bindings, with_suspension
 from handoff.models import Deployment
 
 RELATED = ("model", "version", "environment", "handoff", "rollback_of__version")
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Any]:
-    """Return the deployments an account may know of, with bindings; filters are state, model and environment."""
-    found = with_bindings(Deployment.objects.filter(handoff__in=handoffs_visible_to(user))).select_related(*RELATED)
+    """Return the deployments an account may know of, with bindings and since when they are suspended.
+
+    Filters are state, model and environment. Owners see what is live under their responsibility, whatever their roles.
+    """
+    mine = Q(handoff__in=handoffs_visible_to(user)) | Q(pk__in=owned_by(user).values("pk"))
+    found = with_suspension(with_bindings(Deployment.objects.filter(mine))).select_related(*RELATED)
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from handoff.states import GATE_OF, PASSED, UNDER_OFFER, State
 from handoff.suspending import passed_by
 from models_registry.roles import Role
 
+ESCALATED = timedelta(days=14)  # before a condition is due that stops what is live
 HOMEWORK = frozenset({"answer", "fact", "score", "differences", "finding"})  # done before anybody signs
 
 
@@ -190,6 +191,26 @@ def _of_live(user: Account, handoff: Handoff, known: Known, mine: frozenset[str]
     found = []
     if known.facts.moved and Role.IT_OPERATIONS in mine:
         found.append(Task("clear", "findings", "Put right what drifted, or accept it", handoff))
+    if Role.IT_OPERATIONS in mine and rules_of(handoff).lapses == "stop":
+        found += _about_to_stop(handoff, known)
     open_ = [one for one in known.amendments if user.is_person and one.waits_for(user.pk, mine, known.facts.chain)]
     found += [Task("amend", one.key, f"Sign amendment {one.number}: {one.reason[:200]}", handoff) for one in open_]
     return found
+
+
+def _about_to_stop(handoff: Handoff, known: Known) -> list[Task]:
+    """Return what ends soon, and then stops what is live, for those who run it: whoever else is asked already."""
+    rules, now = rules_of(handoff).waivers, timezone.now()
+    ends = {
+        one.id: ("A waiver", datetime.combine(date.fromisoformat(one.until), time(23, 59, 59), now.tzinfo))
+        for one in known.facts.waivers.values()
+        if rules.approver and ends_soon(one, timezone.localdate(), rules.warn_days)
+    }
+    ends |= {
+        one.id: (f"The condition “{one.text[:120]}”", due)
+        for signoff in known.facts.signoffs
+        for one in signoff.conditions
+        if (due := datetime.fromisoformat(one.due)) - now <= ESCALATED
+    }
+    title = "{} runs out, and then the version is stopped"
+    return [Task("stops", key, title.format(what), handoff, due=due) for key, (what, due) in ends.items()]

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import Known, known_of_many, rules_of
-from handoff.models import Amendment, Condition, ConditionStep, Finding, Handoff, Waiver
+from handoff.models import Amendment, Condition, ConditionStep, Finding, Handoff, Suspension, Waiver
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import OPEN, UNDER_OFFER, AmendmentState, State
@@ -55,11 +56,13 @@ def inbox_of(user: Account) -> list[Entry]:
     )
     proposed = Amendment.objects.filter(deployment__handoff=OuterRef("pk"), state=AmendmentState.PROPOSED)
     waits = Q(Exists(wrong) | Exists(hanging) | Exists(waiver), state__in=ON_THE_WAY)
-    waits |= Q(Exists(proposed), state=State.LIVE)
+    stopped = Suspension.objects.filter(deployment__handoff=OuterRef("pk"), ended_at=None)
+    waits |= Q(Exists(proposed) | Exists(stopped), state=State.LIVE)
     rows = list(
         handoffs_visible_to(user)
         .filter(Q(state__in=(*WAITING, State.RETURNED)) | waits)
         .exclude(Exists(later), state=State.RETURNED)
+        .annotate(stopped=Subquery(stopped.values("deployment")[:1]))
         .select_related(*RELATED)[:500]
     )
     known = known_of_many(rows)
@@ -69,10 +72,19 @@ def inbox_of(user: Account) -> list[Entry]:
         for handoff in rows
         if handoff.state == State.RETURNED and known[handoff.pk].holds(user.pk, Role.DATA_SCIENTIST)
     ]
+    tasks += [task for handoff in rows if handoff.stopped for task in _stopped(user, handoff, known[handoff.pk])]
     now = timezone.now()
     tasks += [task for handoff in rows if _reminds(handoff, now) for task in _reminder(user, handoff, known)]
     entries = [_entry(task, now) for task in tasks]
     return sorted(entries, key=lambda e: (not e.overdue, e.due is None, e.due or now))
+
+
+def _stopped(user: Account, handoff: Any, known: Known) -> list[Task]:
+    """Tell those who run a version, and who answers for the environment, that it is suspended."""
+    if not known.holds(user.pk, Role.IT_OPERATIONS) and handoff.target.owner_id != user.pk:
+        return []
+    title = "It is suspended: lift that, roll it back, or deploy another version"
+    return [Task("suspended", str(handoff.stopped), title, handoff)]
 
 
 def _entry(task: Task, now: datetime) -> Entry:

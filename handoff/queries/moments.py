@@ -10,7 +10,7 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden, Invalid
-from handoff.models import Deployment, OwnerOfRecord, SignOff
+from handoff.models import Deployment, OwnerOfRecord, SignOff, Suspension
 from models_registry.access import environments_visible_to
 from models_registry.models import Environment, EnvironmentOwner, ImportException
 
@@ -19,11 +19,12 @@ MOST_TURNS = 40
 
 @dataclass(slots=True)
 class Served:
-    """One version that was live at an instant, with who answered for it and the sign-offs that counted then."""
+    """One version that was live at an instant, with who answered for it, the sign-offs that counted, and a stop."""
 
     deployment: Deployment
     owner: OwnerOfRecord | None = None
     approvals: list[SignOff] = field(default_factory=list)
+    suspension: Suspension | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Moment:
 
 
 def environment_at(user: Account, slug: str, at: datetime) -> Moment:
-    """Return an environment as it was at an instant, as far as an account may know of it; always eight queries.
+    """Return an environment as it was at an instant, as far as an account may know of it; always ten queries.
 
     Handoffs that the account may not see are left out. Raises Hidden, and Invalid for an instant that is yet to come.
     """
@@ -76,6 +77,9 @@ def _served(user: Account, environment: Environment, at: datetime) -> list[Serve
     )
     for signoff in signoffs.order_by("signed_at"):
         of_handoffs[signoff.handoff_id].append(signoff)
+    stops = Suspension.objects.filter(Q(ended_at=None) | Q(ended_at__gt=at), deployment__in=found, suspended_at__lte=at)
+    for one in stops.select_related("suspended_by"):
+        found[one.deployment_id].suspension = one
     return list(found.values())
 
 
@@ -92,11 +96,12 @@ def _waivers(environment: Environment, at: datetime) -> list[ImportException]:
 
 
 def _turns(user: Account, environment: Environment) -> list[datetime]:
-    """Return when versions went live or ended here, the newest first."""
-    rows = (
-        _seen(user, environment).filter(live_at__isnull=False).order_by("-live_at").values_list("live_at", "ended_at")
-    )
-    moments = {one for row in rows[:MOST_TURNS] for one in row if one is not None}
+    """Return when versions went live, were suspended, were lifted or ended here, the newest first."""
+    seen = _seen(user, environment).filter(live_at__isnull=False)
+    rows = list(seen.order_by("-live_at").values_list("live_at", "ended_at")[:MOST_TURNS])
+    stops = Suspension.objects.filter(deployment__in=seen).order_by("-suspended_at")
+    rows += stops.values_list("suspended_at", "ended_at")[:MOST_TURNS]
+    moments = {one for row in rows for one in row if one is not None}
     return sorted(moments, reverse=True)[:MOST_TURNS]
 
 

@@ -7,6 +7,7 @@ from django.db.models import Prefetch
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
+from handoff.in_force import with_suspension
 from handoff.models import Acknowledgement, Answer, Deployment, Evidence, Handoff, Job
 
 WITH_EVIDENCE = Prefetch("evidence", Evidence.objects.select_related("test", "other"))
@@ -19,7 +20,8 @@ def acknowledgements_of(handoff: Handoff) -> list[Acknowledgement]:
 
 def deployments_of(handoff: Handoff) -> list[Deployment]:
     """Return the deployments of a handoff, the newest first."""
-    return list(handoff.deployments.select_related("version", "rollback_of__version").order_by("-ordered_at"))
+    found = with_suspension(handoff.deployments.select_related("version", "rollback_of__version"))
+    return list(found.order_by("-ordered_at"))
 
 
 def jobs_of(handoff_id: UUID | str) -> list[Job]:

@@ -52,6 +52,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
         found["duties"] = "holders who have acknowledged their duties"
     if rules.findings.another_closes:
         found["findings"] = "findings closed by somebody else than their owner"
+    if rules.lapses == "stop":
+        found["lapses"] = "what is live stopped once a waiver ends or a condition is overdue"
     found["drift"] = f"what drifts is a matter to {rules.drift}"
     if not tier:
         found["applies"] = f"it applies to {', '.join(rules.risk_tiers)} risk into {', '.join(rules.target_kinds)}"

@@ -11,7 +11,7 @@ from handoff.rules.automatic import KNOWN
 from handoff.rules.checklists import CHOICES, EVIDENCE, LONGEST_LIFE
 from handoff.rules.least_thresholds import MOST
 from handoff.rules.policy_reader import MOST_REMINDERS
-from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, MEANINGS, MOST_SIGNERS, TESTS, TIERS
+from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, MEANINGS, MOST_SIGNERS, TESTS, TIERS
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
 from handoff.rules.waivers import LONGEST_DAYS, LONGEST_WARNING
 from handoff.rules.windows import DAYS
@@ -38,6 +38,7 @@ def schema() -> dict[str, Any]:
                 "reminders_before_days": {"type": "array", "maxItems": MOST_REMINDERS, "items": _whole(1, 365)},
                 "aspects": _mapping({name: _aspect() for name in USUAL}),
                 "drift": {"enum": list(DRIFTS)},
+                "lapses": {"enum": list(LAPSES)},
                 "thresholds": _thresholds(),
                 "windows": _rows(_window()),
                 "freezes": _rows(_freeze()),

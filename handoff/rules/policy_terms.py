@@ -12,6 +12,7 @@ from handoff.rules.windows import Freeze, Window
 
 GATES = ("review", "release", "confirm")
 DRIFTS = ("suspend", "report")
+LAPSES = ("stop", "suspend")  # the stricter first
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
 KINDS = ("test", "staging", "production")
@@ -90,6 +91,7 @@ class PolicyRules:
     amendments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     thresholds: LeastThresholds = field(default_factory=LeastThresholds)
     reminders_before_days: tuple[int, ...] = ()
+    lapses: str = "suspend"
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -13,6 +13,7 @@ SEVERITY = {
     "stranger": "high",
     "stray_run": "high",
     "other_streams": "high",
+    "unstopped": "high",
     "older": "medium",
     "no_run": "medium",
     "silent": "medium",
@@ -25,6 +26,7 @@ class Wanted:
 
     `also` are digests that may be served instead for now, while an order is under way; `bound` is the hash of version
     and streams that its run was ordered with, or empty where no run goes; `batches` are the runs of a batch that go.
+    What is `suspended` answers nobody and runs nothing.
     """
 
     deployment: str
@@ -36,6 +38,7 @@ class Wanted:
     also: tuple[str, ...] = ()
     bound: str = ""
     batches: tuple[str, ...] = ()
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ def compare(wanted: Sequence[Wanted], answer: EngineAnswer, elsewhere: Iterable[
     known = {one.model for one in wanted} | set(elsewhere)
     found = [one for row in wanted for one in _of(row, served.get(row.model), answer.runs)]
     found += [_stranger(one) for one in answer.served if one.model not in known]
-    expected = {run for row in wanted for run in (row.deployment, *row.batches)} | set(elsewhere)
+    going = [row for row in wanted if not row.suspended]
+    expected = {run for row in going for run in (row.deployment, *row.batches)} | set(elsewhere)
     models = {row.model: row for row in wanted}
     return found + [_stray(one, models.get(one.model)) for one in answer.runs if one.run not in expected]
 
@@ -112,6 +116,10 @@ def _of(row: Wanted, served: Served | None, runs: Iterable[Running]) -> list[Dif
     def differs(code: str, words: str) -> Difference:
         return Difference(code, row.model, words, row.deployment, row.handoff)
 
+    if row.suspended and (served is None or not served.ready or served.digest in row.also):
+        return []
+    if row.suspended and served is not None and served.digest == row.digest:
+        return [differs("unstopped", f"answers, though version {row.version} is suspended")]
     if served is None:
         return [differs("nothing", f"serves nothing; version {row.version} is live by the records")]
     found = []

@@ -12,14 +12,14 @@ from handoff.errors import Conflicting, Invalid
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import USUAL, Declared
 from handoff.rules.policies import UNION_OF, digest_of, parse
-from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, TESTS, TIERS
+from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.waivers import WaiverRules
 
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
-    *("acknowledged_duties", "waivers", "amendments"),
+    *("acknowledged_duties", "waivers", "amendments", "lapses"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -72,6 +72,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found[key] = [word for word in words if word in both]
     found["expires_after_days"] = min(one.get("expires_after_days", 30) for one in (found, other))
     found["drift"] = min((one.get("drift", DRIFTS[0]) for one in (found, other)), key=DRIFTS.index)
+    if "lapses" in found or "lapses" in other:
+        found["lapses"] = min((one.get("lapses", LAPSES[-1]) for one in (found, other)), key=LAPSES.index)
     if any(one.get("acknowledged_duties") for one in (found, other)):
         found["acknowledged_duties"] = True
     if any(one.get("findings", {}).get("another_closes") for one in (found, other)):

@@ -26,6 +26,7 @@ from handoff.errors import (
     WrongState,
 )
 from handoff.facts import Known, rules_of
+from handoff.in_force import suspension_of
 from handoff.models import Amendment, AmendmentSignOff, Deployment, Handoff
 from handoff.moves import chain_of
 from handoff.outcomes import end_amendment
@@ -63,6 +64,7 @@ def propose(
             code="not_live",
             todo="Bindings of a version that is not live are those of its handoff.",
         )
+    _not_suspended(deployment)
     if not reason.strip():
         raise Invalid("Say why it is wanted.", fields={"reason": "is empty"})
     rules = rules_of(handoff)
@@ -108,6 +110,7 @@ def sign(
     if rule is None:
         raise Hidden("The amendment asks for no such signature.", code="requirement_unknown")
     _check_open(amendment)
+    _not_suspended(amendment.deployment)
     if not known.holds(actor.user_id, rule["role"]):
         who = ", ".join(known.facts.holders.get(rule["role"], {}).values()) or "nobody yet"
         raise WrongRole(f"Only {Role(rule['role']).label} may sign this.", todo=f"Those who hold the role: {who}.")
@@ -200,6 +203,17 @@ def _check_open(amendment: Amendment) -> None:
             "Another amendment of this deployment is being applied.",
             code="under_way",
             todo="Wait for the worker to end, then look at what is in force.",
+        )
+
+
+def _not_suspended(deployment: Deployment) -> None:
+    """Refuse to change how a version is connected while it is suspended. Raises WrongState."""
+    suspension = suspension_of(deployment)
+    if suspension is not None:
+        raise WrongState(
+            f"The deployment is suspended by {suspension.by}: {suspension.reason}",
+            code="suspended",
+            todo="IT operations lifts the suspension first; then it may be amended.",
         )
 
 

@@ -13,7 +13,7 @@ from handoff.connections import changed_since, connected, misfits, unreachable
 from handoff.deploy_plans import run_plan
 from handoff.errors import Unavailable
 from handoff.facts import known_of, rules_of
-from handoff.in_force import bindings_of
+from handoff.in_force import bindings_of, suspension_of
 from handoff.in_force import report_of as signed_report_of
 from handoff.leases import end, hold, next_order
 from handoff.models import Amendment, Deployment, Finding, Handoff, Job
@@ -64,6 +64,8 @@ def _why_not(handoff: Handoff, amendment: Amendment) -> str:
     """Judge an amendment again, now, in the worker, and return why it may not be applied; or nothing."""
     if amendment.deployment.state != DeploymentState.LIVE:
         return f"the deployment is {amendment.deployment.get_state_display()} now"
+    if suspension_of(amendment.deployment) is not None:
+        return "the deployment is suspended now"
     if digest(bindings_of(handoff)) != digest(amendment.before):
         return "another amendment was applied since this one was proposed"
     known = known_of(handoff)

@@ -18,7 +18,7 @@ from handoff.batches import end_run, is_batch, order_run, run_under_way, skip_ru
 from handoff.connections import connected
 from handoff.deploy_plans import engine_url
 from handoff.errors import Hidden, Invalid, Unavailable, WrongState
-from handoff.in_force import bindings_for
+from handoff.in_force import bindings_for, suspension_of
 from handoff.leases import Clock, end, hold
 from handoff.models import Deployment, Handoff, Job, Run
 from handoff.models.runs import UNDER_WAY
@@ -205,7 +205,9 @@ def _settle(run_id: UUID, told: Mapping[str, Any], *, actor: Worker) -> None:
     error = told.get("error", {})
     why = f"{error.get('code')}: {error.get('message')}" if state == RunState.FAILED else run.why
     if state == RunState.STOPPED:
-        why = why or "Somebody stopped it at the engine."
+        suspension = suspension_of(deployment)
+        words = f"The deployment was suspended: {suspension.reason}" if suspension else ""
+        why = why or words or "Somebody stopped it at the engine."
     end_run(run, state, why if state != RunState.FINISHED else "", actor=actor, counts=_counts(told))
 
 

@@ -23,11 +23,17 @@ from handoff.outcomes import WAITING, fail_order, make_ready_again, send_back, u
 from handoff.plans import DeployPlan, DeployReport
 from handoff.readiness import looked_again
 from handoff.states import DeploymentState, JobState, State
+from handoff.stopping import still_stopped
 from models_registry.models import ModelVersion
 from models_registry.roles import Role
 
 STATE_OF = {"release": State.DEPLOYING, "confirm": State.CONFIRMING}
-AGAIN = {"unreachable", "unknown", "stale_order"}  # nothing is wrong with the version: operations may deploy again
+AGAIN = {
+    "unreachable",
+    "unknown",
+    "stale_order",
+    "suspended",
+}  # nothing is wrong with the version: operations may deploy again
 IN_SLOT = (DeploymentState.ORDERED, DeploymentState.CONFIRMING)
 
 
@@ -90,7 +96,18 @@ def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
     other = _in_slot(handoff).exclude(handoff=handoff).first()
     if other is not None:
         return f"version {other.version.number} is being deployed there; deploy again when that has ended"
-    return ""
+    return _still_stopped(under_way(handoff) or _meant(handoff))
+
+
+def _still_stopped(deployment: Deployment) -> str:
+    return still_stopped(live_in(deployment), deployment)
+
+
+def _meant(handoff: Handoff) -> Deployment:
+    """Return the order that a handoff would have, not written."""
+    return Deployment(
+        model=handoff.model, environment=handoff.target, slot=_slot(handoff), digest=handoff.version.digest
+    )
 
 
 def _in_slot(handoff: Handoff) -> QuerySet[Deployment]:
@@ -146,6 +163,8 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
     """Keep what became of an order, and move the handoff on. Raises LeaseLost for a late holder."""
     handoff, job = hold(job_id, fence)
     deployment = handoff.deployments.select_related("version", "environment__organisation", "model").get(order=fence)
+    if report.live and (stopped := _still_stopped(deployment)):
+        report = DeployReport(False, stopped, report.steps, "suspended")
     end(job, JobState.DONE, error="" if report.live else report.summary)
     if not report.live:
         _failed(handoff, deployment, report, actor)

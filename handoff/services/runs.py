@@ -21,6 +21,7 @@ from handoff.batches import end_run, is_batch
 from handoff.connections import changed_since, connected
 from handoff.deploy_plans import engine_url
 from handoff.errors import Unavailable
+from handoff.in_force import suspension_of
 from handoff.leases import end, hold
 from handoff.models import Amendment, Deployment, Handoff, Job, Run
 from handoff.models.runs import UNDER_WAY
@@ -55,7 +56,7 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
     stops = [str(pk) for pk in ended.order_by("-order").values_list("pk", flat=True)[:MOST_STOPS]]
     batches = [str(run.pk) for run in Run.objects.filter(deployment__in=ended, state__in=UNDER_WAY)]
     plan = RunPlan(str(job_id), fence, url, ordered.model.slug, (*stops, *batches), remember=bool(batches))
-    if live is None or is_batch(live) or _amended(live) or changed_since(live.handoff):
+    if live is None or is_batch(live) or _amended(live) or _not_to_start(live):
         return plan
     streams = connected(live.handoff)
     if streams is None:
@@ -67,6 +68,14 @@ def begin(job_id: UUID | str, fence: int) -> RunPlan | None:
         digest=live.digest,
         **streams.as_plan(),
     )
+
+
+def _not_to_start(live: Deployment) -> str:
+    """Return why the run of what is live is not to be started; or nothing."""
+    suspension = suspension_of(live)
+    if suspension is not None:
+        return f"The deployment is suspended by {suspension.by}: {suspension.reason}"
+    return "; ".join(changed_since(live.handoff).values())
 
 
 def _amended(live: Deployment) -> bool:
@@ -90,9 +99,9 @@ def finish(job_id: UUID | str, fence: int, plan: RunPlan, report: RunReport, *, 
     if plan.run:
         wanted = Deployment.objects.select_for_update(of=("self",)).select_related("handoff").get(pk=plan.run)
     streaming = wanted.state == DeploymentState.LIVE and not is_batch(wanted)
-    changed = changed_since(wanted.handoff) if not plan.run and streaming else {}
-    if changed:
-        wanted.run = {"state": "not started", "error": {"message": "; ".join(changed.values())}}
+    why = _not_to_start(wanted) if not plan.run and streaming else ""
+    if why:
+        wanted.run = {"state": "not started", "error": {"message": why}}
     elif plan.run:
         wanted.run = _kept(report.state) if report.state else {"state": "failed", "error": {"message": report.error}}
     wanted.log = [*wanted.log, *report.steps]
@@ -103,7 +112,7 @@ def finish(job_id: UUID | str, fence: int, plan: RunPlan, report: RunReport, *, 
         on=wanted,
         chain=chain_of(handoff),
         data={"run": plan.run, "stopped": list(plan.stops), "state": wanted.run.get("state", ""), "order": fence},
-        reason=report.error or "; ".join(changed.values()),
+        reason=report.error or why,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -12,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.actors import Person
+from audit.models import Account
+from handoff.access import may_stop
 from handoff.errors import Hidden, Refused
 from handoff.executors.errors import ExecutorError
 from handoff.executors.scoring import Asked, Tried, fields_of, record_of, score
@@ -19,6 +22,7 @@ from handoff.models import Deployment
 from handoff.queries import deployments as queries
 from handoff.queries.amendments import amendments_of
 from handoff.queries.live import followed, input_of, live_now, owners_of, rights_on
+from handoff.queries.suspensions import suspensions_of
 from handoff.services import batches, deployments
 from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
@@ -64,7 +68,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @page("GET")
 def detail(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     """Show one deployment with its steps, and let me try a record where it is live."""
-    return _show(request, deployment_id)
+    return show(request, deployment_id)
 
 
 @page("POST")
@@ -79,7 +83,7 @@ def try_record(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
         tried = score(url, deployment.model.slug, record_of(fields, {k[6:]: v for k, v in typed.items()}))
     if is_htmx(request):
         return render(request, "handoff/deployments/_try.html", _trial(deployment, typed, tried))
-    return _show(request, deployment_id, typed=typed, tried=tried)
+    return show(request, deployment_id, typed=typed, tried=tried)
 
 
 @page("POST")
@@ -92,7 +96,7 @@ def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     except Hidden:
         raise
     except Refused as refusal:
-        return _show(request, deployment_id, form=Form("roll_back", request.POST, refusal))
+        return show(request, deployment_id, form=Form("roll_back", request.POST, refusal))
     messages.success(request, "The rollback is ordered; a worker carries it out now.")
     return go("deployment", deployment_id)
 
@@ -107,7 +111,7 @@ def run_now(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     except Hidden:
         raise
     except Refused as refusal:
-        return _show(request, deployment_id, form=Form("run_now", request.POST, refusal))
+        return show(request, deployment_id, form=Form("run_now", request.POST, refusal))
     messages.success(request, f"Run {made.number} is ordered; a worker starts it now.")
     return go("deployment", deployment_id)
 
@@ -130,7 +134,7 @@ def run(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     return render(request, "handoff/deployments/_run.html", context)
 
 
-def _show(
+def show(
     request: HttpRequest,
     deployment_id: UUID,
     *,
@@ -138,16 +142,18 @@ def _show(
     typed: dict[str, str] | None = None,
     tried: Tried | None = None,
 ) -> HttpResponse:
+    """Render the page of a deployment, with a refused form in its place and its status. Raises Hidden."""
     user = account_of(request)
     deployment, jobs = followed(user, deployment_id)
     roles = rights_on(user, deployment)
+    stopping = _stopping(user, deployment, roles, form)
     context = {
         "deployment": deployment,
         "owners": owners_of(deployment),
         "scores": scores_of(deployment.run),
         "jobs": jobs,
         "amendments": amendments_of(user, deployment),
-        "may_propose": bool(roles) and deployment.state == DeploymentState.LIVE,
+        "may_propose": bool(roles) and deployment.state == DeploymentState.LIVE and stopping["suspension"] is None,
         "form": form if form and form.name == "roll_back" else None,
         "run_form": form if form and form.name == "run_now" else None,
         "may_run": may_run(deployment, roles),
@@ -155,10 +161,29 @@ def _show(
         **runs_shown(request, deployment),
         "may_roll_back": Role.IT_OPERATIONS in roles
         and deployment.state in (DeploymentState.LIVE, DeploymentState.CONFIRMING),
+        **stopping,
         **_trial(deployment, typed, tried),
     }
     status = form.problem.status if form else 200
     return render(request, "handoff/deployments/detail.html", context, status=status)
+
+
+def _stopping(user: Account, deployment: Deployment, roles: frozenset[str], form: Form | None) -> dict[str, Any]:
+    """Return what the page needs to stop what is live, or to lift that."""
+    found = suspensions_of(deployment)
+    now = next((one for one in found if one.is_open), None)
+    live = deployment.state == DeploymentState.LIVE
+    may_lift = now is not None and Role.IT_OPERATIONS in roles and user.is_person
+    return {
+        "suspension": now,
+        "suspended_before": [one for one in found if not one.is_open],
+        "may_stop": live and now is None and may_stop(user, deployment, roles),
+        "may_lift": may_lift,
+        "form_suspend": form if form and form.name == "suspend" else None,
+        "form_lift": form if form and form.name == "lift" else None,
+        "lifter": {"signs_as": user.printed_name},
+        "second_factor": may_lift and Authenticator.objects.filter(user=user).exists(),
+    }
 
 
 def _trial(deployment: Deployment, typed: dict[str, str] | None, tried: Tried | None) -> dict[str, Any]:

@@ -29,6 +29,8 @@ VERBS = {
     "renew": "See to it",
     "amend": "Read and sign",
     "remind": "See whom it waits for",
+    "suspended": "Read why",
+    "stops": "See to it",
 }
 ICONS = {
     "offer": "send",
@@ -45,6 +47,8 @@ ICONS = {
     "renew": "door-open",
     "amend": "pen-line",
     "remind": "hourglass",
+    "suspended": "octagon-x",
+    "stops": "hourglass",
 }
 
 
@@ -102,8 +106,10 @@ def _href(task: Task) -> str:
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
     if task.kind == "amend":
         return reverse("amendment", args=[task.key])
+    if task.kind == "suspended":
+        return reverse("deployment", args=[task.key])
     places = {"offer": "offer", "answer": f"item-{task.key}", "acknowledge": "differences", "fix": "returned"}
     places |= {"clear": "findings", "settle": f"finding-{task.key}", "remind": "waiting-title"}
-    places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs"}
+    places |= {"voided": "signoffs", "condition": "signoffs", "judge": "signoffs", "stops": "findings"}
     places |= {"waiver": f"waiver-{task.key}", "renew": f"waiver-{task.key}"}
     return f"{reverse('handoff', args=[task.handoff.pk])}#{places[task.kind]}"

@@ -24,6 +24,7 @@ from handoff.web import (
     replays,
     runs,
     signoffs,
+    suspensions,
     waivers,
 )
 
@@ -98,6 +99,8 @@ urlpatterns = [
     path("deployments/<uuid:deployment_id>/try/", deployments.try_record, name="deployment-try"),
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("reconciliation/", reconciliations.index, name="reconciliation"),
+    path("deployments/<uuid:deployment_id>/suspend/", suspensions.suspend, name="deployment-suspend"),
+    path("deployments/<uuid:deployment_id>/lift/", suspensions.lift, name="deployment-lift"),
     path("owners-of-record/", owners.index, name="owners-of-record"),
     path("deployments/<uuid:deployment_id>/amendments/new/", amendments.new, name="amendment-new"),
     path("amendments/<uuid:amendment_id>/", amendments.detail, name="amendment"),

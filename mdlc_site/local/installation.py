@@ -95,9 +95,9 @@ def processes(home: Path, at: Ports) -> list[Process]:
     celery = [python, "-m", "celery", "-A", "mdlc_site", "--skip-checks"]  # checks load every page: 27 MB a process
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
 
-    def worker(queue: str, threads: int) -> list[str]:
-        name = f"{queue}@%h"
-        return [*celery, "worker", "-Q", queue, "-n", name, "--pool", "threads", "-c", str(threads), *quiet]
+    def worker(queues: str, threads: int) -> list[str]:
+        name = f"{queues.split(',')[0]}@%h"
+        return [*celery, "worker", "-Q", queues, "-n", name, "--pool", "threads", "-c", str(threads), *quiet]
 
     web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "4"]
     engine = ["--host", "127.0.0.1", "--port", str(at.engine), "--home", str(home / "engine")]
@@ -110,6 +110,6 @@ def processes(home: Path, at: Ports) -> list[Process]:
         Process("web", [python, "-m", "granian", *web, "mdlc_site.wsgi:application"], told=signs),
         Process("relay", [python, "manage.py", "relay"], told=signs),
         Process("worker-tests", worker("tests", 4)),
-        Process("worker-deployments", worker("deployments", 2), True),
+        Process("worker-deployments", worker("deployments,stops", 2), True),
         Process("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile="]),
     ]

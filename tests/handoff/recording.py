@@ -32,6 +32,7 @@ from handoff.models import (
     Return,
     Run,
     SignOff,
+    Suspension,
     Waiver,
 )
 from models_registry.models import (
@@ -246,7 +247,7 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
         version=handoff.version,
         order=number + 1,
         digest=handoff.version.digest,
-        state="superseded",
+        state="live",
         ordered_by="worker",
         live_at=now,
         **common,
@@ -254,6 +255,9 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
     Run.objects.create(
         deployment=deployment, number=1, cause="schedule", due_at=now, state="skipped", why="It was late.", ended_at=now
     )
+    stop = {"suspended_by": somebody, "reason": "It is wrong.", "ending": "superseded", "ended_at": now}
+    Suspension.objects.create(deployment=deployment, order=number + 1, **stop)
+    Deployment.objects.filter(pk=deployment.pk).update(state="superseded")
     _amendment(deployment, somebody)
     period = (now, now + timedelta(days=1))
     OwnerOfRecord.objects.create(

@@ -191,7 +191,7 @@ def test_a_live_deployment_is_rolled_back(site: Place) -> None:
     first.refresh_from_db()
     assert (first.state, second.state) == (DeploymentState.SUPERSEDED, DeploymentState.LIVE)
     otto = client_of(site.otto)
-    assert (offered_on(otto, second), offered_on(otto, first)) == (["roll_back"], [])
+    assert (offered_on(otto, second), offered_on(otto, first)) == (["roll_back", "suspend"], [])
     words = done(otto, "roll_back", second, first)
     assert "done" in words
     assert "A deployment that is superseded cannot be rolled back." in words
@@ -247,7 +247,7 @@ def test_a_group_that_holds_the_role_is_offered_it_too(site: Place) -> None:
     site.edda.groups.add(night)
     hold = building.Permission.objects.get(codename="hold_it_operations", content_type__model="environment")
     EnvironmentGroupGrant.objects.create(group=night, permission=hold, content_object=site.target)
-    assert offered_on(client_of(site.edda), only) == ["roll_back"]
+    assert offered_on(client_of(site.edda), only) == ["roll_back", "suspend"]
 
 
 def test_too_many_at_once_are_refused_whole(site: Place, make_drafts: Callable[[int], list[ModelVersion]]) -> None:

@@ -57,6 +57,11 @@ def run(name: str, bound: str = "") -> Running:
         (replace(WANTED, bound="c"), EngineAnswer((SERVED,), (run("d1", "x"),)), ["other_streams"]),
         (replace(WANTED, batches=("night",)), EngineAnswer((SERVED,), (run("night"),)), []),
         (WANTED, EngineAnswer((SERVED,), (run("gone"),)), ["stray_run"]),
+        (replace(WANTED, suspended=True), EngineAnswer((replace(SERVED, ready=False, reason="suspended"),)), []),
+        (replace(WANTED, suspended=True), EngineAnswer((SERVED,)), ["unstopped"]),
+        (replace(WANTED, suspended=True), EngineAnswer((replace(SERVED, digest="b" * 64),)), ["another"]),
+        (replace(WANTED, suspended=True), EngineAnswer((), (run("d1"),)), ["stray_run"]),
+        (WANTED, EngineAnswer((replace(SERVED, ready=False, reason="suspended"),)), ["nothing"]),
     ],
 )
 def test_each_difference_has_a_code(wanted: Wanted, answer: EngineAnswer, codes: list[str]) -> None:

@@ -20,7 +20,7 @@ from models_registry.roles import digest_of_duty
 from models_registry.rules import strict_yaml
 from models_registry.rules.raci import USUAL
 from models_registry.services import streams, versions
-from tests.handoff import artifacts, building, walking
+from tests.handoff import amending, artifacts, building, walking
 from tests.handoff.walking import by
 from tests.queries.counting import Site, signature, sql_of
 
@@ -213,6 +213,14 @@ class Story:
         self.act("run a batch now", "otto", path, {"reason": "The ward asks."}, status=202)
         self.act("stop the run", "otto", f"{path}2/stop/", {"reason": "That is enough."}, status=202)
 
+    def of_suspensions(self) -> None:
+        """Stop what is live, and lift that."""
+        assert self.site.deployment is not None
+        path, reason = f"deployments/{self.site.deployment.pk}/suspensions/", {"reason": "It answers strangely."}
+        self.act("suspend", "rita", path, reason, status=202)
+        told = {**reason, "reauthentication": amending.proof(self.place.otto)}
+        self.act("lift a suspension", "otto", f"{path}lift/", told, status=202)
+
     def of_tokens(self) -> None:
         """Sign in, and out."""
         self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
@@ -294,7 +302,8 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "roll back": 15,
     },
     Story.of_replays: {"order a replay": 15},
-    Story.of_batches: {"run a batch now": 16, "stop the run": 15},
+    Story.of_batches: {"run a batch now": 17, "stop the run": 15},
+    Story.of_suspensions: {"suspend": 14, "lift a suspension": 15},
     Story.of_tokens: {
         "sign in": 30,
         "sign out": 5,

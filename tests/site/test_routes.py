@@ -30,6 +30,7 @@ from handoff.models import (
     Replay,
     Run,
     SignOff,
+    Suspension,
     Waiver,
 )
 from models_registry.models import (
@@ -158,6 +159,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-condition-judge", "post"): (REPORT | {"answer": "accept"}, "iris", "signed"),
     ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("api:deployment-suspensions", "post"): (REASON, "dana", "live"),
+    ("api:deployment-suspension-lift", "post"): (REASON | {"reauthentication": "0" * 32}, "dana", "live"),
+    ("deployment-suspend", "post"): (REASON, "dana", "live"),
+    ("deployment-lift", "post"): (REASON | {"password": walking.PASSWORD}, "dana", "live"),
     ("api:deployment-runs", "post"): (REASON, "dana", "live"),
     ("api:deployment-run-stop", "post"): (REASON, "dana", "live"),
     ("deployment-run-now", "post"): (REASON, "dana", "live"),
@@ -205,7 +210,8 @@ WHOLE: dict[str, Any] = {
 }
 TABLES = (
     Acknowledgement, Amendment, Answer, ConditionStep, Deployment, Handoff, Job, PolicyRevision, Replay, Run, SignOff,
-    Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel, Stream,
+    Suspension, Blob, Consumer, Element, Environment, ImportException, ModelVersion, Organisation, RegisteredModel,
+    Stream,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from handoff.management.commands.relay import address_in
+from handoff.listening import address_in
 from mdlc_site.local.installation import ROOT
 
 GOOD = {"PATH": os.environ["PATH"], "SECRET_KEY": "s" * 40}

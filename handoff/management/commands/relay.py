@@ -7,7 +7,7 @@ wait for the broker.
 import logging
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from threading import Event, Thread
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
 from audit import sealer
+from handoff.listening import ear
 from handoff.services import jobs
 from handoff.services.jobs import Bell
 
@@ -63,9 +64,9 @@ class Relay:
         pause = 0.1
         while not self.stopped.is_set():
             try:
-                with self._listening() as ear:
+                with ear() as heard:
                     while not self.stopped.is_set():
-                        self._round(ear)
+                        self._round(heard)
                         pause = 0.1
             except (DatabaseError, InterfaceError, psycopg.Error) as error:
                 log.warning("the database does not answer: %s", error)
@@ -73,14 +74,7 @@ class Relay:
                 self.stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _listening(self) -> psycopg.Connection[Any]:
-        """Open a connection of its own that hears of new jobs; a pooled one might be taken away."""
-        told = address_in(connection.get_connection_params())
-        ear = psycopg.connect(autocommit=True, connect_timeout=5, keepalives_idle=5, keepalives_interval=2, **told)
-        ear.execute("LISTEN job")
-        return ear
-
-    def _round(self, ear: psycopg.Connection[Any]) -> None:
+    def _round(self, heard: psycopg.Connection[Any]) -> None:
         """Ring what waits, then what comes until the next sweep."""
         try:
             self._ring(jobs.sweep(), fresh=False)
@@ -88,7 +82,7 @@ class Relay:
             connection.close()
         until = time.monotonic() + self.every
         while not self.stopped.is_set() and (left := until - time.monotonic()) > 0:
-            for note in ear.notifies(timeout=min(left, 1.0), stop_after=1):
+            for note in heard.notifies(timeout=min(left, 1.0), stop_after=1):
                 self._ring([bell_of(note.payload)], fresh=True)
 
     def _ring(self, bells: Iterable[Bell], *, fresh: bool) -> None:
@@ -98,12 +92,6 @@ class Relay:
             Exception
         ) as error:  # whatever a broker's client raises: the rows wait, and are rung after the next sweep
             log.warning("the broker does not answer, the jobs wait: %s", error)
-
-
-def address_in(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the database is, as whom to come, and how it must prove itself; limits on statements stay out."""
-    known = {"dbname", "user", "password", "host", "port", "target_session_attrs"}
-    return {key: value for key, value in given.items() if key in known or key.startswith("ssl")}
 
 
 def bell_of(payload: str) -> Bell:
