@@ -84,6 +84,8 @@ ACTIONS: dict[str, str] = {
     "job.claimed": "started work",
     "job.finished": "finished work",
     "job.died": "gave up on work",
+    "job.retried": "let dead work be tried once more",
+    "job.cancelled": "cancelled work",
     "test.finished": "finished a promotion test",
     "deployment.ordered": "ordered a deployment",
     "deployment.live": "made a version live",

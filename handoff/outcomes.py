@@ -149,23 +149,24 @@ def release(handoff: Handoff, result: GateResult, *, actor: Actor, because: str)
     move(handoff, State.DEPLOYING, actor=actor, because=because)
 
 
-def after_death(handoff: Handoff, job: Job, *, actor: Actor) -> None:
-    """Draw the consequences when a job of a locked handoff is out of attempts."""
+def after_death(handoff: Handoff, job: Job, *, actor: Actor, why: str = "", begun: bool = True) -> None:
+    """Draw the consequences when a job of a locked handoff is out of attempts, or cancelled, which `why` says.
+
+    `begun`: a worker had it in hand, so nobody knows what an engine was told.
+    """
+    why = why or f"was tried {job.attempts} times and never ended: {job.error}"
     if job.task == queue.RUN_TEST:
         settle_tests(handoff, actor=actor)
     elif job.task == queue.DEPLOY:
-        because = f"the deployment was tried {job.attempts} times and never ended: {job.error}"
-        make_ready_again(handoff, because, actor=actor, unknown=True)
+        make_ready_again(handoff, f"the deployment {why}", actor=actor, unknown=begun)
     elif job.task == queue.AMEND:
-        because = f"it was tried {job.attempts} times and never ended: {job.error}"
-        give_up(Amendment.objects.select_related("deployment").get(job=job), handoff, because, actor=actor)
+        amendment = Amendment.objects.select_related("deployment").get(job=job)
+        give_up(amendment, handoff, f"it {why}", actor=actor)
     elif job.purpose.startswith("rollback"):
         for order in Deployment.objects.filter(
             rollback_of__handoff=handoff, state=DeploymentState.ORDERED
         ).select_related("handoff", "version"):
-            fail_order(order, f"the rollback was tried {job.attempts} times: {job.error}", actor=actor)
-            restore = [f"restore:{order.order}"]
-            queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=restore)
+            fail_order(order, f"the rollback {why}", actor=actor)
 
 
 def end_amendment(

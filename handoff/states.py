@@ -82,7 +82,7 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     J.DONE: frozenset(),
     J.REFUSED: frozenset(),
     J.CANCELLED: frozenset(),
-    J.DEAD: frozenset(),
+    J.DEAD: frozenset({J.QUEUED}),  # a test that somebody lets try once more
 }
 
 

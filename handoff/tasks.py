@@ -13,8 +13,10 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from audit import keeping
 from audit.actors import Worker
 from audit.errors import Refused
+from audit.models import Keeping
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
@@ -250,6 +252,8 @@ def rehash_evidence() -> None:
     news = [digest for digest in evidence.stored() if evidence.rehash(actor=Worker("evidence"), digest=digest)]
     if news:
         log.warning("stored evidence is not what it was, or is again: %s", ", ".join(news))
+    damaged = evidence.damaged()
+    keeping.done(Keeping.Kind.STORE, whole=not damaged, words=f"{damaged} files are damaged" if damaged else "")
     watch_evidence()
 
 

@@ -1,5 +1,7 @@
 """The site's own REST doors: tokens, and who one is."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers, status
@@ -11,10 +13,10 @@ from rest_framework.views import APIView
 
 from audit import sign_ins
 from audit.actors import actor_at
-from audit.errors import WrongState
+from audit.errors import Hidden, WrongState
 from audit.factors import has_second_factor
 from audit.models import Account
-from mdlc_site import tokens
+from mdlc_site import condition, tokens
 from mdlc_site.rendering import StrictJSONParser
 
 
@@ -88,3 +90,31 @@ class Me(APIView):
     @extend_schema(responses=MeOut, operation_id="me")
     def get(self, request: Request) -> Response:
         return Response(MeOut(actor_at(request, "api").user).data)
+
+
+class PartOut(serializers.Serializer[condition.Part]):
+    """One part of the installation."""
+
+    name = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=["good", "late", "bad"])
+    words = serializers.CharField()
+    figures = serializers.DictField()
+
+
+class HealthOut(serializers.Serializer[dict[str, Any]]):
+    """In what condition the installation is."""
+
+    verdict = serializers.ChoiceField(choices=["good", "late", "bad"])
+    parts = PartOut(many=True)
+
+
+class Health(APIView):
+    """In what condition the installation is, for its administrators. Every part is asked anew."""
+
+    @extend_schema(responses=HealthOut, operation_id="health_read")
+    def get(self, request: Request) -> Response:
+        user = actor_at(request, "api").user
+        if not (user.is_staff and user.is_person):
+            raise Hidden("There is nothing here for you.", todo="Ask an administrator of the site.")
+        found = condition.parts()
+        return Response(HealthOut({"verdict": condition.worst(found), "parts": found}).data)

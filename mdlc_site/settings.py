@@ -261,6 +261,8 @@ SPECTACULAR_SETTINGS = {
         "DeploymentState": "handoff.states.DeploymentState",
         "JobState": "handoff.states.JobState",
         "RunState": "handoff.states.RunState",
+        "Reconciled": ["agrees", "differs", "not asked yet"],
+        "HealthVerdict": ["good", "late", "bad"],
         "RoleState": ["now", "planned", "ended"],
     },
     "POSTPROCESSING_HOOKS": [

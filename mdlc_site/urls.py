@@ -11,11 +11,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from knox.models import AuthToken
 from rest_framework.permissions import AllowAny
 
-from mdlc_site import api, health
+from mdlc_site import api, console, health
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # one door, with second factor
 for model in (AuthToken, Authenticator, EmailAddress):  # whoever could write these by hand could act as somebody else
     admin.site.unregister(model)
+console.register()
 admin.site.site_header = admin.site.site_title = "MDLC Handoff"
 
 
@@ -23,6 +24,7 @@ site_api: list[URLPattern | URLResolver] = [
     path("tokens/", api.Tokens.as_view(), name="tokens"),
     path("tokens/current/", api.CurrentToken.as_view(), name="token-current"),
     path("me/", api.Me.as_view(), name="me"),
+    path("health/", api.Health.as_view(), name="health"),
     path("schema/", SpectacularAPIView.as_view(permission_classes=(AllowAny,)), name="schema"),
     path(
         "docs/",
@@ -41,6 +43,7 @@ signing_in = RedirectView.as_view(pattern_name="account_login")
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(f"account/{one}", signing_in) for one in by_mail),
     path("account/", include("allauth.urls")),
+    path("admin/health/", admin.site.admin_view(console.health), name="admin-health"),
     path("admin/logout/", LogoutView.as_view()),  # one way out too: it is on the trail
     path("admin/", admin.site.urls),
     path("api/v1/", include((site_api, "api"))),

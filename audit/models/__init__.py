@@ -2,8 +2,19 @@
 
 from audit.models.accounts import Account
 from audit.models.events import AuditEvent
+from audit.models.keeping import Keeping
 from audit.models.keys import SigningKey
 from audit.models.requests import RequestKey
 from audit.models.tree import HeadAnchor, TreeHead, TreeLeaf, TreeNode
 
-__all__ = ["Account", "AuditEvent", "HeadAnchor", "RequestKey", "SigningKey", "TreeHead", "TreeLeaf", "TreeNode"]
+__all__ = [
+    "Account",
+    "AuditEvent",
+    "HeadAnchor",
+    "Keeping",
+    "RequestKey",
+    "SigningKey",
+    "TreeHead",
+    "TreeLeaf",
+    "TreeNode",
+]

@@ -1,15 +1,17 @@
-"""Background work in the admin: to read; a deployment that failed is ordered again, and its gate judged again."""
+"""Background work in the admin: to read, to try once more where that is safe, and to cancel."""
 
 from functools import partial
 
 from django.contrib import admin
 
+from audit.actors import Person
 from audit.admin_acts import Act
 from audit.admin_columns import digest, folded, seen, state, text
 from audit.models import Account
 from handoff import queue
 from handoff.admin.records import OfHandoff, deploy_again, holds
 from handoff.models import Job, PromotionTest
+from handoff.services import jobs
 from handoff.states import JobState, State
 from models_registry.roles import Role
 
@@ -24,6 +26,35 @@ def _offered(role: Role, user: Account, job: Job | None) -> bool:
     return failed and holds(user, role, job.handoff)
 
 
+def _retry(actor: Person, job: Job, reason: str) -> object:
+    return jobs.retry(actor=actor, job_id=job.pk)
+
+
+def _cancel(actor: Person, job: Job, reason: str) -> object:
+    return jobs.cancel(actor=actor, job_id=job.pk, reason=reason)
+
+
+def _in_state(states: frozenset[JobState], user: Account, job: Job | None) -> bool:
+    right = holds(user, Role.IT_OPERATIONS, job.handoff if job else None)
+    return right and (job is None or job.state in states)
+
+
+RETRY = Act(
+    name="retry",
+    title="Try it once more",
+    does="A dead test runs once more. A dead deployment is ordered anew, and its gate judged again.",
+    run=_retry,
+    offered=partial(_in_state, frozenset({JobState.DEAD})),
+    reason=False,
+)
+CANCEL = Act(
+    name="cancel",
+    title="Cancel",
+    does="What waits is never begun, and a worker that has it in hand loses its lease: what it reports is not kept. "
+    "What follows is what follows when work dies.",
+    run=_cancel,
+    offered=partial(_in_state, frozenset({JobState.QUEUED, JobState.RUNNING})),
+)
 DEPLOY_AGAIN = Act(
     name="deploy_again",
     title="Deploy its handoff again",
@@ -36,9 +67,9 @@ DEPLOY_AGAIN = Act(
 
 @admin.register(Job)
 class JobAdmin(OfHandoff):
-    """Work of the workers. Tests run once for an offer; a deployment can be ordered again."""
+    """Work of the workers. Dead work is tried once more where that is safe; what waits or runs can be cancelled."""
 
-    acts = (DEPLOY_AGAIN,)
+    acts = (RETRY, CANCEL, DEPLOY_AGAIN)
     list_display = (
         "purpose", "handoff", "gate", state("state"), "attempts", "worker", "queued_at", "claimed_at", "ended_at"
     )  # fmt: skip

@@ -61,6 +61,17 @@ class Job(models.Model):
                 when=pgtrigger.After,
                 func="PERFORM pg_notify('job', NEW.id::text || ' ' || NEW.queue || ' ' || NEW.task); RETURN NULL;",
             ),
+            pgtrigger.Protect(
+                name="only_tests_are_tried_again",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__state="dead") & ~pgtrigger.Q(new__task="handoff.run_test"),
+            ),
+            pgtrigger.Protect(
+                name="attempts_only_rise",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(new__attempts__lt=pgtrigger.F("old__attempts"))
+                | pgtrigger.Q(new__fence__lt=pgtrigger.F("old__fence")),
+            ),
             pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
         ]
 

@@ -14,12 +14,13 @@ from handoff.access import lock_handoff, require_role
 from handoff.asking import asked_anew
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
-from handoff.errors import GateShut, Hidden, Invalid, Unavailable, WrongState
+from handoff.errors import Hidden, Invalid, Unavailable, WrongState
 from handoff.going_live import RELATED, go_live, live_in, previous_of
 from handoff.leases import end, hold, next_order
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
-from handoff.outcomes import WAITING, fail_order, make_ready_again, send_back, under_way
+from handoff.ordering import order_again
+from handoff.outcomes import fail_order, make_ready_again, send_back, under_way
 from handoff.plans import DeployPlan, DeployReport
 from handoff.readiness import looked_again
 from handoff.states import DeploymentState, JobState, State
@@ -200,31 +201,8 @@ def retry(*, actor: Person, handoff_id: UUID | str) -> Handoff:
     """Deploy again after the engine could not be reached. The gate is judged again; nobody needs to sign again."""
     handoff, known = lock_handoff(actor, handoff_id)
     require_role(actor, known, Role.IT_OPERATIONS, "deploy again")
-    if handoff.state not in (State.READY, State.CONFIRMING):
-        raise WrongState(f"A handoff that is {State(handoff.state).label} cannot be deployed again.")
-    gate = "release" if handoff.state == State.READY else "confirm"
-    if handoff.jobs.filter(gate=gate, state__in=WAITING).exclude(purpose__startswith="restore").exists():
-        raise WrongState("A worker has it in hand already.", code="under_way", todo="Wait for the worker to end.")
-    if gate == "confirm" and Return.objects.filter(handoff=handoff).exists():
-        _again(handoff, gate, queue.ROLL_BACK, "refused", actor)
-        return handoff
-    result = decide(handoff, gate, actor=actor, known=looked_again(handoff, known))
-    if not result.open:
-        raise GateShut(
-            f"The {gate} gate is shut: " + "; ".join(f"{r.title}: {r.why}" for r in result.missing),
-            todo="Those named can clear it: " + ", ".join(dict.fromkeys(w for r in result.missing for w in r.who)),
-        )
-    task, stem = (queue.DEPLOY, "deploy") if gate == "release" else (queue.CONFIRM, "confirm")
-    _again(handoff, gate, task, stem, actor)
-    if gate == "release":
-        move(handoff, State.DEPLOYING, actor=actor, because="deployed again")
+    order_again(handoff, known, actor=actor)
     return handoff
-
-
-def _again(handoff: Handoff, gate: str, task: str, stem: str, actor: Actor) -> None:
-    attempt = handoff.jobs.filter(task=task, gate=gate).count() + 1
-    job = queue.enqueue(handoff, gate=gate, task=task, purposes=[f"{stem}:{attempt}"])[0]
-    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": job.purpose})
 
 
 @act

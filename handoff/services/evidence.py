@@ -48,6 +48,11 @@ def _mend(*, actor: Worker, digest: str) -> bool:
     return mended
 
 
+def damaged() -> int:
+    """Return how many stored files are not what they were."""
+    return Damage.objects.filter(mended_at=None).count()
+
+
 def watched() -> QuerySet[Handoff]:
     """Return the handoffs whose evidence matters now: those under offer, and the live ones."""
     return Handoff.objects.filter(state__in=[*UNDER_OFFER, State.LIVE]).order_by("pk")

@@ -8,14 +8,20 @@ from django.db import connection
 from django.db.models import Func, Value
 from django.db.models.functions import Now
 
-from audit.actors import Actor, Worker
+from audit.actors import Actor, Person, Worker
 from audit.acts import act
 from audit.trail import record
+from handoff import queue
+from handoff.access import lock_handoff, require_role
+from handoff.errors import Hidden, Invalid, WrongState
+from handoff.facts import Known
 from handoff.leases import Clock, with_handoff
-from handoff.models import Job
+from handoff.models import Handoff, Job
 from handoff.moves import chain_of
-from handoff.outcomes import after_death
-from handoff.states import JobState
+from handoff.ordering import order_again
+from handoff.outcomes import WAITING, after_death
+from handoff.states import JobState, State
+from models_registry.roles import Role
 
 CLAIM = """
     UPDATE handoff_job
@@ -101,3 +107,98 @@ def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> bool
     )
     after_death(handoff, job, actor=actor)
     return True
+
+
+# What somebody may cancel, and what is ended elsewhere instead.
+CANCELLED = {queue.RUN_TEST, queue.DEPLOY, queue.CONFIRM, queue.AMEND, queue.ROLL_BACK}
+ELSEWHERE = {
+    queue.RUN_STREAMS: "Roll the deployment back; the run is stopped with it.",
+    queue.RUN_BATCH: "Stop the run on the page of its deployment.",
+    queue.REPLAY: "Let it end; a replay changes nothing.",
+}
+RESTORES = ("restore", "refused")
+
+
+@act
+def retry(*, actor: Person, job_id: UUID | str) -> Job:
+    """Try dead work once more, as IT operations; return the job that waits now.
+
+    A test keeps its row and the attempts that it had, so it gets one more. A deployment or a confirmation is ordered
+    anew, and its gate judged again. Nothing else is safe to repeat. Raises Hidden, WrongRole, WrongState or GateShut.
+    """
+    job, handoff, known = _locked(actor, job_id)
+    require_role(actor, known, Role.IT_OPERATIONS, "try work again")
+    if job.state != JobState.DEAD:
+        words = f"Work that is {job.get_state_display()} is not tried again."
+        raise WrongState(words, code="job_not_dead", todo="Only work that is out of attempts is.")
+    if job.task in (queue.DEPLOY, queue.CONFIRM):
+        again = order_again(handoff, known, actor=actor)
+    elif job.task == queue.RUN_TEST:
+        again = _once_more(job, handoff)
+    else:
+        raise WrongState(
+            "Only tests and deployments are tried again by hand.",
+            code="job_not_repeated",
+            todo="Workers order the other kinds again by themselves, or the act that caused them is repeated.",
+        )
+    data = {"purpose": job.purpose, "attempts": job.attempts, "again": str(again.pk)}
+    record("job.retried", actor=actor, on=job, chain=chain_of(handoff), data=data)
+    return again
+
+
+@act
+def cancel(*, actor: Person, job_id: UUID | str, reason: str) -> Job:
+    """Cancel work, for a reason, as IT operations. What follows is what follows when it dies.
+
+    Work that waits is never begun. A worker that has it in hand loses its lease: what it reports is not kept, and where
+    it gave an engine orders, work with a higher number puts that right. Raises Hidden, WrongRole, Invalid or
+    WrongState.
+    """
+    job, handoff, known = _locked(actor, job_id)
+    require_role(actor, known, Role.IT_OPERATIONS, "cancel work")
+    if not reason.strip():
+        raise Invalid("Say why it is cancelled.", fields={"reason": "is empty"})
+    _must_be_cancellable(job)
+    begun, because = job.attempts > 0, f"was cancelled by {actor.label}: {reason.strip()}"
+    Job.objects.filter(pk=job.pk).update(state=JobState.CANCELLED, ended_at=Clock(), error=because[:2000])
+    came_from, job.state, job.error = job.state, JobState.CANCELLED, because[:2000]
+    data = {"purpose": job.purpose, "from": came_from, "fence": job.fence}
+    record("job.cancelled", actor=actor, on=job, chain=chain_of(handoff), data=data, reason=reason.strip())
+    after_death(handoff, job, actor=actor, why=because, begun=begun)
+    return job
+
+
+def _locked(actor: Person, job_id: UUID | str) -> tuple[Job, Handoff, Known]:
+    """Lock a job after its handoff, as workers do. Raises Hidden."""
+    found = Job.objects.filter(pk=job_id).values_list("handoff", flat=True).first()
+    if found is None:
+        raise Hidden("There is no such work.")
+    try:
+        handoff, known = lock_handoff(actor, found)
+    except Hidden:
+        raise Hidden("There is no such work.") from None  # the words would tell that it is there
+    return Job.objects.select_for_update().get(pk=job_id), handoff, known
+
+
+def _once_more(job: Job, handoff: Handoff) -> Job:
+    if handoff.state != State.TESTING:
+        raise WrongState(
+            f"The handoff is {State(handoff.state).label}, so its tests are over.",
+            code="job_over",
+            todo="Offer the version again; its tests run anew.",
+        )
+    Job.objects.filter(pk=job.pk, state=JobState.DEAD).update(state=JobState.QUEUED, ended_at=None, lease_until=None)
+    job.state, job.ended_at, job.lease_until = JobState.QUEUED, None, None
+    return job
+
+
+def _must_be_cancellable(job: Job) -> None:
+    if job.state not in WAITING:
+        words = f"Work that is {job.get_state_display()} is over."
+        raise WrongState(words, code="job_over", todo="There is nothing to cancel any more.")
+    if job.task not in CANCELLED or job.purpose.startswith(RESTORES):
+        raise WrongState(
+            "This work is not cancelled: without it an engine might serve what nobody approved.",
+            code="job_not_cancelled",
+            todo=ELSEWHERE.get(job.task, "Let it end; it puts the engine right."),
+        )

@@ -44,6 +44,9 @@ class ReadableJSON(forms.JSONField):
         return {} if found is None else found
 
 
+LONGEST_POLICY = 262_144
+
+
 class ReadableYAML(forms.CharField):
     """An import policy as a person writes it; an empty box is an empty mapping. JSON is YAML, too."""
 
@@ -54,9 +57,12 @@ class ReadableYAML(forms.CharField):
         return value if isinstance(value, str) else import_policies.text_of(value)
 
     def to_python(self, value: Any) -> Any:
-        """Return the plain data."""
+        """Return the plain data; how long it may be is a matter of the text, and not of what it means."""
+        text = super().to_python(value) or ""
+        if len(text) > LONGEST_POLICY:
+            raise forms.ValidationError(f"An import policy has {LONGEST_POLICY:,} characters at most.")
         try:
-            found = strict_yaml.plain_from(super().to_python(value) or "")
+            found = strict_yaml.plain_from(text)
         except ValueError as error:
             raise forms.ValidationError(str(error)[:1000]) from error
         return {} if found is None else found
@@ -85,7 +91,6 @@ class EnvironmentForm(ActForm):
     )
     import_policy = ReadableYAML(
         required=False,
-        max_length=262144,
         help_text="YAML: default, rules (answer, versions, reason), licences, install. See docs/environments.md.",
     )
 

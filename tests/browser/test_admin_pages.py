@@ -35,6 +35,7 @@ def test_the_admin_is_accessible_and_fits(visit: Open, ada: Place) -> None:
     signed = handoff.signoffs.first()
     paths = [
         "/admin/",
+        "/admin/health/",
         "/admin/handoff/handoff/",
         path_of(handoff),
         path_of(handoff.version),

@@ -181,6 +181,12 @@ class Story:
         second = deployed_again(handoff)
         reason = {"reason": "It answers strangely."}
         self.act("roll back", "otto", f"deployments/{second}/roll-back/", reason, status=202)
+        tests = self.site.handoffs["testing"].jobs
+        dead = tests.get(purpose="test:golden")
+        tests.filter(pk=dead.pk).update(state="running", lease_until=timezone.now())
+        tests.filter(pk=dead.pk).update(state="dead", attempts=3, ended_at=timezone.now())
+        self.act("try work once more", "otto", f"jobs/{dead.pk}/retry/", status=202)
+        self.act("cancel work", "otto", f"jobs/{dead.pk}/cancel/", {"reason": "The data are wrong."}, status=200)
 
     def of_findings(self) -> None:
         """Let a live version go on although its target drifted."""
@@ -300,6 +306,8 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "sign the release": 14,
         "deploy again": 20,
         "roll back": 15,
+        "try work once more": 10,
+        "cancel work": 11,
     },
     Story.of_replays: {"order a replay": 15},
     Story.of_batches: {"run a batch now": 17, "stop the run": 15},

@@ -147,6 +147,7 @@ ENDPOINTS = [
     ("/api/v1/amendments/{amendment}/", "iris", 5),
     ("/api/v1/owners-of-record/?environment=production&model=tumours", "otto", 2),
     ("/api/v1/events/", "rita", 3),
+    ("/api/v1/health/", "ada", 14),
     ("/api/v1/reconciliation/", "otto", 4),
     ("/api/v1/reconciliation/table/", "otto", 4),
     ("/api/v1/changes/?since=2026-01-01&until=2099-01-01", "rita", 5),
@@ -189,7 +190,7 @@ ACTS = {
     *(f"{space}exception-{act}" for act in ("answer", "withdraw", "revoke") for space in ("", "api:")),
     *("stream-retire", "api:stream-retire", "api:consumer-retire"),
     *("duty-acknowledge", "api:duty-acknowledgements", "delegation-end", "api:delegation-end"),
-    *("api:accounts-merge", "api:accounts-part"),
+    *("api:accounts-merge", "api:accounts-part", "api:job-retry", "api:job-cancel"),
     *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
 }
 EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}

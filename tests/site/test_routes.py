@@ -146,6 +146,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:condition-accept", "post"): (REPORT, "iris", "signed"),
     ("api:condition-reject", "post"): (REPORT, "iris", "signed"),
     ("api:handoff-deploy-again", "post"): ({}, "dana", "ready"),
+    ("api:job-retry", "post"): ({}, "dana", "testing"),
+    ("api:job-cancel", "post"): (REASON, "dana", "testing"),
     ("api:deployment-roll-back", "post"): (REASON, "dana", "live"),
     ("handoff-change", "post"): ({"note": "mine"}, "vera", "draft"),
     ("handoff-offer", "post"): ({}, "vera", "draft"),
@@ -285,10 +287,11 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
     there["delegation_id"] = delegation_of(site) if "delegation_id" in ROUTES[name] else ""
+    there["job_id"] = handoff.jobs.values_list("pk", flat=True).first() if "job_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
     keys = (
         "amendment_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id", "handoff_id",
-        "signoff_id", "waiver_id",
+        "job_id", "signoff_id", "waiver_id",
     )  # fmt: skip
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
@@ -442,6 +445,7 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
         "api:audit-consistency": "rita",
         "api:handoff-sheet": "vera",
         "api:owner-of-record": "otto",
+        "api:health": "ada",
     }
     for name in sorted(ROUTES):
         if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):

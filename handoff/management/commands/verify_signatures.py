@@ -4,6 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.keeping import done
+from audit.models import Keeping
 from handoff.queries.signatures import verify
 
 
@@ -12,6 +14,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = verify()
+        wrong = f"{len(found.wrong)} are not what they should be" if found.wrong else ""
+        done(Keeping.Kind.SIGNATURES, whole=not found.wrong, words=wrong)
         self.stdout.write(f"{found.signatures:,} signatures, {found.keys:,} keys")
         if found.unsigned:
             self.stdout.write(f"{found.unsigned:,} were given before the site signed with a key")
