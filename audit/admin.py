@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from audit.actors import Person
+from audit.admin_doors import is_administrator
 from audit.models import Account, AuditEvent, SigningKey
 from audit.trail import record
 from audit.visibility import events_visible_to
@@ -101,6 +102,14 @@ class Kept(admin.ModelAdmin):
     """A record that is read here, and never written."""
 
     actions = None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Let administrators in, superusers or not."""
+        return is_administrator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let administrators read."""
+        return is_administrator(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no: records are written by acts."""

@@ -2,7 +2,6 @@
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
@@ -23,14 +22,6 @@ from mdlc_site.condition import parts, worst
 
 class ToRead(Kept):
     """What the machinery of the site keeps: every administrator reads it, nobody writes it here."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Let administrators in."""
-        return is_administrator(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let administrators read."""
-        return is_administrator(request)
 
 
 class PeriodicTasks(ToRead):

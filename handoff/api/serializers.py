@@ -387,11 +387,13 @@ class HandoffDetailOut(HandoffOut):
     jobs = JobOut(many=True, source="view.jobs")
     return_note = ReturnOut(allow_null=True, default=None)
     consumers = AskedConsumerOut(many=True, source="view.consumers")
+    kept_years = serializers.IntegerField(help_text="For how many years its records are kept once it has ended.")
+    kept_until = serializers.DateField(allow_null=True, help_text="Until when, once it has ended.")
 
     class Meta(HandoffOut.Meta):
         fields = (  # type: ignore[assignment]
             *HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note",
-            "consumers",
+            "consumers", "kept_years", "kept_until",
         )  # fmt: skip
 
     @extend_schema_field(AnswerOut(many=True))

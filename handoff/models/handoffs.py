@@ -1,6 +1,7 @@
 """Handoffs: one offer of one sealed version to one environment under one policy revision."""
 
 import uuid
+from datetime import date
 from typing import Any
 
 import pgtrigger
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 
 from handoff.models.policies import PolicyRevision
 from handoff.rules.policies import UNION_OF
+from handoff.rules.retention import kept_until, years_in
 from handoff.states import MOVES, OPEN, State, pairs
 from models_registry.models import Environment, ModelVersion, RegisteredModel
 
@@ -103,6 +105,17 @@ class Handoff(models.Model):
         first = self.policy_revision
         one = {"policy": first.policy.slug, "revision": first.number, "digest": self.policy_digest}
         return list(self.policy.get(UNION_OF) or [one])
+
+    @property
+    def kept_years(self) -> int:
+        """Return for how many years its records are kept once it has ended, by the policy that it was offered under."""
+        return years_in(self.policy)
+
+    @property
+    def kept_until(self) -> date | None:
+        """Return until when its records are kept at least; None while it is under way or live."""
+        goes_on = self.state in (*OPEN, State.LIVE)
+        return None if goes_on else kept_until(self.moved_at, self.kept_years)
 
     @property
     def under(self) -> str:

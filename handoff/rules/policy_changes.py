@@ -44,6 +44,7 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found |= {f"freeze {one.name}": f"a freeze: {one.words()}" for one in rules.freezes}
     found |= _of_aspects(rules, kind, tier)
     found["expiry"] = f"an end after {rules.expires_after_days} days"
+    found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)

@@ -25,6 +25,7 @@ from handoff.rules.policy_terms import (
 )
 from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
+from handoff.rules.retention import read_retention_rules
 from handoff.rules.waivers import read_waiver_rules
 
 KEYS = (
@@ -46,6 +47,7 @@ KEYS = (
     "acknowledged_duties",
     "waivers",
     "amendments",
+    "retention",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -99,6 +101,7 @@ class PolicyReader(Reader):
             acknowledged_duties=self.flag("acknowledged_duties", content.get("acknowledged_duties", False)),
             waivers=read_waiver_rules(self, content.get("waivers")),
             amendments=self.amendments(content.get("amendments", {})),
+            retention=read_retention_rules(self, content.get("retention", {})),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

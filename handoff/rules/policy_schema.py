@@ -13,6 +13,7 @@ from handoff.rules.least_thresholds import MOST
 from handoff.rules.policy_reader import MOST_REMINDERS
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, MEANINGS, MOST_SIGNERS, TESTS, TIERS
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
+from handoff.rules.retention import LONGEST_YEARS
 from handoff.rules.waivers import LONGEST_DAYS, LONGEST_WARNING
 from handoff.rules.windows import DAYS
 
@@ -46,6 +47,7 @@ def schema() -> dict[str, Any]:
                 "findings": _mapping({"another_closes": {"type": "boolean"}}),
                 "waivers": {"anyOf": [{"type": "null"}, _waivers()]},
                 "amendments": _mapping({part: _some(ROLES) for part in SIGNED_PARTS}),
+                "retention": _mapping({"years": _whole(1, LONGEST_YEARS)}),
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),
         ),

@@ -7,6 +7,7 @@ from handoff.rules.aspects import Aspect, Declared, declared
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
+from handoff.rules.retention import RetentionRules
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
@@ -92,6 +93,7 @@ class PolicyRules:
     thresholds: LeastThresholds = field(default_factory=LeastThresholds)
     reminders_before_days: tuple[int, ...] = ()
     lapses: str = "suspend"
+    retention: RetentionRules = field(default_factory=RetentionRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -14,12 +14,13 @@ from handoff.rules.aspects import USUAL, Declared
 from handoff.rules.policies import UNION_OF, digest_of, parse
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS
 from handoff.rules.reading import LONGEST_TEXT
+from handoff.rules.retention import years_in
 from handoff.rules.waivers import WaiverRules
 
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
-    *("acknowledged_duties", "waivers", "amendments", "lapses"),
+    *("acknowledged_duties", "waivers", "amendments", "lapses", "retention"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -78,6 +79,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["acknowledged_duties"] = True
     if any(one.get("findings", {}).get("another_closes") for one in (found, other)):
         found["findings"] = {"another_closes": True}
+    if "retention" in found or "retention" in other:
+        found["retention"] = {"years": max(years_in(found), years_in(other))}
     if "waivers" in found or "waivers" in other:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "thresholds" in found or "thresholds" in other:

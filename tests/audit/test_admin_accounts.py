@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from audit import signing
 from audit.models import Account, AuditEvent
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -54,3 +55,15 @@ def test_groups_are_made_and_renamed_on_record_and_never_deleted(door: Client) -
     assert Group.objects.get().name == "day shift"
     told = AuditEvent.objects.filter(action__startswith="group.").order_by("pk").values_list("action", flat=True)
     assert list(told) == ["group.created", "group.changed"]
+
+
+def test_administrators_read_the_site_s_keys_and_others_nothing(door: Client, ada: Account) -> None:
+    Account.objects.filter(pk=ada.pk).update(is_superuser=False)
+    key = signing.sign("text/plain", b"")[1]
+    page = reverse("admin:audit_signingkey_change", args=[key.pk])
+    assert key.pk in door.get(page).content.decode()
+    assert door.post(page, {"retired_because": "x"}).status_code == 403
+    Account.objects.filter(pk=ada.pk).update(is_staff=False, is_superuser=True)
+    assert door.get(page).status_code == 302
+    key.refresh_from_db()
+    assert key.retired_at is None

@@ -78,7 +78,7 @@ def test_of_many_workers_exactly_one_claims(job: Job) -> None:
         assert len(claimed) == 1
         job.refresh_from_db()
         assert (job.state, job.worker, job.fence) == (JobState.RUNNING, claimed[0].worker, claimed[0].fence)
-        Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED, attempts=0)
+        Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED)
 
 
 def test_each_claim_has_a_higher_fence_and_counts_an_attempt(job: Job) -> None:

@@ -287,7 +287,8 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
     there["delegation_id"] = delegation_of(site) if "delegation_id" in ROUTES[name] else ""
-    there["job_id"] = handoff.jobs.values_list("pk", flat=True).first() if "job_id" in ROUTES[name] else ""
+    testing = site.handoffs["testing"].jobs
+    there["job_id"] = testing.values_list("pk", flat=True).first() if "job_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
     keys = (
         "amendment_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id", "handoff_id",
