@@ -13,14 +13,14 @@ from handoff.rules.gates import Facts, GateResult, evaluate
 
 def judge(handoff: Handoff, gate: str, known: Known | None = None) -> GateResult:
     """Judge a gate without acting on it; nothing is stored."""
-    return evaluate(gate, rules_of(handoff), (known or known_of(handoff)).facts)
+    return evaluate(gate, rules_of(handoff), (known or known_of(handoff)).hurried)
 
 
 def decide(handoff: Handoff, gate: str, *, actor: Actor, known: Known | None = None) -> GateResult:
     """Judge a gate of a locked handoff in order to act on it, and store the decision."""
     known = known or known_of(handoff)
-    result = evaluate(gate, rules_of(handoff), known.facts)
-    keep(handoff, result, known.facts, actor=actor)
+    result = evaluate(gate, rules_of(handoff), known.hurried)
+    keep(handoff, result, known.hurried, actor=actor)
     return result
 
 

@@ -4,6 +4,7 @@ from audit.errors import Forbidden, Hidden, Invalid, Refused, StaleView, Unavail
 
 __all__ = [
     "AlreadySigned",
+    "BreakGlassNotAllowed",
     "Conflict",
     "Conflicting",
     "Forbidden",
@@ -26,6 +27,12 @@ class AlreadySigned(WrongState):
     """The person has a sign-off that counts at this gate."""
 
     code = "already_signed"
+
+
+class BreakGlassNotAllowed(WrongState):
+    """The policy of the handoff knows no break-glass."""
+
+    code = "break_glass_not_allowed"
 
 
 class Conflict(Forbidden):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -17,9 +17,11 @@ from django.utils import timezone
 from handoff.models import Handoff
 from handoff.rules.amendments import Given, Proposed
 from handoff.rules.answers import AnswerFact
+from handoff.rules.break_glass import BreakGlassFact
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.consumers import ConsumerFact, parts_of, role_of
 from handoff.rules.duties import Chain
+from handoff.rules.gate_facts import EmergencyFact
 from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
@@ -127,6 +129,11 @@ SELECT h.id, json_build_object(
       JOIN models_registry_consumer c ON c.id = q.consumer_id JOIN models_registry_stream s ON s.id = c.stream_id
       JOIN audit_account u ON u.id = c.owner_id JOIN models_registry_modelversion v ON v.id = q.live_id
      WHERE c.retired_at IS NULL),
+  'glass', (SELECT json_agg(json_build_array(
+        b.state, b.id, b.until, b.incident, b.printed_name,
+        COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
+        b.confirmed_by_id, b.behalf_of_id, b.role, b.asked_by_id, b.confirm_by) ORDER BY b.asked_at)
+      FROM handoff_breakglass b JOIN audit_account u ON u.id = b.asked_by_id WHERE b.handoff_id = h.id),
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
@@ -144,7 +151,7 @@ class Known:
     """The facts of one handoff, who holds which role on it (service accounts included), and its last event's hash.
 
     `ended` are the sign-offs that ended without their signer's wish to sign anew, the latest last; `amendments` those
-    of its live deployment that wait for signatures.
+    of its live deployment that wait for signatures; `glass` all break-glass on record.
     """
 
     facts: Facts
@@ -152,6 +159,18 @@ class Known:
     head: str
     ended: tuple[EndedFact, ...] = ()
     amendments: tuple[Proposed, ...] = ()
+    glass: tuple[BreakGlassFact, ...] = ()
+
+    @property
+    def emergency(self) -> EmergencyFact | None:
+        """Return the break-glass that was confirmed and has not ended."""
+        return next((one.emergency for one in self.glass if one.emergency), None)
+
+    @property
+    def hurried(self) -> Facts:
+        """Return the facts for a decision to act, with the break-glass on which it may rest."""
+        emergency = self.emergency
+        return replace(self.facts, emergency=emergency) if emergency else self.facts
 
     def sees(self, account: int) -> bool:
         """Tell whether an account may know of the handoff."""
@@ -231,7 +250,9 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         consumers=consumers,
     )
     ended = tuple(EndedFact(*row) for row in raw["ended"])
-    return Known(facts, roles, str(raw["head"] or ""), ended, tuple(_proposed(row) for row in raw["amendments"]))
+    proposed = tuple(_proposed(row) for row in raw["amendments"])
+    glass = tuple(BreakGlassFact(*row) for row in raw["glass"])
+    return Known(facts, roles, str(raw["head"] or ""), ended, proposed, glass)
 
 
 def _proposed(row: list[Any]) -> Proposed:
@@ -402,6 +423,7 @@ def _chain(raw: Mapping[str, Any], holders: Mapping[str, Mapping[int, str]]) -> 
         if person is not None:
             acts.setdefault(persons.get(person, person), {})[sentence] = None
     signed = {persons.get(one, one): s[3] for s in raw["signoffs"] for one in (s[4], s[11]) if one is not None}
+    signed |= {persons.get(one, one): g[8] for g in raw["glass"] for one in (g[6], g[7]) if one is not None}
     told = {person: tuple(found) for person, found in acts.items()}
     return Chain(told, signed, persons, _stands_for(raw["held"], holders))
 

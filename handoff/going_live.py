@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import Exists, OuterRef
 
 from audit.actors import Actor
 from audit.trail import record
@@ -13,10 +14,10 @@ from handoff import queue
 from handoff.asking import ask_those_open
 from handoff.batches import is_batch, order_run
 from handoff.in_force import bindings_of
-from handoff.models import Deployment, Handoff, OwnerOfRecord, Run, Suspension
+from handoff.models import BreakGlass, Deployment, Handoff, OwnerOfRecord, Run, Suspension
 from handoff.moves import chain_of, move
 from handoff.rules.bindings import streams_in
-from handoff.states import DeploymentState, State
+from handoff.states import BreakGlassState, DeploymentState, State
 from handoff.stopping import supersede
 
 RELATED = ("handoff", "model", "version", "environment__organisation", "environment__owner")
@@ -81,8 +82,10 @@ def previous_of(deployment: Deployment) -> Deployment | None:
     """Return what was live before a deployment and may be live again.
 
     It was never rolled back itself, nor taken out while it was suspended: what was stopped comes back by a new handoff.
+    And no break-glass brought it there whose signatures never came.
     """
     stopped = Suspension.objects.filter(ending=Suspension.Ending.SUPERSEDED)
+    glass = BreakGlass.objects.filter(handoff=OuterRef("handoff"), confirmed_by__isnull=False)
     return (
         Deployment.objects.select_related(*RELATED)
         .filter(
@@ -94,6 +97,7 @@ def previous_of(deployment: Deployment) -> Deployment | None:
         )
         .exclude(version=deployment.version_id)
         .exclude(handoff__in=stopped.values("deployment__handoff"))
+        .exclude(Exists(glass.exclude(state=BreakGlassState.REGULARISED)))
         .order_by("-ended_at")
         .first()
     )
@@ -123,12 +127,39 @@ def _end(before: Deployment, to: DeploymentState, at: datetime, *, by: Deploymen
     move(handoff, State.ROLLED_BACK if rolled_back else State.SUPERSEDED, actor=actor, because=because)
 
 
-def _move_owner(deployment: Deployment, at: datetime, actor: Actor) -> None:
+def take_out(deployment: Deployment, because: str, *, actor: Actor, log: Sequence[Mapping[str, Any]] = ()) -> None:
+    """End the live deployment of a locked handoff that the engine does not serve any more; nothing takes its place."""
+    at = _instant(deployment)
+    supersede(deployment, by=deployment, actor=actor)
+    deployment.state, deployment.ended_at, deployment.reason = DeploymentState.ROLLED_BACK, at, because
+    deployment.log = [*deployment.log, *log]
+    deployment.save(update_fields=["state", "ended_at", "reason", "log"])
+    record(
+        "deployment.rolled_back",
+        actor=actor,
+        on=deployment,
+        chain=chain_of(deployment.handoff),
+        data={"version": deployment.version.number, "order": deployment.order},
+        reason=because,
+    )
+    _end_owner(deployment, at)
+    if streams_in(bindings_of(deployment.handoff)):
+        purpose = f"streams:{deployment.order}:out"
+        queue.enqueue(deployment.handoff, gate="live", task=queue.RUN_STREAMS, purposes=[purpose])
+    move(deployment.handoff, State.ROLLED_BACK, actor=actor, because=because)
+
+
+def _end_owner(deployment: Deployment, at: datetime) -> OwnerOfRecord | None:
     owners = OwnerOfRecord.objects.filter(model=deployment.model_id, environment=deployment.environment_id)
     before = owners.select_for_update(of=("self",)).filter(period__upper_inf=True).first()
     if before is not None:
         before.period = DateTimeTZRange(before.period.lower, at, "[)")
         before.save(update_fields=["period"])
+    return before
+
+
+def _move_owner(deployment: Deployment, at: datetime, actor: Actor) -> None:
+    before = _end_owner(deployment, at)
     target = deployment.environment
     owner = OwnerOfRecord.objects.create(
         model=deployment.model,

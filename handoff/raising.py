@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -18,13 +18,14 @@ SETTLED_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Something that is wrong now, with who is to see to it, and whether it suspends the approval."""
+    """Something that is wrong now, who sees to it until when (mostly a week), and whether it suspends the approval."""
 
     sentence: str
     severity: str
     owner: Account | None
     suspends: bool
     told: Mapping[str, Any] = field(default_factory=dict)
+    due: datetime | None = None
 
 
 def standing(handoff: Handoff, kind: Finding.Kind) -> dict[str, Finding]:
@@ -49,7 +50,7 @@ def _raise(handoff: Handoff, kind: Finding.Kind, subject: str, wrong: Wrong, *, 
         severity=wrong.severity,
         suspends=wrong.suspends,
         owner=wrong.owner,
-        due_at=timezone.now() + SETTLED_WITHIN,
+        due_at=wrong.due or timezone.now() + SETTLED_WITHIN,
     )
     record(
         "handoff.suspended" if wrong.suspends else "finding.raised",

@@ -1,4 +1,4 @@
-"""The only list of legal moves of handoffs, jobs, deployments, runs and amendments."""
+"""The only list of legal moves of handoffs, jobs, deployments, runs, amendments and break-glass."""
 
 from django.db import models
 
@@ -151,6 +151,32 @@ AMENDMENT_MOVES: dict[AmendmentState, frozenset[AmendmentState]] = {
     A.WITHDRAWN: frozenset(),
     A.EXPIRED: frozenset(),
     A.FAILED: frozenset(),
+}
+
+
+class BreakGlassState(models.TextChoices):
+    """Where a break-glass is: a deployment before all have signed, that two people answer for."""
+
+    ASKED = "asked", "asked for"
+    CONFIRMED = "confirmed", "in force"
+    REGULARISED = "regularised", "regularised"
+    OVERDUE = "overdue", "overdue"
+    ROLLED_BACK = "rolled_back", "rolled back"
+    ENDED = "ended", "ended"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    LAPSED = "lapsed", "lapsed"
+
+
+B = BreakGlassState
+BREAK_GLASS_MOVES: dict[BreakGlassState, frozenset[BreakGlassState]] = {
+    B.ASKED: frozenset({B.CONFIRMED, B.WITHDRAWN, B.LAPSED}),
+    B.CONFIRMED: frozenset({B.REGULARISED, B.OVERDUE, B.ENDED}),
+    B.OVERDUE: frozenset({B.ROLLED_BACK, B.ENDED}),
+    B.REGULARISED: frozenset(),
+    B.ROLLED_BACK: frozenset(),
+    B.ENDED: frozenset(),
+    B.WITHDRAWN: frozenset(),
+    B.LAPSED: frozenset(),
 }
 
 

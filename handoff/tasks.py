@@ -33,6 +33,7 @@ from handoff.services import (
     applying,
     approvals,
     batches,
+    break_glass,
     deployments,
     evidence,
     findings,
@@ -64,6 +65,7 @@ WATCH_WAIVERS = "handoff.watch_waivers"
 ASK_STREAMS = "handoff.ask_streams"
 RECONCILE = "handoff.reconcile"
 STOP_LAPSED = "handoff.stop_lapsed"
+WATCH_BREAK_GLASS = "handoff.watch_break_glass"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -269,6 +271,13 @@ def watch_waivers() -> None:
     """Suspend live approvals whose waivers ended, and end that where they were renewed."""
     for handoff_id in list(waivers.watched().values_list("pk", flat=True)):
         waivers.look(actor=Worker("waivers"), handoff_id=handoff_id)
+
+
+@shared_task(name=WATCH_BREAK_GLASS, ignore_result=True)
+def watch_break_glass() -> None:
+    """End each break-glass with the last signature or at its deadline, and follow the way back until it is done."""
+    for break_glass_id in break_glass.watched():
+        break_glass.look(actor=Worker("break-glass"), break_glass_id=break_glass_id)
 
 
 @shared_task(name=PROBE, ignore_result=True)

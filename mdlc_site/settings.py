@@ -309,6 +309,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=10),
         "options": {"queue": "tests"},
     },
+    "watch break-glass": {
+        "task": "handoff.watch_break_glass",
+        "schedule": schedule(30),
+        "options": {"queue": "tests"},
+    },
     "watch waivers": {"task": "handoff.watch_waivers", "schedule": schedule(600), "options": {"queue": "tests"}},
     "stop what lapsed": {"task": "handoff.stop_lapsed", "schedule": schedule(60), "options": {"queue": "tests"}},
     "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},

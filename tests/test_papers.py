@@ -16,7 +16,7 @@ from django.urls import resolve
 from engine import command, counters
 from handoff.rules import least_thresholds, policy_reader, policy_windows
 from handoff.rules.policies import understood
-from handoff.states import AMENDMENT_MOVES, DEPLOYMENT_MOVES, JOB_MOVES, MOVES
+from handoff.states import AMENDMENT_MOVES, BREAK_GLASS_MOVES, DEPLOYMENT_MOVES, JOB_MOVES, MOVES
 from models_registry.states import MOVES as VERSION_MOVES
 from tests.handoff import walking
 
@@ -67,6 +67,7 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         ("## Job", JOB_MOVES, "handoff.Job"),
         ("## Deployment", DEPLOYMENT_MOVES, "handoff.Deployment"),
         ("## Amendment", AMENDMENT_MOVES, "handoff.Amendment"),
+        ("## Break-glass", BREAK_GLASS_MOVES, "handoff.BreakGlass"),
         ("## Version", VERSION_MOVES, "models_registry.ModelVersion"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from handoff.admin import (
     amendments,
+    break_glass,
     checklists,
     consumers,
     deployments,
@@ -20,6 +21,7 @@ from handoff.admin import (
 
 __all__ = [
     "amendments",
+    "break_glass",
     "checklists",
     "consumers",
     "deployments",

@@ -16,7 +16,7 @@ from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.admin.records import OfHandoff, deploy_again, holds
 from handoff.models import Handoff, Return
-from handoff.services import handoffs
+from handoff.services import break_glass, handoffs
 from handoff.states import State
 from models_registry.roles import Role
 
@@ -62,11 +62,30 @@ DEPLOY_AGAIN = Act(
 )
 
 
+def _break_glass(actor: Person, handoff: Handoff, reason: str) -> object:
+    incident, colon, why = reason.partition(":")
+    told = {"incident": incident, "reason": why} if colon else {"incident": "", "reason": reason}
+    return break_glass.ask(actor=actor, handoff_id=handoff.pk, **told)
+
+
+def _offered_in_emergencies(user: Account, handoff: Handoff | None) -> bool:
+    return user.is_person and (handoff is None or handoff.state in break_glass.ASKED_IN)
+
+
+BREAK_GLASS = Act(
+    name="break_glass",
+    title="Ask for break-glass",
+    does="Nothing happens before somebody else confirms it on its page. Give the incident, a colon, and the reason.",
+    run=_break_glass,
+    offered=_offered_in_emergencies,
+)
+
+
 @admin.register(Handoff)
 class HandoffAdmin(Records):
     """Offers of versions to environments."""
 
-    acts = (OFFER, WITHDRAW, DEPLOY_AGAIN)
+    acts = (OFFER, WITHDRAW, DEPLOY_AGAIN, BREAK_GLASS)
     list_display = (
         "__str__", state("state"), "version_number", "places", person("drafted_by"), "offered_at", "expires_at"
     )  # fmt: skip

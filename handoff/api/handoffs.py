@@ -16,6 +16,7 @@ from handoff.api.serializers import (
     HandoffDetailOut,
     HandoffIn,
     HandoffOut,
+    HandoffRowOut,
     ReasonIn,
     TaskOut,
 )
@@ -36,14 +37,14 @@ class Handoffs(APIView):
     """The handoffs that the asker may know of."""
 
     @extend_schema(
-        responses=HandoffOut(many=True),
+        responses=HandoffRowOut(many=True),
         parameters=[OpenApiParameter(name, str) for name in ("state", "model", "target", "open", "text", "cursor")],
         operation_id="handoffs_list",
     )
     def get(self, request: Request) -> Response:
         filters = known_parameters(request, ("state", "model", "target", "open", "text"))
         found = queries.listed(actor_at(request, "api").user, **filters)
-        return page_of(request, found, HandoffOut, ordering="-drafted_at")
+        return page_of(request, found, HandoffRowOut, ordering="-drafted_at")
 
     @extend_schema(request=HandoffIn, responses={201: HandoffOut}, operation_id="handoff_draft")
     def post(self, request: Request) -> Response:

@@ -28,6 +28,19 @@ class ApprovalOut(serializers.Serializer[Any]):
     statement_digest = serializers.CharField()
 
 
+class BrokenOut(serializers.Serializer[Any]):
+    """The break-glass by which a version was deployed before all had signed, as it stands today."""
+
+    id = serializers.UUIDField()
+    incident = serializers.CharField()
+    reason = serializers.CharField()
+    confirmed_by = serializers.CharField(source="printed_name")
+    confirmed_at = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    state = serializers.CharField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
 class ServedOut(serializers.Serializer[Any]):
     """A version that answered then."""
 
@@ -45,6 +58,7 @@ class ServedOut(serializers.Serializer[Any]):
     approvals = ApprovalOut(many=True)
     suspended_at = serializers.DateTimeField(source="suspension.suspended_at", default=None, allow_null=True)
     suspended_because = serializers.CharField(source="suspension.reason", default="")
+    break_glass = BrokenOut(allow_null=True)
 
     def get_policy(self, served: Any) -> str:
         """Return the policy's revision, as people call it."""

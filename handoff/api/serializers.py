@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from handoff.api.break_glass import BreakGlassOut
 from handoff.api.consumers import AskedConsumerOut
 from handoff.models import (
     Answer,
@@ -238,6 +239,15 @@ class HandoffOut(serializers.ModelSerializer[Handoff]):
         )
 
 
+class HandoffRowOut(HandoffOut):
+    """One handoff in a list."""
+
+    by_break_glass = serializers.BooleanField(help_text="Whether it was ever deployed before all had signed.")
+
+    class Meta(HandoffOut.Meta):
+        fields = (*HandoffOut.Meta.fields, "by_break_glass")  # type: ignore[assignment]
+
+
 class RequirementOut(serializers.Serializer[Any]):
     kind = serializers.CharField()
     key = serializers.CharField()
@@ -389,11 +399,12 @@ class HandoffDetailOut(HandoffOut):
     consumers = AskedConsumerOut(many=True, source="view.consumers")
     kept_years = serializers.IntegerField(help_text="For how many years its records are kept once it has ended.")
     kept_until = serializers.DateField(allow_null=True, help_text="Until when, once it has ended.")
+    break_glass = BreakGlassOut(many=True, source="view.break_glass")
 
     class Meta(HandoffOut.Meta):
         fields = (  # type: ignore[assignment]
             *HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note",
-            "consumers", "kept_years", "kept_until",
+            "consumers", "kept_years", "kept_until", "break_glass",
         )  # fmt: skip
 
     @extend_schema_field(AnswerOut(many=True))
@@ -471,6 +482,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
     suspended_at = serializers.DateTimeField(
         allow_null=True, help_text="Since when it is stopped; its suspensions tell by whom, and why."
     )
+    by_break_glass = serializers.BooleanField(help_text="Whether it was deployed before all had signed.")
 
     class Meta:
         model = Deployment
@@ -485,6 +497,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "digest",
             "state",
             "rollback_of",
+            "by_break_glass",
             "bindings",
             "ordered_by",
             "reason",

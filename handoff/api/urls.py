@@ -4,6 +4,7 @@ from django.urls import path
 
 from handoff.api import (
     amendments,
+    break_glass,
     changes,
     checklist_templates,
     checklists,
@@ -87,6 +88,22 @@ urlpatterns = [
         name="condition-reject",
     ),
     path("handoffs/<uuid:handoff_id>/deploy-again/", deployments.DeployAgain.as_view(), name="handoff-deploy-again"),
+    path("handoffs/<uuid:handoff_id>/break-glass/", break_glass.BreakGlasses.as_view(), name="handoff-break-glass"),
+    path(
+        "handoffs/<uuid:handoff_id>/break-glass/<uuid:break_glass_id>/",
+        break_glass.OneBreakGlass.as_view(),
+        name="break-glass",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/break-glass/<uuid:break_glass_id>/confirm/",
+        break_glass.ConfirmBreakGlass.as_view(),
+        name="break-glass-confirm",
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/break-glass/<uuid:break_glass_id>/withdraw/",
+        break_glass.WithdrawBreakGlass.as_view(),
+        name="break-glass-withdraw",
+    ),
     path("handoffs/<uuid:handoff_id>/waivers/", waivers.Waivers.as_view(), name="handoff-waivers"),
     path(
         "handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/answer/",

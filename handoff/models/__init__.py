@@ -2,6 +2,7 @@
 
 from handoff.models.amendments import Amendment, AmendmentSignOff
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
+from handoff.models.break_glass import BreakGlass
 from handoff.models.conditions import Condition, ConditionStep
 from handoff.models.consumers import AskedConsumer
 from handoff.models.decisions import Decision
@@ -25,6 +26,7 @@ __all__ = [
     "AmendmentSignOff",
     "Answer",
     "AskedConsumer",
+    "BreakGlass",
     "Condition",
     "ConditionStep",
     "Damage",

@@ -41,6 +41,7 @@ class Finding(models.Model):
         APPROVAL = "approval", "approval"
         WAIVER = "waiver", "waiver"
         SERVED = "served", "what is served"
+        BREAK_GLASS = "glass", "break-glass"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"
@@ -115,7 +116,7 @@ class Finding(models.Model):
                 & ~Q(comment="")
                 & NO_PROOF
                 | Q(closed_at__isnull=False, closing="fixed", closed_by__isnull=False)
-                & ~Q(kind__in=["drift", "approval"])
+                & ~Q(kind__in=["drift", "approval", "glass"])
                 & PROOF,
                 name="finding_closed_with_a_cause",
             ),

@@ -73,6 +73,9 @@ UNBARRED = """
              UNION
             SELECT unnest(ARRAY[s.signer_id, s.behalf_of_id]) FROM handoff_signoff s
              WHERE s.handoff_id = NEW.handoff_id AND s.voided_at IS NULL AND s.role <> NEW.role
+             UNION
+            SELECT unnest(ARRAY[b.confirmed_by_id, b.behalf_of_id]) FROM handoff_breakglass b
+             WHERE b.handoff_id = NEW.handoff_id AND b.role <> NEW.role
           ) acted
           JOIN audit_account o ON o.id = acted.id
           LEFT JOIN audit_account r ON r.id = o.responsible_id

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to, owned_by
+from handoff.emergencies import with_mark
 from handoff.errors import Hidden
 from handoff.in_force import with_bindings, with_suspension
 from handoff.models import Deployment
@@ -20,7 +21,8 @@ def listed(user: Account, **filters: Any) -> QuerySet[Any]:
     Filters are state, model and environment. Owners see what is live under their responsibility, whatever their roles.
     """
     mine = Q(handoff__in=handoffs_visible_to(user)) | Q(pk__in=owned_by(user).values("pk"))
-    found = with_suspension(with_bindings(Deployment.objects.filter(mine))).select_related(*RELATED)
+    seen = with_mark(Deployment.objects.filter(mine), "handoff")
+    found = with_suspension(with_bindings(seen)).select_related(*RELATED)
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):

@@ -10,11 +10,12 @@ from audit.models import Account
 from handoff.facts import Known, rules_of
 from handoff.models import Handoff
 from handoff.rules.approvals import taken_now
+from handoff.rules.break_glass import role_for, same_people
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, GateResult, evaluate
 from handoff.rules.policies import GATES
 from handoff.rules.waivers import ends_soon
-from handoff.states import GATE_OF, PASSED, UNDER_OFFER, State
+from handoff.states import GATE_OF, PASSED, UNDER_OFFER, BreakGlassState, State
 from handoff.suspending import passed_by
 from models_registry.roles import Role
 
@@ -66,7 +67,9 @@ def tasks_for(user: Account, handoff: Handoff, known: Known) -> list[Task]:
         for one in known.facts.findings
         if one.owner == user.pk and handoff.state in (*UNDER_OFFER, State.LIVE)
     ]
-    return owned + _of_waivers(user, handoff, known) + _tasks(user, handoff, known)
+    return (
+        owned + _of_waivers(user, handoff, known) + _of_break_glass(user, handoff, known) + _tasks(user, handoff, known)
+    )
 
 
 def _of_waivers(user: Account, handoff: Handoff, known: Known) -> list[Task]:
@@ -90,6 +93,22 @@ def _of_waivers(user: Account, handoff: Handoff, known: Known) -> list[Task]:
             due = timezone.make_aware(datetime.combine(date.fromisoformat(waiver.until), time(23, 59, 59)))
             found.append(Task("renew", waiver.id, "A waiver ends: meet the requirement, or ask anew", handoff, due=due))
     return found
+
+
+def _of_break_glass(user: Account, handoff: Handoff, known: Known) -> list[Task]:
+    """Return the break-glass that somebody may confirm, or leave."""
+    asked = [one for one in known.glass if one.state == BreakGlassState.ASKED]
+    if not asked or handoff.state not in GATE_OF or not user.is_person:
+        return []
+    rules = rules_of(handoff).break_glass
+    if not role_for(known.facts, rules, user.pk):
+        return []
+    return [
+        Task("glass", one.id, f"Confirm break-glass, or leave it: {one.incident}", handoff, due=due)
+        for one in asked
+        if not same_people(known.facts, rules.roles, one.asker, user.pk)
+        and (due := datetime.fromisoformat(one.confirm_by)) > timezone.now()
+    ]
 
 
 def _tasks(user: Account, handoff: Handoff, known: Known) -> list[Task]:
@@ -137,8 +156,12 @@ def _at_the_gate(user: Account, handoff: Handoff, known: Known, mine: Collection
 def _missing_again(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
     """Return the sign-offs of gates that have opened which are missing again, and that somebody may give."""
     taken = taken_now(rules_of(handoff), known.facts, "", passed_by(handoff))
+    emergency = known.emergency
+    due = datetime.fromisoformat(emergency.until) if emergency else None
+    note = f"Deployed by break-glass for {emergency.incident}; without it, it is rolled back." if emergency else ""
+    word = "Sign" if emergency else "Sign again"
     return [
-        Task("sign", key, f"Sign again: {rule.meaning}", handoff, gate, note=_voided(user, known, gate))
+        Task("sign", key, f"{word}: {rule.meaning}", handoff, gate, due, note or _voided(user, known, gate))
         for key, (gate, rule) in taken.items()
         if any(role in mine for role in rule.roles) and _may_sign(user, known, gate, rule.roles)
     ]

@@ -8,9 +8,10 @@ from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
 from handoff.access import handoffs_visible_to
+from handoff.emergencies import with_mark
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of
-from handoff.models import Answer, Handoff, Job, SignOff
+from handoff.models import Answer, BreakGlass, Handoff, Job, SignOff
 from handoff.queries.consumers import AskedRow, asked_of, to_be_asked
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
 from handoff.queries.page import WITH_EVIDENCE, jobs_of
@@ -43,11 +44,12 @@ class HandoffView:
     jobs: list[Job]
     events: list[AuditEvent]
     consumers: list[AskedRow]
+    break_glass: list[BreakGlass]
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
     """Return the handoffs an account may know of; filters are state, model, target, open and text."""
-    found = handoffs_visible_to(user).select_related(*RELATED)
+    found = with_mark(handoffs_visible_to(user)).select_related(*RELATED)
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):
@@ -101,7 +103,15 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         jobs=jobs,
         events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
         consumers=to_be_asked(offer.questions) if offer else asked_of(handoff, known),
+        break_glass=_break_glass(handoff, known),
     )
+
+
+def _break_glass(handoff: Handoff, known: Known) -> list[BreakGlass]:
+    """Return the break-glass of a handoff, the newest first; no query where there is none."""
+    if not known.glass:
+        return []
+    return list(handoff.break_glass.select_related("asked_by", "confirmed_by"))
 
 
 def _signoffs(handoff: Handoff) -> list[SignOff]:

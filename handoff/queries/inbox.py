@@ -45,7 +45,7 @@ def inbox_of(user: Account) -> list[Entry]:
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)
     wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(
-        Q(suspends=True) | Q(owner=user) | Q(kind=Finding.Kind.APPROVAL)
+        Q(suspends=True) | Q(owner=user) | Q(kind__in=[Finding.Kind.APPROVAL, Finding.Kind.BREAK_GLASS])
     )
     accepted = ConditionStep.objects.filter(condition=OuterRef("pk"), kind=ConditionStep.Kind.ACCEPTED)
     hanging = Condition.objects.filter(signoff__handoff=OuterRef("pk"), signoff__voided_at=None).exclude(

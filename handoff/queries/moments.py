@@ -10,7 +10,7 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden, Invalid
-from handoff.models import Deployment, OwnerOfRecord, SignOff, Suspension
+from handoff.models import BreakGlass, Deployment, OwnerOfRecord, SignOff, Suspension
 from models_registry.access import environments_visible_to
 from models_registry.models import Environment, EnvironmentOwner, ImportException
 
@@ -19,12 +19,13 @@ MOST_TURNS = 40
 
 @dataclass(slots=True)
 class Served:
-    """One version that was live at an instant, with who answered for it, the sign-offs that counted, and a stop."""
+    """One version that was live at an instant: who answered, the sign-offs that counted, a stop, and break-glass."""
 
     deployment: Deployment
     owner: OwnerOfRecord | None = None
     approvals: list[SignOff] = field(default_factory=list)
     suspension: Suspension | None = None
+    break_glass: BreakGlass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Moment:
 
 
 def environment_at(user: Account, slug: str, at: datetime) -> Moment:
-    """Return an environment as it was at an instant, as far as an account may know of it; always ten queries.
+    """Return an environment as it was at an instant, as far as an account may know of it; always eleven queries.
 
     Handoffs that the account may not see are left out. Raises Hidden, and Invalid for an instant that is yet to come.
     """
@@ -78,8 +79,12 @@ def _served(user: Account, environment: Environment, at: datetime) -> list[Serve
     for signoff in signoffs.order_by("signed_at"):
         of_handoffs[signoff.handoff_id].append(signoff)
     stops = Suspension.objects.filter(Q(ended_at=None) | Q(ended_at__gt=at), deployment__in=found, suspended_at__lte=at)
-    for one in stops.select_related("suspended_by"):
-        found[one.deployment_id].suspension = one
+    for stop in stops.select_related("suspended_by"):
+        found[stop.deployment_id].suspension = stop
+    for glass in BreakGlass.objects.filter(handoff__in=of_handoffs, confirmed_at__lte=at).order_by("confirmed_at"):
+        for one in found.values():
+            if one.deployment.handoff_id == glass.handoff_id:
+                one.break_glass = glass
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from audit import proofs, verify_pack
 from audit.models import SigningKey, TreeHead
 from handoff.facts import contents_of
-from handoff.models import Handoff, PolicyRevision, SignOff
+from handoff.models import BreakGlass, Handoff, PolicyRevision, SignOff
 from handoff.moves import chain_of
 from handoff.rules.packs import CONTROLS, Described, bill_of_materials, model_card
 
@@ -64,6 +64,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     parts = contents_of(handoff)
     about = _about(handoff, parts)
     described = _described(handoff, tests, head)
+    broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by")]
     files: dict[str, Any] = {
         "handoff.json": about,
         "answers.json": answers,
@@ -72,6 +73,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "decisions.json": [_decision(one) for one in handoff.decisions.all()],
         "deployments.json": [_deployment(one) for one in handoff.deployments.select_related("version", "environment")],
         "findings.json": [_finding(one) for one in handoff.findings.select_related("closed_by")],
+        "break_glass.json": broken,
         "controls.json": [{"control": a, "asks": b, "files": list(c)} for a, b, c in CONTROLS],
         "bom.cdx.json": bill_of_materials(described),
         "keys.json": _keys(),
@@ -91,6 +93,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "verify_pack.py": Path(verify_pack.__file__).read_bytes(),
     }
     page = {"about": about, "answers": answers, "tests": tests, "signoffs": files["signoffs/index.json"]}
+    page |= {"broken": [one for one in broken if one["confirmed_at"]]}
     page |= {"described": described, "controls": CONTROLS, "head": head, "root": bytes(head.root).hex()}
     page |= {"events": [event | {"told": orjson.loads(event["body"])} for event in events]}
     raw["index.html"] = render_to_string("handoff/packs/index.html", page).encode()
@@ -213,6 +216,15 @@ def _finding(one: Any) -> dict[str, Any]:
     names = ("items", "severity", "suspends", "raised_at", "due_at", "closed_at", "closing", "comment")
     told = {name: getattr(one, name) for name in names}
     return told | {"id": str(one.pk), "closed_by": one.closed_by.printed_name if one.closed_by else ""}
+
+
+def _glass(one: BreakGlass) -> dict[str, Any]:
+    names = (
+        "gate", "state", "reason", "incident", "asked_at", "confirm_by", "role", "printed_name", "confirmed_at",
+        "until", "missing", "scope", "statement_digest", "overdue_at", "ended_at", "because", "envelope",
+    )  # fmt: skip
+    told = {name: getattr(one, name) for name in names}
+    return told | {"id": str(one.pk), "asked_by": one.asked_by.printed_name}
 
 
 def _keys() -> list[dict[str, Any]]:

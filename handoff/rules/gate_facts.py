@@ -71,6 +71,17 @@ class WaiverFact:
 
 
 @dataclass(frozen=True, slots=True)
+class EmergencyFact:
+    """A break-glass that two people decided on: until when (an instant in ISO 8601), who, and for which incident."""
+
+    id: str
+    until: str
+    asked_by: str
+    confirmed_by: str
+    incident: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a gate is judged on. `holders` maps a role to the people who hold it now, by key and name.
 
@@ -79,7 +90,8 @@ class Facts:
     the database's clock says. `waivers_asked` maps open requests to the person
     who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
     replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
-    `consumers` are those that a change of the output schema concerns.
+    `consumers` are those that a change of the output schema concerns. `emergency` is the break-glass on which a
+    decision rests; whoever only asks what is missing leaves it out.
     """
 
     version: str
@@ -103,6 +115,7 @@ class Facts:
     owner: str = ""
     owner_operates: bool = False
     consumers: tuple[ConsumerFact, ...] = ()
+    emergency: EmergencyFact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ class Requirement:
 
     The gate does not wait for one that is not `needed`. `turn` is false for a sign-off that comes after another one
     which is missing; `who` are then those who must sign first. `roles` are all that may sign. `waived` says until when
-    a requirement that is not met counts as met, and who approved that.
+    a requirement that is not met counts as met, and who approved that; or which break-glass steps over it.
     """
 
     kind: str

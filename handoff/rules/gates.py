@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
 from handoff.rules.automatic import Situation
+from handoff.rules.break_glass import stepped
 from handoff.rules.checklists import ChecklistItem, visible
 from handoff.rules.consumer_signoffs import with_owners
 from handoff.rules.gate_facts import (
@@ -48,7 +49,8 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
     two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
     of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again. Owners of
-    consumers that the outputs change for sign beside those whom the policy names.
+    consumers that the outputs change for sign beside those whom the policy names. Only while a break-glass is among
+    the facts, its time is not over and the policy knows of it, are missing signatures stepped over.
     """
     rules = with_owners(rules, facts.consumers)
     gate = rules.gate(name)
@@ -62,6 +64,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     ]
     found += signatures(gate, facts)
     found += _timed(rules, facts) if name == "release" else []
+    found = stepped(found, rules.break_glass, facts)
     refused = any(s.decision == "refuse" for s in facts.signoffs)
     against = refused or any(s.decision == "changes" and s.gate == name for s in facts.signoffs)
     somebody = name == "confirm" or any(r.kind == "signoff" and r.needed for r in found)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
+from handoff.rules.break_glass import BreakGlassRules
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.policy_terms import Gate, PolicyRules, SignOffRule
 from handoff.rules.seats import title_of
@@ -46,6 +47,7 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["expiry"] = f"an end after {rules.expires_after_days} days"
     found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
+    found["break-glass"] = _break_glass(rules.break_glass)
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)
         found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"
@@ -103,6 +105,15 @@ def _waivers(rules: WaiverRules) -> str:
     if not rules.approver:
         return "no requirement is waived"
     return f"requirements are waived for at most {rules.max_days} days by {title_of(rules.approver)}"
+
+
+def _break_glass(rules: BreakGlassRules) -> str:
+    if not rules.roles:
+        return "nobody deploys by break-glass"
+    roles = " or ".join(title_of(role) for role in rules.roles)
+    when = ", outside windows and in freezes, too" if rules.any_time else ""
+    within = f"confirmed by {roles} within {rules.confirm_minutes} minutes"
+    return f"break-glass for {rules.lasts_hours} hours, {within}{when}"
 
 
 def _of_aspects(rules: PolicyRules, kind: str, tier: str) -> dict[str, str]:

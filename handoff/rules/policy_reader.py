@@ -6,6 +6,7 @@ from typing import Any
 
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
+from handoff.rules.break_glass import read_break_glass
 from handoff.rules.checklists import check_checklists, read_checklist
 from handoff.rules.findings import read_finding_rules
 from handoff.rules.least_thresholds import read_thresholds
@@ -48,6 +49,7 @@ KEYS = (
     "waivers",
     "amendments",
     "retention",
+    "break_glass",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -102,6 +104,7 @@ class PolicyReader(Reader):
             waivers=read_waiver_rules(self, content.get("waivers")),
             amendments=self.amendments(content.get("amendments", {})),
             retention=read_retention_rules(self, content.get("retention", {})),
+            break_glass=read_break_glass(self, content.get("break_glass")),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

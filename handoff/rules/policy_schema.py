@@ -8,6 +8,7 @@ from handoff.rules import policy_windows as windows
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL
 from handoff.rules.automatic import KNOWN
+from handoff.rules.break_glass import LONGEST_HOURS, LONGEST_MINUTES
 from handoff.rules.checklists import CHOICES, EVIDENCE, LONGEST_LIFE
 from handoff.rules.least_thresholds import MOST
 from handoff.rules.policy_reader import MOST_REMINDERS
@@ -48,6 +49,7 @@ def schema() -> dict[str, Any]:
                 "waivers": {"anyOf": [{"type": "null"}, _waivers()]},
                 "amendments": _mapping({part: _some(ROLES) for part in SIGNED_PARTS}),
                 "retention": _mapping({"years": _whole(1, LONGEST_YEARS)}),
+                "break_glass": {"anyOf": [{"type": "null"}, _break_glass()]},
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),
         ),
@@ -177,6 +179,18 @@ def _waivers() -> dict[str, Any]:
             "warn_days": _whole(1, LONGEST_WARNING),
         },
         needs=("approver",),
+    )
+
+
+def _break_glass() -> dict[str, Any]:
+    return _mapping(
+        {
+            "roles": _some(ROLES),
+            "lasts_hours": _whole(1, LONGEST_HOURS),
+            "confirm_minutes": _whole(1, LONGEST_MINUTES),
+            "any_time": {"type": "boolean"},
+        },
+        needs=("roles",),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from handoff.rules.aspects import Aspect, Declared, declared
+from handoff.rules.break_glass import BreakGlassRules
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
@@ -94,6 +95,7 @@ class PolicyRules:
     reminders_before_days: tuple[int, ...] = ()
     lapses: str = "suspend"
     retention: RetentionRules = field(default_factory=RetentionRules)
+    break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -27,6 +27,7 @@ WORDS = {
     "release_answers": "the checklist answers at release",
     "confirm_answers": "the checklist answers at confirmation",
     "deployment": "the deployment",
+    "break_glass": "the break-glass: why, for which incident, and what it steps over",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
-from handoff.rules.gate_facts import AnswerFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
+from handoff.rules.gate_facts import AnswerFact, EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.gates import evaluate
 from handoff.rules.lapses import ConditionFact
 from handoff.rules.policies import PolicyRules
@@ -86,6 +86,7 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         owner=plain.get("owner", ""),
         owner_operates=plain.get("owner_operates", False),
         consumers=tuple(ConsumerFact(**_known(ConsumerFact, one)) for one in plain.get("consumers", ())),
+        emergency=EmergencyFact(**_known(EmergencyFact, plain["emergency"])) if plain.get("emergency") else None,
     )
 
 

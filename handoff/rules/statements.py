@@ -16,6 +16,7 @@ KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:mdlc-handoff:sign-off:2"
 OF_AMENDMENT = "urn:mdlc-handoff:amendment-sign-off:1"
+OF_BREAK_GLASS = "urn:mdlc-handoff:break-glass:1"
 # Where the statement says what a column of the sign-off holds.
 PLACES: dict[str, tuple[str, ...]] = {
     "id": ("signoff",),

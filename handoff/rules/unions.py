@@ -11,6 +11,7 @@ from engine.thresholds import LOWER_IS_BETTER
 from handoff.errors import Conflicting, Invalid
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import USUAL, Declared
+from handoff.rules.break_glass import united as break_glass_of
 from handoff.rules.policies import UNION_OF, digest_of, parse
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS
 from handoff.rules.reading import LONGEST_TEXT
@@ -20,7 +21,7 @@ from handoff.rules.waivers import WaiverRules
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
-    *("acknowledged_duties", "waivers", "amendments", "lapses", "retention"),
+    *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "break_glass"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -83,6 +84,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["retention"] = {"years": max(years_in(found), years_in(other))}
     if "waivers" in found or "waivers" in other:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
+    if "break_glass" in found or "break_glass" in other:
+        found["break_glass"] = break_glass_of(found.get("break_glass"), other.get("break_glass"))
     if "thresholds" in found or "thresholds" in other:
         found["thresholds"] = _thresholds(found.get("thresholds", {}), other.get("thresholds", {}))
     if "amendments" in found or "amendments" in other:

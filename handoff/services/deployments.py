@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from audit.actors import Actor, Person, Worker
 from audit.acts import act
 from audit.trail import record
-from handoff import queue
 from handoff.access import lock_handoff, require_role
 from handoff.asking import asked_anew
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
 from handoff.errors import Hidden, Invalid, Unavailable, WrongState
-from handoff.going_live import RELATED, go_live, live_in, previous_of
-from handoff.leases import end, hold, next_order
+from handoff.going_back import end_canary, order_previous
+from handoff.going_live import RELATED, go_live, live_in
+from handoff.leases import end, hold
 from handoff.models import Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.ordering import order_again
@@ -224,64 +223,7 @@ def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Job:
         raise Invalid("Say why it is rolled back.", fields={"reason": "is empty"})
     deployment = Deployment.objects.select_related(*RELATED).get(pk=found.pk)
     if deployment.state == DeploymentState.CONFIRMING:
-        return _end_canary(handoff, deployment, actor, reason)
+        return end_canary(handoff, reason, actor=actor)
     if deployment.state != DeploymentState.LIVE:
         raise WrongState(f"A deployment that is {deployment.get_state_display()} cannot be rolled back.")
-    return _order_previous(handoff, deployment, actor, reason)
-
-
-def _end_canary(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Job:
-    if Return.objects.filter(handoff=handoff).exists():
-        raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
-    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=actor.user)
-    record(
-        "handoff.returned",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"reasons": ["operability"], "retests": []},
-        reason=reason,
-    )
-    return queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])[0]
-
-
-def _order_previous(handoff: Handoff, deployment: Deployment, actor: Person, reason: str) -> Job:
-    previous = previous_of(deployment)
-    if previous is None:
-        raise WrongState(
-            "No earlier version was live here, so there is nothing to go back to.",
-            code="nothing_to_roll_back_to",
-            todo="Deploy another version instead.",
-        )
-    try:
-        with transaction.atomic():
-            order = Deployment.objects.create(
-                handoff=previous.handoff,
-                model=previous.model,
-                version=previous.version,
-                environment=previous.environment,
-                slot=previous.slot,
-                digest=previous.digest,
-                order=next_order(),
-                rollback_of=deployment,
-                ordered_by=actor.label,
-                reason=reason,
-            )
-    except IntegrityError as error:
-        if "deployment_one_under_way" not in str(error):
-            raise
-        raise WrongState(
-            "Another deployment of this model is under way here.",
-            code="under_way",
-            todo="Wait for it to end, then look at what is live.",
-        ) from error
-    job = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])[0]
-    record(
-        "deployment.ordered",
-        actor=actor,
-        on=order,
-        chain=chain_of(handoff),
-        data={"version": order.version.number, "digest": order.digest, "order": order.order, "rollback": True},
-        reason=reason,
-    )
-    return job
+    return order_previous(handoff, deployment, reason, actor=actor)

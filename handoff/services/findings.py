@@ -177,6 +177,12 @@ def _of_no_approval(finding: Finding) -> None:
             code="approval_missing",
             todo="Somebody who holds the role signs again, or the condition is met.",
         )
+    if finding.kind == Finding.Kind.BREAK_GLASS:
+        raise WrongState(
+            "What was deployed by break-glass is signed, and not closed by evidence.",
+            code="approval_missing",
+            todo="Those whose signatures are missing sign; then it closes by itself.",
+        )
 
 
 def _fits(field: str, text: str) -> str:

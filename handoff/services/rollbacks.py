@@ -11,7 +11,8 @@ from audit.acts import act
 from audit.trail import record
 from handoff import queue
 from handoff.deploy_plans import damage_in, deploy_plan, restore_plan
-from handoff.going_live import RELATED, go_live, live_in
+from handoff.emergencies import after_rollback
+from handoff.going_live import RELATED, go_live, live_in, take_out
 from handoff.leases import end, hold
 from handoff.models import Decision, Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
@@ -63,6 +64,8 @@ def _admit_rollback(job_id: UUID | str, fence: int, damage: list[str]) -> Deploy
 @act
 def _admit_restore(job_id: UUID | str, fence: int) -> RestorePlan | None:
     handoff, job = hold(job_id, fence)
+    if job.purpose.startswith("unload"):
+        return _admit_unload(handoff, job, fence)
     refused = job.purpose.startswith("refused")
     unwanted = _unwanted(handoff, refused)
     if unwanted is None or (not refused and _slot_in_use(unwanted).exists()):
@@ -73,6 +76,16 @@ def _admit_restore(job_id: UUID | str, fence: int) -> RestorePlan | None:
     live = live_in(unwanted)
     wanted = Deployment.objects.select_related(*RELATED).get(pk=live.pk) if live else None
     return restore_plan(unwanted, wanted, job_id=str(job_id), fence=fence)
+
+
+def _admit_unload(handoff: Handoff, job: Job, fence: int) -> RestorePlan | None:
+    live = handoff.deployments.select_related(*RELATED).filter(state=DeploymentState.LIVE).first()
+    if live is None or _slot_in_use(live).exists():
+        end(job, JobState.CANCELLED, error="it is not live any more, or another version is being deployed")
+        return None
+    data = {"purpose": job.purpose, "attempt": job.attempts, "fence": fence}
+    record("job.claimed", actor=Worker(job.worker), on=job, chain=chain_of(handoff), data=data)
+    return restore_plan(live, None, job_id=str(job.pk), fence=fence)
 
 
 def _unwanted(handoff: Handoff, refused: bool) -> Deployment | None:
@@ -100,6 +113,8 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
         _finish_rollback(handoff, fence, report, actor)
     elif job.purpose.startswith("refused"):
         _finish_refused(handoff, report, actor)
+    elif job.purpose.startswith("unload") and report.live:
+        _finish_unload(handoff, report, actor)
 
 
 def restores_due() -> list[UUID]:
@@ -147,6 +162,18 @@ def _finish_rollback(handoff: Handoff, fence: int, report: DeployReport, actor: 
     order.handoff = back
     go_live(order, actor=actor, log=report.steps)
     move(back, State.LIVE, actor=actor, because=f"version {order.version.number} was put back: {order.reason}")
+    after_rollback(handoff, f"version {order.version.number} was put back", actor=actor)
+
+
+def _finish_unload(handoff: Handoff, report: DeployReport, actor: Actor) -> None:
+    """Keep that the engine serves nothing instead of what was live; nobody answers for it any more."""
+    live = handoff.deployments.select_related(*RELATED).filter(state=DeploymentState.LIVE).first()
+    if live is None:
+        return  # another version took its place meanwhile, and the engine has said so to whoever ordered that
+    live.handoff = handoff
+    because = "it was taken out, and there was no earlier version to go back to"
+    take_out(live, because, actor=actor, log=report.steps)
+    after_rollback(handoff, because, actor=actor)
 
 
 def _finish_refused(handoff: Handoff, report: DeployReport, actor: Actor) -> None:
@@ -170,3 +197,4 @@ def _finish_refused(handoff: Handoff, report: DeployReport, actor: Actor) -> Non
         reason=comment,
     )
     move(handoff, State.RETURNED, actor=actor, because=comment)
+    after_rollback(handoff, comment, actor=actor)

@@ -40,7 +40,7 @@ def go_on(*, actor: Worker, handoff_id: UUID | str) -> Handoff | None:
     result = judge(handoff, "release", known)
     if not result.open:
         return None
-    keep(handoff, result, known.facts, actor=actor)
+    keep(handoff, result, known.hurried, actor=actor)
     release(handoff, result, actor=actor, because="the deployment window opened")
     return handoff
 

@@ -54,6 +54,8 @@ def _issue(finding: Finding, user: Account, known: Known, form: Form | None) -> 
     )
     if finding.kind == Finding.Kind.APPROVAL:
         barred = "It closes by itself once somebody who may sign has approved anew, or the condition is met"
+    elif finding.kind == Finding.Kind.BREAK_GLASS:
+        barred = "It closes by itself once all have signed, or the version is rolled back"
     mine = form if form and form.name == "close" and form.about == str(finding.pk) else None
     return IssueRow(finding, "" if not barred else barred[0].upper() + barred[1:], mine)
 

@@ -21,6 +21,7 @@ from handoff.rules.policies import PolicyRules, parse
 from handoff.states import GATE_OF, OPEN, JobState, State
 from handoff.suspending import passed_by
 from handoff.web.bindings import typed_of
+from handoff.web.break_glass_rows import break_glass_context
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import Shown, shown_of
 from handoff.web.doors import Form, account_of, is_htmx
@@ -138,6 +139,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "binding": _binding(handoff, form),
     }
     context |= findings_context(handoff, user, view.known, form)
+    context |= break_glass_context(view, user, rules, form)
     context |= waivers_context(handoff, user, view.known, rules, [one.result for one in view.gates], form)
     return context | {"homeless": form if form and not _has_a_place(form, context) else None}
 
@@ -154,6 +156,7 @@ def _has_a_place(form: Form, context: Mapping[str, Any]) -> bool:
             "accept": context["may_accept"] and context["drift"],
             "raise": context["may_raise"],
             "ask": context["may_ask"],
+            "glass": context["may_break_glass"],
             "waiver": any(row.form for row in context["waivers"]),
             "close": any(row.form and row.may_close for row in context["issues"]),
             "withdraw_signoff": any(row.form and row.withdraws for row in context["signoffs"]),

@@ -28,6 +28,7 @@ VERBS = {
     "waiver": "Answer it",
     "renew": "See to it",
     "amend": "Read and sign",
+    "glass": "Read and decide",
     "remind": "See whom it waits for",
     "suspended": "Read why",
     "stops": "See to it",
@@ -46,6 +47,7 @@ ICONS = {
     "waiver": "door-open",
     "renew": "door-open",
     "amend": "pen-line",
+    "glass": "siren",
     "remind": "hourglass",
     "suspended": "octagon-x",
     "stops": "hourglass",
@@ -104,6 +106,8 @@ def todo_of(task: Task, due: datetime | None = None, *, overdue: bool = False) -
 def _href(task: Task) -> str:
     if task.kind == "sign":
         return reverse("handoff-sign", args=[task.handoff.pk, task.key])
+    if task.kind == "glass":
+        return reverse("handoff-break-glass", args=[task.handoff.pk, task.key])
     if task.kind == "amend":
         return reverse("amendment", args=[task.key])
     if task.kind == "suspended":

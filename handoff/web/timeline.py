@@ -41,6 +41,11 @@ ICONS = {
     "waiver.refused": "octagon-x",
     "waiver.revoked": "eraser",
     "finding.closed": "list-checks",
+    "break_glass.asked": "siren",
+    "break_glass.confirmed": "siren",
+    "break_glass.overdue": "undo-2",
+    "break_glass.rolled_back": "undo-2",
+    "break_glass.regularised": "list-checks",
 }
 QUIET = frozenset({"job.queued", "job.claimed", "job.finished", "gate.decided"})
 
@@ -112,6 +117,8 @@ def _detail(action: str, data: Mapping[str, Any], names: Mapping[str, str]) -> s
             return f"version {data['version']}"
         case "deployment.superseded" | "deployment.rolled_back":
             return f"version {data['version']}" + (f", by version {data['by']}" if "by" in data else "")
+        case str() if action.startswith("break_glass."):
+            return f"for {data['incident']}" + (f", until {data['until'][:16]}" if "until" in data else "")
         case "owner.moved":
             return f"to {data['organisation']}"
         case _:

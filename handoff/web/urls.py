@@ -4,6 +4,7 @@ from django.urls import path
 
 from handoff.web import (
     amendments,
+    break_glass,
     changes,
     checklist_templates,
     checklists,
@@ -74,6 +75,15 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/close/", findings.close, name="handoff-finding-close"),
     path("handoffs/<uuid:handoff_id>/findings/raise/", findings.raise_finding, name="handoff-finding-raise"),
     path("handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/file/", findings.file, name="handoff-finding-file"),
+    path("handoffs/<uuid:handoff_id>/break-glass/ask/", break_glass.ask, name="handoff-break-glass-ask"),
+    path(
+        "handoffs/<uuid:handoff_id>/break-glass/<uuid:break_glass_id>/", break_glass.detail, name="handoff-break-glass"
+    ),
+    path(
+        "handoffs/<uuid:handoff_id>/break-glass/<uuid:break_glass_id>/withdraw/",
+        break_glass.withdraw,
+        name="handoff-break-glass-withdraw",
+    ),
     path("handoffs/<uuid:handoff_id>/waivers/ask/", waivers.ask, name="handoff-waiver-ask"),
     path("handoffs/<uuid:handoff_id>/waivers/<uuid:waiver_id>/answer/", waivers.answer, name="handoff-waiver-answer"),
     path(

@@ -16,6 +16,7 @@ from handoff.models import (
     AmendmentSignOff,
     Answer,
     AskedConsumer,
+    BreakGlass,
     Decision,
     Deployment,
     Evidence,
@@ -195,6 +196,8 @@ def _review(handoff: Handoff, somebody: Account) -> None:
     )
     told = {"reason": "No time.", "control": "Somebody watches.", "until": timezone.localdate()}
     Waiver.objects.create(handoff=handoff, kind="item", requirement="purpose", asked_by=somebody, **told)
+    told = {"reason": "It is down.", "incident": "INC-7", "gate": "review", "confirm_by": timezone.now()}
+    BreakGlass.objects.create(handoff=handoff, asked_by=somebody, **told)
     Decision.objects.create(handoff=handoff, gate="review", taken_by="Vera", opened=True, facts={}, result={})
     consumer = Consumer.objects.get(stream__environment=handoff.target)
     change = {"field": "label", "kind": "widening", "reason": "2 may come now."}

@@ -107,5 +107,5 @@ def test_a_stranger_sees_neither_the_environment_nor_what_ran_there(place: Place
 
 
 def test_it_costs_the_same_however_much_there_is(place: Place, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         environment_at(place.vera, "production", timezone.now())

@@ -25,7 +25,7 @@ from handoff.queries.policies import difference_of, simulated
 from handoff.rules.answers import AnswerFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
-from handoff.rules.gate_facts import Facts, FindingFact, SignOffFact, TestFact, WaiverFact
+from handoff.rules.gate_facts import EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.lapses import ConditionFact
 from handoff.rules.policies import understood
 from handoff.rules.simulations import facts_of
@@ -147,6 +147,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
         exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_operates=True,
         consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
+        emergency=EmergencyFact("g", "2026-01-03T00:00:00+00:00", "Iris", "Rita", "INC-7"),
     )  # fmt: skip
     assert not [one.name for one in fields(Facts) if not getattr(facts, one.name)]
     assert not [one.name for one in fields(Chain) if not getattr(chain, one.name)]

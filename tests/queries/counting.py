@@ -16,7 +16,18 @@ from audit.actors import Worker
 from audit.models import Account, TreeHead
 from audit.sealing import seal_all
 from handoff import queue
-from handoff.models import Amendment, Deployment, Handoff, Job, PolicyRevision, Reauthentication, Replay, Run, SignOff
+from handoff.models import (
+    Amendment,
+    BreakGlass,
+    Deployment,
+    Handoff,
+    Job,
+    PolicyRevision,
+    Reauthentication,
+    Replay,
+    Run,
+    SignOff,
+)
 from handoff.plans import DeployReport
 from handoff.queries.signing import sheet_for
 from handoff.services import deployments, handoffs, jobs, policies, signoffs
@@ -69,6 +80,7 @@ class Site:
         return {
             **found,
             "signoff": str(live.signoffs.first().pk),
+            "glass": str(BreakGlass.objects.get().pk),
             "consumer": str(consumer),
             "exception": str(exception),
             "amendment": str(Amendment.objects.filter(deployment=self.deployment).latest("number").pk),
@@ -104,6 +116,10 @@ def a_site() -> Site:
     site.draft_version = ModelVersion.objects.create(
         model=place.model, number=20, format="onnx", created_by=place.dana, notes="a draft"
     )
+    BreakGlass.objects.create(
+        handoff=site.handoffs["offered"], gate="review", reason="It is down.", incident="INC-7",
+        asked_by=place.edda, confirm_by=timezone.now() + timedelta(hours=1),
+    )  # fmt: skip
     seal_all()
     return site
 

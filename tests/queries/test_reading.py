@@ -19,7 +19,7 @@ PAGES = [
     ("/handoffs/?view=list", "dana", 10),
     ("/handoffs/new/?model=tumours&version=7", "dana", 25),
     ("/handoffs/{draft}/", "dana", 19),
-    ("/handoffs/{offered}/", "dana", 16),
+    ("/handoffs/{offered}/", "dana", 17),
     ("/handoffs/{answered}/", "vera", 17),
     ("/handoffs/{testing}/", "dana", 17),
     ("/handoffs/{ready}/", "otto", 17),
@@ -64,7 +64,7 @@ PAGES = [
     ("/models/tumours/versions/1/schemas/mlflow/", "dana", 7),
     ("/environments/", "otto", 7),
     ("/environments/production/", "otto", 19),
-    ("/environments/production/as-it-was/", "otto", 15),
+    ("/environments/production/as-it-was/", "otto", 16),
     ("/environments/production/streams/scores/", "iris", 14),
     ("/environments/production/streams/scores/?version=tumours/1", "iris", 19),
     ("/environments/production/streams/new/", "iris", 9),
@@ -76,6 +76,7 @@ PAGES = [
     ("/environments/production/exceptions/new/?library=torch&version=2.5.0", "dana", 8),
     ("/environments/production/exceptions/{exception}/", "otto", 9),
     ("/duties/", "vera", 18),
+    ("/handoffs/{offered}/break-glass/{glass}/", "otto", 9),
     ("/changes/?since=2026-01-01&until=2099-01-01", "rita", 6),
     ("/lead-times/", "rita", 7),
     ("/audit/", "rita", 8),
@@ -108,7 +109,7 @@ ENDPOINTS = [
     ("/api/v1/environments/", "otto", 3),
     ("/api/v1/environments/production/", "otto", 4),
     ("/api/v1/environments/production/roles/", "otto", 8),
-    ("/api/v1/environments/production/moment/", "otto", 11),
+    ("/api/v1/environments/production/moment/", "otto", 12),
     ("/api/v1/environments/production/streams/", "otto", 5),
     ("/api/v1/environments/production/streams/scores/", "otto", 5),
     ("/api/v1/environments/production/streams/scores/fit/?model=tumours&version=1", "otto", 10),
@@ -132,6 +133,8 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/findings/", "dana", 2),
     ("/api/v1/handoffs/{live}/waivers/", "dana", 3),
+    ("/api/v1/handoffs/{offered}/break-glass/", "dana", 3),
+    ("/api/v1/handoffs/{offered}/break-glass/{glass}/", "dana", 4),
     ("/api/v1/handoffs/{answered}/differences/?severity=medium", "dana", 7),
     ("/api/v1/handoffs/{live}/replays/", "dana", 3),
     ("/api/v1/handoffs/{live}/replays/1/", "dana", 3),
@@ -175,6 +178,8 @@ ACTS = {
     *(f"handoff-{act}" for act in ("change", "offer", "withdraw", "deploy-again", "answer", "acknowledge", "evidence")),
     *("handoff-finding-accept", "api:finding-accept", "handoff-replay-order", "handoff-finding-file"),
     *(f"handoff-waiver-{act}" for act in ("ask", "answer", "withdraw", "revoke")),
+    *(f"handoff-break-glass-{act}" for act in ("ask", "withdraw")),
+    *(f"api:break-glass-{act}" for act in ("confirm", "withdraw")),
     *(f"api:waiver-{act}" for act in ("answer", "withdraw", "revoke")),
     *("handoff-finding-raise", "handoff-finding-close", "api:finding-close"),
     *("handoff-signoff-revoke", "handoff-condition-report", "handoff-condition-judge", "api:signoff-revoke"),
@@ -208,7 +213,7 @@ def test_they_cost_the_same_with_twenty_rows_as_with_one(site: Site) -> None:
 
 def test_no_page_or_endpoint_is_forgotten() -> None:
     states = ("draft", "offered", "answered", "testing", "ready", "live")
-    rows = ("deployment", "batch", "signoff", "consumer", "exception", "amendment")
+    rows = ("deployment", "batch", "signoff", "consumer", "exception", "amendment", "glass")
     filled = dict.fromkeys((*states, *rows), str(uuid4()))
     counted = {
         resolve(address.format(**filled, link="/blobs/ab/", sealed=1).split("?")[0]).view_name for address in EXPECTED

@@ -20,6 +20,7 @@ from handoff.models import (
     Acknowledgement,
     Amendment,
     Answer,
+    BreakGlass,
     Condition,
     ConditionStep,
     Deployment,
@@ -75,6 +76,7 @@ SIGNATURE = {
     "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
 }  # fmt: skip
+CONFIRMED = {"seen": "0" * 64, "reauthentication": str(uuid4())}
 STREAM = {"descriptor": {"transport": "inline", "location": {"records": [{"x": 1}]}}, "owner": "otto"}
 TYPED = STREAM | {"descriptor": "{transport: sql, location: {url: 'sqlite:///x', table: t}}", "purpose": "mine"}
 CONSUMER = {
@@ -179,6 +181,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-waiver-answer", "post"): ({"answer": "refused", "comment": "because"}, "dana", "offered"),
     ("handoff-waiver-withdraw", "post"): (REASON, "dana", "offered"),
     ("handoff-waiver-revoke", "post"): (REASON, "dana", "offered"),
+    ("api:break-glass-confirm", "post"): (CONFIRMED, "dana", "offered"),
+    ("api:break-glass-withdraw", "post"): ({}, "dana", "offered"),
+    ("handoff-break-glass", "post"): (CONFIRMED | {"password": walking.PASSWORD}, "dana", "offered"),
+    ("handoff-break-glass-withdraw", "post"): ({}, "dana", "offered"),
     ("api:handoff-replays", "post"): ({"production": "patients"}, "dana", "live"),
     ("handoff-replay-order", "post"): ({"production": "patients"}, "dana", "live"),
     ("api:amendment-signoffs", "post"): (AMENDING, "otto", ""),
@@ -204,10 +210,12 @@ MEMBERS = {
     ("api:handoff-pack", "post"), ("handoff-pack", "post"),
     ("api:handoff-waivers", "post"), ("handoff-waiver-ask", "post"),
     ("amendment-new", "post"), ("api:deployment-amendments", "post"),
+    ("api:handoff-break-glass", "post"), ("handoff-break-glass-ask", "post"),
 }  # fmt: skip
 # What members send; else the body is refused first.
 WHOLE: dict[str, Any] = {
     "api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"},
+    "api:handoff-break-glass": REASON | {"incident": "INC-7"},
     "api:handoff-waivers": WAIVED | {"until": "2026-01-01"},
 }
 TABLES = (
@@ -286,13 +294,14 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
     there["waiver_id"] = waiver_of(handoff) if "waiver_id" in ROUTES[name] else ""
+    there["break_glass_id"] = glass_of(handoff) if "break_glass_id" in ROUTES[name] else ""
     there["delegation_id"] = delegation_of(site) if "delegation_id" in ROUTES[name] else ""
     testing = site.handoffs["testing"].jobs
     there["job_id"] = testing.values_list("pk", flat=True).first() if "job_id" in ROUTES[name] else ""
     there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
     keys = (
-        "amendment_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id", "handoff_id",
-        "job_id", "signoff_id", "waiver_id",
+        "amendment_id", "break_glass_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id",
+        "handoff_id", "job_id", "signoff_id", "waiver_id",
     )  # fmt: skip
     nowhere: dict[str, Any] = {key: uuid4() for key in keys}
     filled = {key: there[key] for key in ROUTES[name]}
@@ -323,6 +332,15 @@ def waiver_of(handoff: Handoff) -> str:
     until, who = timezone.localdate(), Account.objects.get(username="edda")
     told = WAIVED | {"until": until, "asked_by": who}
     return str((handoff.waivers.filter(answer="").first() or Waiver.objects.create(handoff=handoff, **told)).pk)
+
+
+def glass_of(handoff: Handoff) -> str:
+    """Return the break-glass that is asked for at a handoff, which is written if there is none."""
+    told = REASON | {"incident": "INC-7", "gate": "review", "asked_by": Account.objects.get(username="edda")}
+    found = handoff.break_glass.first() or BreakGlass.objects.create(
+        handoff=handoff, confirm_by=timezone.now() + timedelta(hours=1), **told
+    )
+    return str(found.pk)
 
 
 def delegation_of(site: Site) -> str:

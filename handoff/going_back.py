@@ -1,0 +1,109 @@
+"""Go back from what serves: to the version that was live before, to nothing, or out of a canary."""
+
+from django.db import IntegrityError, transaction
+
+from audit.actors import Actor, Person
+from audit.trail import record
+from handoff import queue
+from handoff.errors import WrongState
+from handoff.going_live import previous_of
+from handoff.leases import next_order
+from handoff.models import Deployment, Handoff, Job, Return
+from handoff.moves import chain_of
+from handoff.outcomes import WAITING
+from handoff.states import DeploymentState
+
+UNDER_WAY = (DeploymentState.ORDERED, DeploymentState.CONFIRMING)
+
+
+def end_canary(handoff: Handoff, reason: str, *, actor: Actor) -> Job:
+    """Have a canary of a locked handoff taken back, which returns the handoff to data science. Raises WrongState."""
+    if Return.objects.filter(handoff=handoff).exists():
+        raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
+    by = actor.user if isinstance(actor, Person) else None
+    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=by)
+    record(
+        "handoff.returned",
+        actor=actor,
+        on=handoff,
+        chain=chain_of(handoff),
+        data={"reasons": ["operability"], "retests": []},
+        reason=reason,
+    )
+    return queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])[0]
+
+
+def order_previous(handoff: Handoff, deployment: Deployment, reason: str, *, actor: Actor) -> Job:
+    """Order the version that was live before a live deployment of a locked handoff. Raises WrongState."""
+    previous = previous_of(deployment)
+    if previous is None:
+        raise WrongState(
+            "No earlier version was live here, so there is nothing to go back to.",
+            code="nothing_to_roll_back_to",
+            todo="Deploy another version instead.",
+        )
+    try:
+        with transaction.atomic():
+            order = Deployment.objects.create(
+                handoff=previous.handoff,
+                model=previous.model,
+                version=previous.version,
+                environment=previous.environment,
+                slot=previous.slot,
+                digest=previous.digest,
+                order=next_order(),
+                rollback_of=deployment,
+                ordered_by=actor.label,
+                reason=reason,
+            )
+    except IntegrityError as error:
+        if "deployment_one_under_way" not in str(error):
+            raise
+        raise WrongState(
+            "Another deployment of this model is under way here.",
+            code="under_way",
+            todo="Wait for it to end, then look at what is live.",
+        ) from error
+    job = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])[0]
+    record(
+        "deployment.ordered",
+        actor=actor,
+        on=order,
+        chain=chain_of(handoff),
+        data={"version": order.version.number, "digest": order.digest, "order": order.order, "rollback": True},
+        reason=reason,
+    )
+    return job
+
+
+def take_back(handoff: Handoff, reason: str, *, actor: Actor) -> Job | None:
+    """Have whatever serves of a locked handoff taken back; None while something is under way, or nothing serves.
+
+    A live version gives way to the one before, and where there is none it is taken out, so that nothing is served.
+    """
+    if handoff.jobs.filter(task__in=[queue.DEPLOY, queue.CONFIRM, queue.ROLL_BACK], state__in=WAITING).exists():
+        return None
+    canary = handoff.deployments.filter(state=DeploymentState.CONFIRMING).first()
+    if canary is not None:
+        if not Return.objects.filter(handoff=handoff).exists():
+            return end_canary(handoff, reason, actor=actor)
+        return _again(handoff, "confirm", "refused", reason, actor)
+    live = handoff.deployments.select_related("version").filter(state=DeploymentState.LIVE).first()
+    if live is None or _in_slot(live):
+        return None
+    if previous_of(live) is not None:
+        return order_previous(handoff, live, reason, actor=actor)
+    return _again(handoff, "release", f"unload:{live.order}", reason, actor)
+
+
+def _in_slot(live: Deployment) -> bool:
+    here = Deployment.objects.filter(model=live.model_id, environment=live.environment_id, slot=live.slot)
+    return here.filter(state__in=UNDER_WAY).exists()
+
+
+def _again(handoff: Handoff, gate: str, stem: str, reason: str, actor: Actor) -> Job:
+    attempt = handoff.jobs.filter(task=queue.ROLL_BACK, gate=gate, purpose__startswith=stem).count() + 1
+    job = queue.enqueue(handoff, gate=gate, task=queue.ROLL_BACK, purposes=[f"{stem}:{attempt}"])[0]
+    data = {"purpose": job.purpose}
+    record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data=data, reason=reason)
+    return job
