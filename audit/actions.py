@@ -17,6 +17,8 @@ ACTIONS: dict[str, str] = {
     "key.registered": "signed with a new key of the site",
     "key.compromised": "marked a signing key as compromised",
     "key.retired": "retired a signing key",
+    "personal_key.registered": "registered a personal key",
+    "personal_key.retired": "retired a personal key",
     "organisation.created": "created the organisation",
     "role.granted": "granted a role",
     "role.revoked": "took a role away",

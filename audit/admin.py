@@ -9,9 +9,13 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from audit import personal_keys
 from audit.actors import Person
 from audit.admin_doors import is_administrator
 from audit.models import Account, AuditEvent, SigningKey
+from audit.admin_acts import Act
+from audit.admin_doors import Records
+from audit.models import Account, AuditEvent, PersonalKey, SigningKey
 from audit.trail import record
 from audit.visibility import events_visible_to
 
@@ -130,6 +134,43 @@ class SigningKeyAdmin(Kept):
 
     list_display = ("id", "registered_at", "retired_at", "retired_because")
     exclude = ("public_key",)
+
+
+def _retire(actor: Person, key: PersonalKey, reason: str) -> object:
+    return personal_keys.retire(actor=actor, key_id=key.pk, reason=reason)
+
+
+def _may_retire(user: Account, key: PersonalKey | None) -> bool:
+    return user.is_staff and (key is None or key.retired_at is None)
+
+
+@admin.register(PersonalKey)
+class PersonalKeyAdmin(Records):
+    """The public halves of the keys that people hold themselves. A lost one is retired here, or by its holder."""
+
+    acts = (
+        Act(
+            name="retire",
+            title="Retire the key",
+            does="It confirms nothing any more. What it signed stays provable; its holder signs by password.",
+            run=_retire,
+            offered=_may_retire,
+        ),
+    )
+    list_display = ("name", "account", "site", "registered_at", "retired_at", "retired_because")
+    list_filter = ("site",)
+    list_select_related = ("account",)
+    search_fields = ("name", "account__username", "id")
+    ordering = ("-registered_at", "pk")
+    exclude = ("credential", "public_key")
+
+    def visible_to(self, user: Account) -> QuerySet[PersonalKey]:
+        """Return all: the public half of a key is no secret."""
+        return PersonalKey.objects.all()
+
+    def chain_of(self, record: PersonalKey) -> str:
+        """Return the chain of its holder."""
+        return f"account:{record.account_id}"
 
 
 @admin.register(AuditEvent)

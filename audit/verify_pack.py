@@ -21,16 +21,22 @@ import json
 import struct
 import sys
 import zipfile
-from base64 import b64decode, b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 PACK = "application/vnd.mdlc.evidence-pack+json"
 HEAD = "application/vnd.mdlc.tree-head+json"
 STATEMENT = "application/vnd.in-toto+json"
+INTENT = "urn:mdlc-handoff:intent-to-sign-off:1"
 UNLISTED = {"manifest.json", "manifest.dsse.json"}
 LARGEST = 4 * 1024**3
 GIVEN = {"signoff.given", "signoff.refused", "signoff.changes_requested"}
@@ -342,6 +348,8 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
             )
             if payload != raw:
                 raise Broken(f"the envelope of the sign-off {row['id']} holds another statement")
+        if says["confirmed"]["method"] == "personal key":
+            check_personal_key(pack, says, row["id"])
         if bool(row["voided_at"]) != (f"signoff:{row['id']}" in ended):
             raise Broken(f"whether the sign-off {row['id']} still counts is not what the chain tells")
         sentences.append(_told(row, says, now, pack.json("handoff.json")["deployments"]))
@@ -349,6 +357,43 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
     if lost := told.keys() - seen:
         raise Broken(f"the chain tells of {len(lost)} sign-offs that are not here")
     return sentences
+
+
+def check_personal_key(pack: Pack, says: dict[str, Any], signoff: str) -> None:
+    """Prove that the signer's own key signed this decision on this scope (WebAuthn, level 3, 7.2). Raises Broken."""
+    told, keys = says["personal_key"], {row["id"]: row for row in pack.json("personal_keys.json")}
+    key = keys.get(told["key"])
+    if key is None or key["account"] != says["person"]["account"]:
+        raise Broken(f"the key by which the sign-off {signoff} was confirmed is not here, or not its signer's")
+    public, data, client, signature = (
+        bytes.fromhex(key["public_key"]),
+        *(urlsafe_b64decode(told[name] + "==") for name in ("authenticator_data", "client_data", "signature")),
+    )
+    meant = {"confirmation": says["confirmed"]["id"], "account": says["person"]["account"], "intent": INTENT}
+    meant |= {name: says[name] for name in ("handoff", "requirement", "scope_digest", "decision", "meaning", "comment")}
+    meant |= {"conditions": says.get("conditions", [])}
+    asked = urlsafe_b64encode(sha256(canonical(meant)).digest()).decode().rstrip("=")
+    told_by_browser = parsed(client, "what the browser says of a key")
+    if sha256(public).hexdigest() != key["id"]:
+        raise Broken(f"a personal key is not called by its own hash: {key['id']}")
+    if told_by_browser["type"] != "webauthn.get" or told_by_browser["challenge"] != asked:
+        raise Broken(f"the signer's own key signed something else than the sign-off {signoff}")
+    if data[:32] != sha256(key["site"].encode()).digest() or data[32] & 5 != 5:
+        raise Broken(f"the signer's own key was used elsewhere, or without its holder, for the sign-off {signoff}")
+    _check_signature(public, signature, data + sha256(client).digest(), signoff)
+
+
+def _check_signature(public: bytes, signature: bytes, signed: bytes, signoff: str) -> None:
+    try:
+        key: Any = load_der_public_key(public)
+        if isinstance(key, EllipticCurvePublicKey):
+            key.verify(signature, signed, ECDSA(SHA256()))
+        elif isinstance(key, RSAPublicKey):
+            key.verify(signature, signed, PKCS1v15(), SHA256())
+        else:
+            key.verify(signature, signed)
+    except InvalidSignature:
+        raise Broken(f"the signature of the signer's own key does not hold for the sign-off {signoff}") from None
 
 
 def _told(row: dict[str, Any], says: dict[str, Any], now: dict[str, str], deployments: list[str]) -> str:
@@ -361,7 +406,8 @@ def _told(row: dict[str, Any], says: dict[str, Any], now: dict[str, str], deploy
         moved.append("deployment")
     if moved:
         raise Broken(f"the sign-off of {row['printed_name']} covers another {', '.join(moved)} than is here")
-    return f"{who}, over exactly what is here."
+    by_key = ", and the signer's own key signed that" if "personal_key" in says else ""
+    return f"{who}, over exactly what is here{by_key}."
 
 
 def check_evidence(pack: Pack) -> str:

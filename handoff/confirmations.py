@@ -1,6 +1,7 @@
 """Use up the confirmation of identity that a signature asks for, together with the key by which the site vouches."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
@@ -13,7 +14,7 @@ from handoff.errors import NotConfirmed
 USE_UP = """
     UPDATE handoff_reauthentication SET used_at = clock_timestamp()
      WHERE id = %s AND person_id = %s AND used_at IS NULL AND expires_at > clock_timestamp()
- RETURNING used_at, method, (SELECT k.retired_at IS NULL FROM audit_signingkey k WHERE k.id = %s)
+ RETURNING used_at, method, challenge, assertion, (SELECT k.retired_at IS NULL FROM audit_signingkey k WHERE k.id = %s)
 """
 
 
@@ -25,6 +26,20 @@ class Proof:
     method: str
     at: datetime
     key: signing.OwnKey
+    challenge: str = ""
+    assertion: dict[str, str] = field(default_factory=dict)
+
+    def require(self, challenge: str) -> None:
+        """Let a confirmation pass that was given by password, for anything, or by a personal key for just this act.
+
+        Raises NotConfirmed for a key that signed something else.
+        """
+        if self.challenge and self.challenge != challenge:
+            raise NotConfirmed(
+                "Your personal key confirmed something else than what is to be signed.",
+                code="key_signed_otherwise",
+                todo="Sign again with your key: what you decide, mean and write must be what it was asked about.",
+            )
 
 
 def use_up(reauthentication: str, actor: Person) -> Proof:
@@ -41,6 +56,6 @@ def use_up(reauthentication: str, actor: Person) -> Proof:
             "Confirm who you are again: the confirmation is used up, too old, or not yours.",
             todo="Give your password again; a confirmation is good for one signature within five minutes.",
         )
-    at, method, signs = row
+    at, method, challenge, assertion, signs = row
     signing.require_signing(key, signs)
-    return Proof(str(reauthentication), method, at, key)
+    return Proof(str(reauthentication), method, at, key, challenge, json.loads(assertion) if assertion else {})

@@ -4,6 +4,7 @@ from audit.models.accounts import Account
 from audit.models.events import AuditEvent
 from audit.models.keeping import Keeping
 from audit.models.keys import SigningKey
+from audit.models.personal_keys import PersonalKey
 from audit.models.requests import RequestKey
 from audit.models.tree import HeadAnchor, TreeHead, TreeLeaf, TreeNode
 
@@ -12,6 +13,7 @@ __all__ = [
     "AuditEvent",
     "HeadAnchor",
     "Keeping",
+    "PersonalKey",
     "RequestKey",
     "SigningKey",
     "TreeHead",

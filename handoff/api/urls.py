@@ -18,6 +18,7 @@ from handoff.api import (
     moments,
     owners,
     packs,
+    personal_keys,
     persons,
     policies,
     reconciliations,
@@ -42,6 +43,10 @@ urlpatterns = [
     path("accounts/part/", persons.PartAccounts.as_view(), name="accounts-part"),
     path("handoffs/<uuid:handoff_id>/signers/", persons.Signers.as_view(), name="handoff-signers"),
     path("reauthentications/", signoffs.Reauthentications.as_view(), name="reauthentications"),
+    path("reauthentications/by-key/", personal_keys.ConfirmByKey.as_view(), name="reauthentications-by-key"),
+    path("personal-keys/", personal_keys.PersonalKeys.as_view(), name="personal-keys"),
+    path("personal-keys/question/", personal_keys.NewKeyQuestion.as_view(), name="personal-key-question"),
+    path("personal-keys/<slug:key_id>/retire/", personal_keys.RetirePersonalKey.as_view(), name="personal-key-retire"),
     path("handoffs/", handoffs.Handoffs.as_view(), name="handoffs"),
     path("handoffs/<uuid:handoff_id>/", handoffs.OneHandoff.as_view(), name="handoff"),
     path("handoffs/<uuid:handoff_id>/offer/", handoffs.Offer.as_view(), name="handoff-offer"),
@@ -56,6 +61,11 @@ urlpatterns = [
         name="handoff-acknowledgements",
     ),
     path("handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/", signoffs.Sheet.as_view(), name="handoff-sheet"),
+    path(
+        "handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/key/",
+        personal_keys.SheetQuestion.as_view(),
+        name="handoff-sheet-key",
+    ),
     path("handoffs/<uuid:handoff_id>/signoffs/", signoffs.SignOffs.as_view(), name="handoff-signoffs"),
     path(
         "handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/",
@@ -169,5 +179,6 @@ urlpatterns = [
     path("amendments/", amendments.Amendments.as_view(), name="amendments"),
     path("amendments/<uuid:amendment_id>/", amendments.OneAmendment.as_view(), name="amendment"),
     path("amendments/<uuid:amendment_id>/signoffs/", amendments.SignAmendment.as_view(), name="amendment-signoffs"),
+    path("amendments/<uuid:amendment_id>/key/", personal_keys.AmendmentQuestion.as_view(), name="amendment-key"),
     path("amendments/<uuid:amendment_id>/withdraw/", amendments.WithdrawAmendment.as_view(), name="amendment-withdraw"),
 ]

@@ -97,8 +97,18 @@ class Reauthentication(models.Model):
     confirmed_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
+    challenge = models.CharField(
+        max_length=64, blank=True, default="", help_text="What a personal key signed: the hash of the one act."
+    )
+    assertion = models.JSONField(null=True, help_text="How a personal key confirmed it; empty for a password.")
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(assertion=None, challenge="") | Q(assertion__isnull=False) & ~Q(challenge=""),
+                name="reauthentication_by_key_is_for_one_act",
+            )
+        ]
         triggers = [
             pgtrigger.Protect(
                 name="used_once",

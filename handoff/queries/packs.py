@@ -12,7 +12,7 @@ from django.db import connection
 from django.template.loader import render_to_string
 
 from audit import proofs, verify_pack
-from audit.models import SigningKey, TreeHead
+from audit.models import PersonalKey, SigningKey, TreeHead
 from handoff.facts import contents_of
 from handoff.models import BreakGlass, Handoff, PolicyRevision, SignOff
 from handoff.moves import chain_of
@@ -59,7 +59,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     paths = proofs.paths([event["leaf"] for event in events], head.size)
     lines = [event | {"path": [one.hex() for one in path]} for event, path in zip(events, paths, strict=True)]
     answers, blobs = _answers(handoff)
-    signoffs = list(handoff.signoffs.select_related("signer"))
+    signoffs = list(handoff.signoffs.select_related("signer", "reauthentication"))
     tests = [_test(test) for test in handoff.tests.all()]
     parts = contents_of(handoff)
     about = _about(handoff, parts)
@@ -77,6 +77,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "controls.json": [{"control": a, "asks": b, "files": list(c)} for a, b, c in CONTROLS],
         "bom.cdx.json": bill_of_materials(described),
         "keys.json": _keys(),
+        "personal_keys.json": _personal_keys(signoffs),
         "head.dsse.json": orjson.loads(head.envelope),
     }
     raw = {path: orjson.dumps(content, option=NEAT) + b"\n" for path, content in files.items()}
@@ -237,4 +238,13 @@ def _keys() -> list[dict[str, Any]]:
             "retired_because": key.retired_because,
         }
         for key in SigningKey.objects.all()
+    ]
+
+
+def _personal_keys(signoffs: list[SignOff]) -> list[dict[str, Any]]:
+    """Return the public halves of the signers' own keys that confirmed some of the sign-offs."""
+    used = {one.reauthentication.assertion["key"] for one in signoffs if one.reauthentication.assertion}
+    return [
+        {"id": key.pk, "account": key.account_id, "site": key.site, "public_key": bytes(key.public_key).hex()}
+        for key in PersonalKey.objects.filter(pk__in=used)
     ]

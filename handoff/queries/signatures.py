@@ -1,23 +1,21 @@
 """Prove signatures: each by itself, and all of them against the trail."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
-from audit.envelopes import EnvelopeBroken, key_id_of, open_envelope
-from audit.models import Account, AuditEvent, SigningKey
+from audit.envelopes import key_id_of
+from audit.models import Account, PersonalKey, SigningKey
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
-from handoff.models import SignOff
-from handoff.rules.statements import KIND, PLACES, differing, told_in
+from handoff.models import AmendmentSignOff, SignOff
+from handoff.queries.statement_proofs import Told, Wrong, events_of, plain, wrong_statement
+from handoff.rules.statements import OF_AMENDMENT, PLACES, PLACES_OF_AMENDMENT, SINCE_KEYS
 
 GIVEN = ("signoff.given", "signoff.changes_requested", "signoff.refused")
 ENDED = {
@@ -33,17 +31,15 @@ GONE = """
      WHERE e.action = ANY(%s) AND NOT EXISTS (SELECT FROM handoff_signoff s WHERE 'signoff:' || s.id = e.subject)
      ORDER BY e.id
 """
-
-
-class Wrong(NamedTuple):
-    """Something about a signature or a key that is not as it should be. `rule` is short and stable."""
-
-    subject: str
-    rule: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.rule}: {self.message}"
+# The same of the signatures of amendments, which the trail names by their statements.
+GONE_OF_AMENDMENTS = """
+    SELECT e.subject FROM audit_auditevent e
+     WHERE e.action = 'amendment.signed' AND NOT EXISTS (
+           SELECT FROM handoff_amendmentsignoff s
+            WHERE s.statement_digest = e.body::jsonb -> 'data' ->> 'statement'
+              AND 'amendment:' || s.amendment_id = e.subject)
+     ORDER BY e.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +76,12 @@ def signoff_of(user: Account, handoff_id: UUID, signoff_id: UUID) -> SignOff:
     return found
 
 
+def own_key_of(signoff: SignOff) -> PersonalKey | None:
+    """Return the signer's own key where one confirmed the sign-off."""
+    assertion = signoff.reauthentication.assertion
+    return PersonalKey.objects.filter(pk=assertion["key"]).first() if assertion else None
+
+
 def verdict_of(signoff: SignOff) -> Verdict:
     """Return what a sign-off, fetched with its key, proves without the trail."""
     wrong = tuple(_wrong_with(signoff))
@@ -88,40 +90,21 @@ def verdict_of(signoff: SignOff) -> Verdict:
     key = signoff.key
     if key is None:
         return Verdict("unsigned", "given before the site signed with a key; the trail proves it")
-    if key.compromised_since is not None and signoff.signed_at >= key.compromised_since:
+    if _compromised(key, signoff.signed_at):
         return Verdict("compromised", f"signed after the key {key} had been compromised, so it proves nothing")
     return Verdict("verified", f"verified with the key {key}")
 
 
+def _compromised(key: SigningKey, signed_at: datetime) -> bool:
+    return key.compromised_since is not None and signed_at >= key.compromised_since
+
+
 def _wrong_with(signoff: SignOff) -> Iterator[Wrong]:
-    subject = f"signoff:{signoff.pk}"
-    body = signoff.statement.encode()
-    if sha256(body).hexdigest() != signoff.statement_digest:
-        yield Wrong(subject, "digest", "the statement does not hash to its digest")
-    told = told_in(signoff.statement)
-    if told is None:
-        yield Wrong(subject, "statement", "the statement is not one of ours in canonical form")
-    elif columns := differing(_columns(signoff), told, by_key=signoff.key_id is not None):
-        yield Wrong(subject, "columns", f"{', '.join(columns)}: not what the statement says")
-    elif _promised(signoff) != told.get("conditions", []):
-        yield Wrong(subject, "conditions", "its conditions are not what the statement says")
-    if signoff.key is not None:
-        yield from _wrong_with_key(subject, signoff, signoff.key, body)
-
-
-def _wrong_with_key(subject: str, signoff: SignOff, key: SigningKey, body: bytes) -> Iterator[Wrong]:
-    try:
-        open_envelope(orjson.dumps(signoff.envelope).decode(), KIND, {key.pk: bytes(key.public_key)})
-    except EnvelopeBroken as error:
-        yield Wrong(subject, "signature", str(error))
-    if key.retired_at is not None and signoff.signed_at > key.retired_at:
-        yield Wrong(subject, "time", f"signed after the key {key} had been retired")
-
-
-def _columns(signoff: SignOff) -> dict[str, Any]:
-    """Return the columns as the statement writes them."""
-    found = {name: getattr(signoff, name) for name in PLACES}
-    return {name: _plain(value) for name, value in found.items()}
+    by_key = signoff.key_id is not None
+    places = {name: place for name, place in PLACES.items() if by_key or name not in SINCE_KEYS}
+    told = yield from wrong_statement(f"signoff:{signoff.pk}", signoff, places)
+    if told is not None and _promised(signoff) != told.get("conditions", []):
+        yield Wrong(f"signoff:{signoff.pk}", "conditions", "its conditions are not what the statement says")
 
 
 def _promised(signoff: SignOff) -> list[dict[str, str]]:
@@ -137,12 +120,6 @@ def _promised(signoff: SignOff) -> list[dict[str, str]]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
 def verify() -> Verification:
     """Prove every key and every signature: by itself, and by what the trail says was signed and taken back.
 
@@ -150,22 +127,31 @@ def verify() -> Verification:
     """
     found = Verification()
     began = _verify_keys(found)
-    rows = SignOff.objects.select_related("key").prefetch_related("conditions__owner").order_by("pk")
-    batch: list[SignOff] = []
-    for signoff in rows.iterator(chunk_size=BATCH):
-        batch.append(signoff)
-        if len(batch) == BATCH:
-            _verify_batch(batch, found, began)
-            batch = []
-    _verify_batch(batch, found, began)
+    rows = SignOff.objects.select_related("key", "reauthentication").prefetch_related("conditions__owner")
+    for batch in _batches(rows.order_by("pk")):
+        _verify_batch(batch, found, began)
+    amended = AmendmentSignOff.objects.select_related("key", "reauthentication")
+    for some in _batches(amended.order_by("pk")):
+        _verify_amended(some, found)
     with connection.cursor() as cursor:
-        cursor.execute(GONE, [list(GIVEN)])
-        found.wrong += [Wrong(subject, "missing", "the trail tells of it, and it is gone") for (subject,) in cursor]
+        for gone, values in ((GONE, [list(GIVEN)]), (GONE_OF_AMENDMENTS, [])):
+            cursor.execute(gone, values)
+            found.wrong += [Wrong(subject, "missing", "the trail tells of it, and it is gone") for (subject,) in cursor]
     return found
 
 
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for row in rows.iterator(chunk_size=BATCH):
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
 def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime | None) -> None:
-    events = _events([f"signoff:{signoff.pk}" for signoff in batch])
+    events = events_of([f"signoff:{signoff.pk}" for signoff in batch])
     for signoff in batch:
         subject = f"signoff:{signoff.pk}"
         found.signatures += 1
@@ -179,16 +165,25 @@ def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime
         found.wrong += _against_the_trail(signoff, events[subject])
 
 
-def _events(subjects: Sequence[str]) -> defaultdict[str, list[tuple[str, Mapping[str, Any]]]]:
-    """Return what the trail says of some subjects: the actions with their bodies, in order."""
-    found: defaultdict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
-    rows = AuditEvent.objects.filter(subject__in=subjects).order_by("pk").values_list("subject", "action", "body")
-    for subject, action, body in rows:
-        found[subject].append((action, orjson.loads(body)))
-    return found
+def _verify_amended(batch: Sequence[AmendmentSignOff], found: Verification) -> None:
+    """Prove signatures of amendments; the trail tells of each on its amendment, by the statement."""
+    events = events_of([f"amendment:{one.amendment_id}" for one in batch])
+    for signed in batch:
+        subject = f"amendmentsignoff:{signed.pk}"
+        found.signatures += 1
+        wrong = list(wrong_statement(subject, signed, PLACES_OF_AMENDMENT, OF_AMENDMENT))
+        given = [
+            body["data"]["statement"]
+            for action, body in events[f"amendment:{signed.amendment_id}"]
+            if action == "amendment.signed"
+        ]
+        if given.count(signed.statement_digest) != 1:
+            wrong.append(Wrong(subject, "trail", "the trail tells of another statement, or of none"))
+        found.wrong += wrong
+        found.compromised += not wrong and _compromised(signed.key, signed.signed_at)
 
 
-def _against_the_trail(signoff: SignOff, events: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Wrong]:
+def _against_the_trail(signoff: SignOff, events: Told) -> Iterator[Wrong]:
     subject = f"signoff:{signoff.pk}"
     given = [body["data"]["statement"] for action, body in events if action in GIVEN]
     if given != [signoff.statement_digest]:
@@ -198,7 +193,7 @@ def _against_the_trail(signoff: SignOff, events: Sequence[tuple[str, Mapping[str
         yield Wrong(subject, "voiding", "the trail says otherwise whether it was voided")
     elif ended:
         action, body = ended[0]
-        at = _plain(signoff.voided_at)
+        at = plain(signoff.voided_at)
         if len(ended) > 1 or body["reason"] != signoff.voided_because or body["data"].get("at", at) != at:
             yield Wrong(subject, "voiding", "the trail tells another cause or time of its voiding")
         if signoff.voided_as and signoff.voided_as not in ENDED[action]:
@@ -209,17 +204,18 @@ def _verify_keys(found: Verification) -> datetime | None:
     """Prove the records of the keys by the trail, and return when the first of them signed for a person."""
     keys = list(SigningKey.objects.all())
     found.keys = len(keys)
-    events = _events([f"signingkey:{key.pk}" for key in keys])
+    events = events_of([f"signingkey:{key.pk}" for key in keys])
     for key in keys:
         subject = f"signingkey:{key.pk}"
         if key_id_of(bytes(key.public_key)) != key.pk:
             found.wrong.append(Wrong(subject, "key", "its public half is another one than its name says"))
         if _key_told(events[subject]) != _key_columns(key):
             found.wrong.append(Wrong(subject, "trail", "its record is not what the trail says"))
+    _verify_personal_keys(found)
     return SignOff.objects.exclude(key=None).aggregate(began=Min("signed_at"))["began"]
 
 
-def _key_told(events: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+def _key_told(events: Told) -> dict[str, str]:
     """Return how a key's story ended: the reasons, and since when it was compromised."""
     told = {"registered": "", "retired": "", "compromised": "", "since": ""}
     for action, body in events:
@@ -236,3 +232,18 @@ def _key_columns(key: SigningKey) -> dict[str, str]:
         "compromised": key.compromised_because,
         "since": since,
     }
+
+
+def _verify_personal_keys(found: Verification) -> None:
+    """Prove the records of people's own keys: a key that was put under another one is not the one in the trail."""
+    keys = list(PersonalKey.objects.all())
+    found.keys += len(keys)
+    events = events_of([f"personalkey:{key.pk}" for key in keys])
+    for key in keys:
+        subject = f"personalkey:{key.pk}"
+        told = [body["data"] for action, body in events[subject] if action == "personal_key.registered"]
+        ended = [body["reason"] for action, body in events[subject] if action == "personal_key.retired"]
+        public = bytes(key.public_key).hex()
+        columns = {"key": key.pk, "account": key.account_id, "site": key.site, "public_key": public}
+        if told != [columns] or ended != ([key.retired_because] if key.retired_at else []):
+            found.wrong.append(Wrong(subject, "trail", "its record is not what the trail says"))

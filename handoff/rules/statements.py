@@ -15,8 +15,11 @@ import rfc8785
 KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:mdlc-handoff:sign-off:2"
+INTENT = "urn:mdlc-handoff:intent-to-sign-off:1"
 OF_AMENDMENT = "urn:mdlc-handoff:amendment-sign-off:1"
 OF_BREAK_GLASS = "urn:mdlc-handoff:break-glass:1"
+PERSONAL = "personal key"
+INTENDED = ("handoff", "requirement", "scope_digest", "decision", "meaning", "comment")
 # Where the statement says what a column of the sign-off holds.
 PLACES: dict[str, tuple[str, ...]] = {
     "id": ("signoff",),
@@ -36,6 +39,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "signed_at": ("signed_at",),
 }
 SINCE_KEYS = ("id",)  # what earlier statements lack
+PLACES_OF_AMENDMENT = {name: place for name, place in PLACES.items() if name not in ("handoff_id", "gate")} | {
+    "amendment_id": ("amendment",)
+}
 
 
 def stated(predicate: Mapping[str, Any], *, version: str, kind: str = PREDICATE) -> bytes:
@@ -50,6 +56,20 @@ def stated(predicate: Mapping[str, Any], *, version: str, kind: str = PREDICATE)
     )
 
 
+def intent_of(predicate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a personal key signs by the hash of its canonical form: who decides what, on which scope.
+
+    All of it stands in the predicate, so whoever has the statement can prove the key's signature by itself.
+    """
+    return {
+        "intent": INTENT,
+        "confirmation": predicate["confirmed"]["id"],
+        "account": predicate["person"]["account"],
+        **{name: predicate[name] for name in INTENDED},
+        "conditions": predicate.get("conditions", []),
+    }
+
+
 def envelope_of(statement: str, key_id: str, signature: str) -> dict[str, Any]:
     """Return a statement with the signature of a key over it, in an envelope that proves itself."""
     return {
@@ -59,7 +79,7 @@ def envelope_of(statement: str, key_id: str, signature: str) -> dict[str, Any]:
     }
 
 
-def told_in(statement: str) -> dict[str, Any] | None:
+def told_in(statement: str, kind: str = PREDICATE) -> dict[str, Any] | None:
     """Return what a statement says of a sign-off, or nothing where its bytes are not those of a statement of ours."""
     try:
         told = json.loads(statement)
@@ -69,16 +89,15 @@ def told_in(statement: str) -> dict[str, Any] | None:
         return None
     if not isinstance(told, dict):
         return None
-    if told.get("_type") == STATEMENT and told.get("predicateType") == PREDICATE:
+    if told.get("_type") == STATEMENT and told.get("predicateType") == kind:
         predicate = told.get("predicate")
         return predicate if isinstance(predicate, dict) else None
-    return told if told.get("statement") == 1 else None
+    return told if told.get("statement") == 1 and kind == PREDICATE else None
 
 
-def differing(columns: Mapping[str, Any], told: Mapping[str, Any], *, by_key: bool) -> list[str]:
-    """Return the columns of a sign-off that hold something else than its statement says."""
-    asked = [name for name in PLACES if by_key or name not in SINCE_KEYS]
-    return [name for name in asked if _at(told, PLACES[name]) != columns[name]]
+def differing(columns: Mapping[str, Any], told: Mapping[str, Any], places: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the columns of a signature that hold something else than its statement says, which has them in places."""
+    return [name for name, place in places.items() if _at(told, place) != columns[name]]
 
 
 def _at(told: Any, place: tuple[str, ...]) -> Any:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit.actors import Actor, Person, ServiceAccount
 from audit.acts import act
+from audit.assertions import challenge_of
 from audit.trail import record
 from handoff import queue
 from handoff.access import lock_handoff
@@ -32,7 +33,7 @@ from handoff.moves import chain_of
 from handoff.outcomes import end_amendment
 from handoff.rules.amendments import as_plain, requirements, signed_already
 from handoff.rules.scopes import digest
-from handoff.rules.statements import KIND, OF_AMENDMENT, stated
+from handoff.rules.statements import KIND, OF_AMENDMENT, intent_of, stated
 from handoff.states import AmendmentState, DeploymentState
 from models_registry.roles import Role
 
@@ -256,27 +257,26 @@ def _write(
     behalf, delegator = known.facts.chain.stands_for.get(rule["role"], {}).get(actor.user_id, (None, ""))
     printed_name = known.facts.chain.printed_name(rule["role"], actor.user_id, actor.label)
     key, scope_digest = uuid4(), digest(scope)
-    body = stated(
-        {
-            "signoff": str(key),
-            "amendment": str(amendment.pk),
-            "handoff": str(handoff.pk),
-            "requirement": rule["key"],
-            "role": rule["role"],
-            "scope": scope,
-            "scope_digest": scope_digest,
-            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
-            "decision": decision,
-            "meaning": rule["meaning"],
-            "comment": comment,
-            "confirmed": {"method": proof.method, "id": proof.reauthentication},
-            "signed_at": proof.at.isoformat(),
-            "previous_event": known.head,
-            **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
-        },
-        version=amendment.deployment.digest,
-        kind=OF_AMENDMENT,
-    )
+    predicate = {
+        "signoff": str(key),
+        "amendment": str(amendment.pk),
+        "handoff": str(handoff.pk),
+        "requirement": rule["key"],
+        "role": rule["role"],
+        "scope": scope,
+        "scope_digest": scope_digest,
+        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
+        "decision": decision,
+        "meaning": rule["meaning"],
+        "comment": comment,
+        "confirmed": {"method": proof.method, "id": proof.reauthentication},
+        "signed_at": proof.at.isoformat(),
+        "previous_event": known.head,
+        **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
+        **({"personal_key": proof.assertion} if proof.assertion else {}),
+    }
+    proof.require(challenge_of(intent_of(predicate)).hex())
+    body = stated(predicate, version=amendment.deployment.digest, kind=OF_AMENDMENT)
     signoff = AmendmentSignOff.objects.create(
         pk=key,
         amendment=amendment,

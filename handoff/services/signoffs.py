@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audit.actors import Person
 from audit.acts import act
+from audit.assertions import challenge_of
 from audit.trail import record
 from handoff.access import lock_handoff
 from handoff.confirmations import Proof, use_up
@@ -36,7 +37,7 @@ from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluat
 from handoff.rules.lapses import lapse
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
-from handoff.rules.statements import KIND, stated
+from handoff.rules.statements import KIND, intent_of, stated
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by, settle_approvals
 from handoff.voiding import void
@@ -218,27 +219,27 @@ def _write(
     printed_name = known.facts.chain.printed_name(role, actor.user_id, actor.label)
     key, scope_digest = uuid4(), digest(scope)
     conditions = {"conditions": [one.told() for one in promised]} if promised else {}
-    body = stated(
-        {
-            **conditions,
-            "signoff": str(key),
-            "handoff": str(handoff.pk),
-            "gate": gate,
-            "requirement": rule.key,
-            "role": role,
-            "scope": scope,
-            "scope_digest": scope_digest,
-            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
-            "decision": decision,
-            "meaning": meaning,
-            "comment": comment,
-            "confirmed": {"method": proof.method, "id": proof.reauthentication},
-            "signed_at": proof.at.isoformat(),
-            "previous_event": known.head,
-            **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
-        },
-        version=known.facts.version,
-    )
+    predicate = {
+        **conditions,
+        "signoff": str(key),
+        "handoff": str(handoff.pk),
+        "gate": gate,
+        "requirement": rule.key,
+        "role": role,
+        "scope": scope,
+        "scope_digest": scope_digest,
+        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
+        "decision": decision,
+        "meaning": meaning,
+        "comment": comment,
+        "confirmed": {"method": proof.method, "id": proof.reauthentication},
+        "signed_at": proof.at.isoformat(),
+        "previous_event": known.head,
+        **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
+        **({"personal_key": proof.assertion} if proof.assertion else {}),
+    }
+    proof.require(challenge_of(intent_of(predicate)).hex())
+    body = stated(predicate, version=known.facts.version)
     signoff = SignOff.objects.create(
         pk=key,
         handoff=handoff,

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,9 +13,10 @@ from handoff.errors import Hidden, Refused
 from handoff.queries import deployments as queries
 from handoff.queries.amendments import fed_by, sheet_for, streams_to_choose
 from handoff.rules.policies import MEANINGS
-from handoff.services import amendments, reauthentications
+from handoff.services import amendments
 from handoff.web.bindings import bindings_of, typed_of
 from handoff.web.doors import Choice, Form, account_of, go, page
+from handoff.web.personal_keys import confirmed, ways_to_confirm
 from handoff.web.signoffs import MEANING_WORDS
 from models_registry.models import Consumer
 from models_registry.queries import people
@@ -118,7 +118,6 @@ def sign(request: HttpRequest, amendment_id: UUID) -> HttpResponse:
 def _sign(request: HttpRequest, amendment_id: UUID) -> None:
     actor, typed = Person.at(request, "web"), request.POST
     sheet_for(actor.user, amendment_id)  # a stranger learns nothing from trying passwords
-    confirmed = reauthentications.confirm(actor=actor, password=typed.get("password", ""), code=typed.get("code", ""))
     amendments.sign(
         actor=actor,
         amendment_id=amendment_id,
@@ -126,7 +125,7 @@ def _sign(request: HttpRequest, amendment_id: UUID) -> None:
         decision=typed.get("decision", ""),
         meaning=typed.get("meaning", ""),
         seen=typed.get("seen", ""),
-        reauthentication=str(confirmed.pk),
+        reauthentication=str(confirmed(request).pk),
         comment=typed.get("comment", ""),
     )
 
@@ -157,7 +156,6 @@ def _show(request: HttpRequest, amendment_id: UUID, form: Form | None = None) ->
         "form": form,
         "decision": typed.get("decision", ""),
         "meanings": [Choice(one, MEANING_WORDS[one], typed.get("meaning") == one) for one in MEANINGS],
-        "second_factor": Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists(),
-    }
+    } | ways_to_confirm(request)
     status = form.problem.status if form else 200
     return render(request, "handoff/amendments/detail.html", context, status=status)

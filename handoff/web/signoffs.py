@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,20 +15,22 @@ from handoff.facts import rules_of
 from handoff.models import Handoff, Return, SignOff
 from handoff.queries.gates import GateView
 from handoff.queries.page import acknowledgements_of, answers_of, jobs_of
-from handoff.queries.signatures import signoff_of, verdict_of
+from handoff.queries.signatures import own_key_of, signoff_of, verdict_of
 from handoff.queries.signing import Sheet, owners_of, sheet_for
 from handoff.rules.consumers import label_of
 from handoff.rules.gates import before_approval
 from handoff.rules.policies import MEANINGS
 from handoff.rules.scopes import word_of
-from handoff.services import reauthentications, signoffs
+from handoff.services import signoffs
 from handoff.states import GATE_OF, State
 from handoff.web.acting import carry_out
 from handoff.web.checklist_rows import item_rows
 from handoff.web.differences import shown_of
 from handoff.web.doors import Choice, Form, account_of, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
+from handoff.web.personal_keys import confirmed, ways_to_confirm
 from handoff.web.promotion_tests import test_rows
+from handoff.web.typed_conditions import conditions_in
 
 MEANING_WORDS = {
     "authorship": "I wrote this, or answer for who did.",
@@ -76,9 +77,6 @@ def sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> HttpRespon
 def _sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> None:
     actor = Person.at(request, "web")
     sheet_for(actor.user, handoff_id, requirement)  # a stranger learns nothing from trying passwords
-    confirmed = reauthentications.confirm(
-        actor=actor, password=request.POST.get("password", ""), code=request.POST.get("code", "")
-    )
     signoffs.sign(
         actor=actor,
         handoff_id=str(handoff_id),
@@ -86,28 +84,18 @@ def _sign(request: HttpRequest, handoff_id: UUID, requirement: str) -> None:
         decision=request.POST.get("decision", ""),
         meaning=request.POST.get("meaning", ""),
         seen=request.POST.get("seen", ""),
-        reauthentication=str(confirmed.pk),
+        reauthentication=str(confirmed(request).pk),
         comment=request.POST.get("comment", ""),
         reasons=request.POST.getlist("reasons"),
         retests=request.POST.getlist("retests"),
-        conditions=_conditions(request),
+        conditions=conditions_in(request),
     )
-
-
-def _conditions(request: HttpRequest) -> list[dict[str, str]]:
-    """Return the conditions that were typed; rows that were left empty are none."""
-    if request.POST.get("decision") != SignOff.Decision.CONDITIONAL:
-        return []
-    columns = [request.POST.getlist(f"condition_{name}") for name in ("text", "due", "owner")]
-    rows = [dict(zip(("text", "due", "owner"), row, strict=True)) for row in zip(*columns, strict=False)]
-    return [row for row in rows if row["text"].strip() or row["due"].strip()]
 
 
 def _sheet(request: HttpRequest, handoff_id: UUID, requirement: str, form: Form | None = None) -> HttpResponse:
     user = account_of(request)
     sheet = sheet_for(user, handoff_id, requirement)
-    context = _context(sheet, form)
-    context["second_factor"] = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    context = _context(sheet, form) | ways_to_confirm(request)
     status = form.problem.status if form else 200
     return render(request, "handoff/signoffs/sign.html", context, status=status)
 
@@ -198,6 +186,7 @@ def detail(request: HttpRequest, handoff_id: UUID, signoff_id: UUID) -> HttpResp
         "meaning": MEANING_WORDS.get(signoff.meaning, ""),
         "parts": [(word_of(name), digest) for name, digest in signoff.scope.items()],
         "verdict": verdict_of(signoff),
+        "own_key": own_key_of(signoff),
         "envelope": json.dumps(signoff.envelope, indent=2) if signoff.envelope else "",
     }
     return render(request, "handoff/signoffs/detail.html", context)

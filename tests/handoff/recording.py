@@ -60,6 +60,7 @@ from models_registry.models import (
 from models_registry.rules.raci import USUAL, read
 from models_registry.store import keep_bytes
 from tests.handoff import building
+from tests.handoff.authenticator import registered
 from tests.handoff.building import Place
 
 
@@ -93,6 +94,7 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     told = {"role": "it_operations", "environment": place.target, "reason": "On leave.", "ends_at": ends}
     Delegation.objects.create(delegator=somebody, delegate=place.iris, **told)
     Account.objects.create(username=f"second-{number}", same_person=somebody)
+    registered(somebody)
     _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)
     _review(handoff, somebody)

@@ -28,7 +28,10 @@ from tests.handoff.walking import client_of
 
 pytestmark = pytest.mark.django_db
 OTHER_KEY = "7a" * 32
-TABLES = ("handoff_signoff", "handoff_condition", "audit_signingkey")
+TABLES = (
+    "handoff_signoff", "handoff_condition", "audit_signingkey", "audit_personalkey", "handoff_reauthentication",
+    "handoff_amendmentsignoff",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -17,9 +17,12 @@ from rest_framework.views import APIView
 from mdlc_site.openapi import names_used
 
 KEPT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
-# What the first two answer is a secret or good for one use, so no key may store it; a file of evidence is kept under
-# the hash of its bytes, so sending it twice is sending it once.
-NEVER_KEYED = {"token_create", "reauthenticate", "evidence_upload"}
+# What those that confirm answer is a secret or good for one use, so no key may store it; questions to a personal key
+# write nothing; a file of evidence is kept under the hash of its bytes, so sending it twice is sending it once.
+NEVER_KEYED = {
+    "token_create", "reauthenticate", "reauthenticate_by_key", "personal_key_register", "evidence_upload",
+    "personal_key_ask", "sheet_ask_key", "amendment_ask_key",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
-from audit.models import Account, AuditEvent, TreeHead
+from audit.models import Account, AuditEvent, PersonalKey, TreeHead
 from handoff.models import (
     Acknowledgement,
     Amendment,
@@ -47,6 +47,7 @@ from models_registry.models import (
     Stream,
 )
 from tests.handoff import walking
+from tests.handoff.authenticator import registered
 from tests.queries.counting import Site, a_site
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -58,6 +59,8 @@ ANYBODY = {
     ("api:models", "post"), ("model-new", "post"), ("api:policy-validate", "post"), ("api:reauthentications", "post"),
     ("api:token-current", "delete"), ("handoff-new", "post"), ("api:handoffs", "post"),
     ("delegations", "post"),
+    ("api:personal-keys", "post"), ("api:personal-key-question", "post"), ("api:reauthentications-by-key", "post"),
+    ("personal-key-new", "post"), ("personal-key-register", "post"),
 }  # fmt: skip
 FOR_ALL_TO_READ = {
     "api:policy",
@@ -200,7 +203,7 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("version-nominate", "post"): ({}, "vera", ""),
     ("version-discard", "post"): ({}, "vera", ""),
 }  # fmt: skip
-# Acts that every member may do, and no stranger.
+# Acts that every member may do, or whoever's own it is, and no stranger.
 FIRST = {"api:stream", "api:consumer"}  # what is in its first revision
 MEMBERS = {
     ("api:handoff-evidence", "post"), ("deployment-try", "post"),
@@ -211,9 +214,16 @@ MEMBERS = {
     ("api:handoff-waivers", "post"), ("handoff-waiver-ask", "post"),
     ("amendment-new", "post"), ("api:deployment-amendments", "post"),
     ("api:handoff-break-glass", "post"), ("handoff-break-glass-ask", "post"),
+    ("api:handoff-sheet-key", "post"), ("handoff-sign-key", "post"),
+    ("api:amendment-key", "post"), ("amendment-sign-key", "post"),
+    ("api:personal-key-retire", "post"), ("personal-key-retire", "post"),
 }  # fmt: skip
 # What members send; else the body is refused first.
+QUESTION = {"decision": "approve", "meaning": "review", "seen": "0" * 64}
 WHOLE: dict[str, Any] = {
+    "api:handoff-sheet-key": QUESTION,
+    "api:amendment-key": QUESTION | {"requirement": "integration-owner"},
+    "api:personal-key-retire": REASON,
     "api:handoff-findings": {"title": "x", "severity": "low", "owner": "dana"},
     "api:handoff-break-glass": REASON | {"incident": "INC-7"},
     "api:handoff-waivers": WAIVED | {"until": "2026-01-01"},
@@ -290,6 +300,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
+        "key_id": key_of(site),
         "exception_id": ImportException.objects.get().pk, "amendment_id": Amendment.objects.get().pk,
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
@@ -310,6 +321,12 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
     return str(reverse(name, kwargs=filled))
+
+
+def key_of(site: Site) -> str:
+    """Return a personal key of somebody, which is registered if there is none."""
+    key = PersonalKey.objects.first() or registered(site.place.people["vera"])[1]
+    return key.pk
 
 
 def condition_of(signoff: SignOff) -> int:
