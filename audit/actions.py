@@ -50,6 +50,7 @@ ACTIONS: dict[str, str] = {
     "exception.withdrawn": "withdrew the request for an exception",
     "exception.revoked": "revoked an exception to the import policy",
     "profile.reported": "reported what the environment is made of",
+    "policy.adopted": "let the handoff adopt the newest policies",
     "policy.published": "published a policy revision",
     "handoff.drafted": "drafted the handoff",
     "handoff.bindings_changed": "changed the planned bindings",

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from audit.models import Account
 from handoff.asked import Question, questions_of
 from handoff.connections import changed_since, misfits, unreachable
 from handoff.errors import Conflicting
@@ -18,7 +20,7 @@ from handoff.rules.consumers import role_of
 from handoff.rules.differences import Cargo, Difference, broken, report
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import Facts
-from handoff.rules.policies import PolicyRules, parse
+from handoff.rules.policies import PolicyRules, digest_of, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.seats import most_seats
@@ -82,6 +84,45 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
         answering = {item.role for item in items if item.asks and item.role}
         missing |= _uncovered(handoff, rules, _beside(questions, known), answering)
     return Offer(tuple(revisions), policy, content, digest(content), missing, tuple(questions))
+
+
+@dataclass(frozen=True, slots=True)
+class Adoptable:
+    """What a handoff in review would adopt: the policies that are published now, the report under them, when it ends.
+
+    `seen` is the digest of all of it; it comes back with the signature.
+    """
+
+    offer: Offer
+    digest: str
+    expires_at: datetime
+    seen: str
+
+
+def adoptable(handoff: Handoff, known: Known) -> Adoptable | None:
+    """Return what a handoff would adopt; None where no policy applies, or nothing would be different."""
+    offer = offer_of(handoff, known)
+    if offer.policy is None or handoff.offered_at is None:
+        return None
+    to = digest_of(offer.policy)
+    if to == handoff.policy_digest:
+        return None
+    ends = handoff.offered_at + timedelta(days=parse(offer.policy).expires_after_days)
+    before, after = [handoff.policy_digest, handoff.report_digest], [to, offer.report_digest]
+    seen = digest({"handoff": str(handoff.pk), "from": ":".join(before), "to": ":".join(after)})
+    return Adoptable(offer, to, ends, seen)
+
+
+def barred_from_adopting(user: Account, known: Known) -> tuple[str, ...]:
+    """Return why an account may let no handoff adopt a policy, whatever roles it holds: it has a stake in the rules."""
+    chain, roles = known.facts.chain, (Role.VALIDATOR, Role.RISK_COMPLIANCE)
+    held = [role for role in roles if known.holds(user.pk, role)]
+    found = list(dict.fromkeys(act for role in held for act in conflicts(chain, person=user.pk, role=role)))
+    if known.holds(user.pk, Role.MODEL_OWNER):
+        found.append("own the model")
+    if user.is_staff:
+        found.append("administer the policies")
+    return tuple(found)
 
 
 def _union(revisions: list[PolicyRevision], kind: str, tier: str) -> tuple[dict[str, Any] | None, str]:

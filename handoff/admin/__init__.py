@@ -1,6 +1,7 @@
 """The handoff in the admin: policies are published, all else is a record. Signing has no action: it needs its sheet."""
 
 from handoff.admin import (
+    adoptions,
     amendments,
     break_glass,
     checklists,
@@ -20,6 +21,7 @@ from handoff.admin import (
 )
 
 __all__ = [
+    "adoptions",
     "amendments",
     "break_glass",
     "checklists",

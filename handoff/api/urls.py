@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.api import (
+    adoptions,
     amendments,
     break_glass,
     changes,
@@ -60,6 +61,7 @@ urlpatterns = [
         checklists.Acknowledgements.as_view(),
         name="handoff-acknowledgements",
     ),
+    path("handoffs/<uuid:handoff_id>/adoption/", adoptions.Adoption.as_view(), name="handoff-adoption"),
     path("handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/", signoffs.Sheet.as_view(), name="handoff-sheet"),
     path(
         "handoffs/<uuid:handoff_id>/sheets/<slug:requirement>/key/",

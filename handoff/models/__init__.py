@@ -1,5 +1,6 @@
 """Tables of the handoff."""
 
+from handoff.models.adoptions import Adoption
 from handoff.models.amendments import Amendment, AmendmentSignOff
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
 from handoff.models.break_glass import BreakGlass
@@ -22,6 +23,7 @@ from handoff.models.waivers import Waiver
 
 __all__ = [
     "Acknowledgement",
+    "Adoption",
     "Amendment",
     "AmendmentSignOff",
     "Answer",

@@ -16,6 +16,16 @@ from handoff.rules.retention import kept_until, years_in
 from handoff.states import MOVES, OPEN, State, pairs
 from models_registry.models import Environment, ModelVersion, RegisteredModel
 
+# What was frozen at the offer changes only in the transaction in which an adoption is signed, and only in review.
+ADOPTED = """
+    IF OLD.state <> 'in_review' OR NEW.state <> 'in_review' OR NOT EXISTS (
+        SELECT FROM handoff_adoption a WHERE a.handoff_id = NEW.id AND a.from_digest = OLD.policy_digest
+           AND a.to_digest = NEW.policy_digest AND a.adopted_at = CURRENT_TIMESTAMP) THEN
+        RAISE EXCEPTION 'pgtrigger: Cannot update what was frozen at the offer; a signed adoption changes it.';
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Handoff(models.Model):
     """One offer. Its state is the last legal move; whether a gate is open is computed, never stored.
@@ -78,8 +88,19 @@ class Handoff(models.Model):
                 ),
             ),
             pgtrigger.Protect(
+                name="offer_is_made_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__offered_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__offered_by__df=pgtrigger.F("new__offered_by"))
+                    | pgtrigger.Q(old__offered_at__df=pgtrigger.F("new__offered_at"))
+                ),
+            ),
+            pgtrigger.Trigger(
                 name="policy_is_fixed",
                 operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                func=ADOPTED,
                 condition=pgtrigger.Q(old__offered_at__isnull=False)
                 & (
                     pgtrigger.Q(old__policy_revision__df=pgtrigger.F("new__policy_revision"))
@@ -87,8 +108,6 @@ class Handoff(models.Model):
                     | pgtrigger.Q(old__report__df=pgtrigger.F("new__report"))
                     | pgtrigger.Q(old__policy_digest__df=pgtrigger.F("new__policy_digest"))
                     | pgtrigger.Q(old__report_digest__df=pgtrigger.F("new__report_digest"))
-                    | pgtrigger.Q(old__offered_by__df=pgtrigger.F("new__offered_by"))
-                    | pgtrigger.Q(old__offered_at__df=pgtrigger.F("new__offered_at"))
                 ),
             ),
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),

@@ -1,6 +1,6 @@
 """Prove signatures: each by itself, and all of them against the trail."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +13,16 @@ from audit.envelopes import key_id_of
 from audit.models import Account, PersonalKey, SigningKey
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
-from handoff.models import AmendmentSignOff, SignOff
+from handoff.models import Adoption, AmendmentSignOff, SignOff
 from handoff.queries.statement_proofs import Told, Wrong, events_of, plain, wrong_statement
-from handoff.rules.statements import OF_AMENDMENT, PLACES, PLACES_OF_AMENDMENT, SINCE_KEYS
+from handoff.rules.statements import (
+    OF_ADOPTION,
+    OF_AMENDMENT,
+    PLACES,
+    PLACES_OF_ADOPTION,
+    PLACES_OF_AMENDMENT,
+    SINCE_KEYS,
+)
 
 GIVEN = ("signoff.given", "signoff.changes_requested", "signoff.refused")
 ENDED = {
@@ -31,13 +38,13 @@ GONE = """
      WHERE e.action = ANY(%s) AND NOT EXISTS (SELECT FROM handoff_signoff s WHERE 'signoff:' || s.id = e.subject)
      ORDER BY e.id
 """
-# The same of the signatures of amendments, which the trail names by their statements.
-GONE_OF_AMENDMENTS = """
+# The same of the signatures of amendments and adoptions, which the trail names by their statements.
+OTHERS_GONE = """
     SELECT e.subject FROM audit_auditevent e
-     WHERE e.action = 'amendment.signed' AND NOT EXISTS (
-           SELECT FROM handoff_amendmentsignoff s
-            WHERE s.statement_digest = e.body::jsonb -> 'data' ->> 'statement'
-              AND 'amendment:' || s.amendment_id = e.subject)
+     WHERE e.action IN ('amendment.signed', 'policy.adopted') AND NOT EXISTS (
+           SELECT FROM (SELECT statement_digest, 'amendment:' || amendment_id FROM handoff_amendmentsignoff
+                         UNION ALL SELECT statement_digest, 'adoption:' || id FROM handoff_adoption) s (digest, subject)
+            WHERE s.digest = e.body::jsonb -> 'data' ->> 'statement' AND s.subject = e.subject)
      ORDER BY e.id
 """
 
@@ -132,9 +139,12 @@ def verify() -> Verification:
         _verify_batch(batch, found, began)
     amended = AmendmentSignOff.objects.select_related("key", "reauthentication")
     for some in _batches(amended.order_by("pk")):
-        _verify_amended(some, found)
+        _verify_others(some, found, "amendment.signed", PLACES_OF_AMENDMENT, OF_AMENDMENT)
+    adopted = Adoption.objects.select_related("key", "reauthentication")
+    for some in _batches(adopted.order_by("pk")):
+        _verify_others(some, found, "policy.adopted", PLACES_OF_ADOPTION, OF_ADOPTION)
     with connection.cursor() as cursor:
-        for gone, values in ((GONE, [list(GIVEN)]), (GONE_OF_AMENDMENTS, [])):
+        for gone, values in ((GONE, [list(GIVEN)]), (OTHERS_GONE, [])):
             cursor.execute(gone, values)
             found.wrong += [Wrong(subject, "missing", "the trail tells of it, and it is gone") for (subject,) in cursor]
     return found
@@ -165,18 +175,17 @@ def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime
         found.wrong += _against_the_trail(signoff, events[subject])
 
 
-def _verify_amended(batch: Sequence[AmendmentSignOff], found: Verification) -> None:
-    """Prove signatures of amendments; the trail tells of each on its amendment, by the statement."""
-    events = events_of([f"amendment:{one.amendment_id}" for one in batch])
+def _verify_others(
+    batch: Sequence[Any], found: Verification, action: str, places: Mapping[str, tuple[str, ...]], kind: str
+) -> None:
+    """Prove signatures that never end; the trail tells of each on what it is about, by the statement."""
+    about = {one.pk: f"amendment:{one.amendment_id}" if kind == OF_AMENDMENT else f"adoption:{one.pk}" for one in batch}
+    events = events_of(list(about.values()))
     for signed in batch:
-        subject = f"amendmentsignoff:{signed.pk}"
+        subject = f"{signed._meta.model_name}:{signed.pk}"
         found.signatures += 1
-        wrong = list(wrong_statement(subject, signed, PLACES_OF_AMENDMENT, OF_AMENDMENT))
-        given = [
-            body["data"]["statement"]
-            for action, body in events[f"amendment:{signed.amendment_id}"]
-            if action == "amendment.signed"
-        ]
+        wrong = list(wrong_statement(subject, signed, places, kind))
+        given = [body["data"]["statement"] for told, body in events[about[signed.pk]] if told == action]
         if given.count(signed.statement_digest) != 1:
             wrong.append(Wrong(subject, "trail", "the trail tells of another statement, or of none"))
         found.wrong += wrong

@@ -12,11 +12,11 @@ import orjson
 from audit.assertions import Assertion, AssertionBroken, challenge_of, prove
 from audit.envelopes import EnvelopeBroken, open_envelope
 from audit.models import AuditEvent, PersonalKey, SigningKey
-from handoff.models import AmendmentSignOff, SignOff
+from handoff.models import Adoption, AmendmentSignOff, SignOff
 from handoff.rules.statements import KIND, PERSONAL, PREDICATE, differing, intent_of, told_in
 
 Told = Sequence[tuple[str, Mapping[str, Any]]]  # actions with the bodies of their events, in order
-Signed = SignOff | AmendmentSignOff
+Signed = SignOff | AmendmentSignOff | Adoption
 
 
 class Wrong(NamedTuple):
@@ -76,7 +76,7 @@ def _wrong_personal_key(subject: str, signed: Signed, told: Mapping[str, Any]) -
 
 def _prove_personal_key(signed: Signed, told: Mapping[str, Any]) -> None:
     assertion = Assertion.of(told["personal_key"])
-    key = PersonalKey.objects.filter(pk=assertion.key, account=signed.signer_id).first()
+    key = PersonalKey.objects.filter(pk=assertion.key, account=told["person"]["account"]).first()
     if key is None:
         raise AssertionBroken("the signer has no such key")
     if key.retired_at is not None and signed.signed_at > key.retired_at:

@@ -16,6 +16,7 @@ KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:mdlc-handoff:sign-off:2"
 INTENT = "urn:mdlc-handoff:intent-to-sign-off:1"
+OF_ADOPTION = "urn:mdlc-handoff:adoption:1"
 OF_AMENDMENT = "urn:mdlc-handoff:amendment-sign-off:1"
 OF_BREAK_GLASS = "urn:mdlc-handoff:break-glass:1"
 PERSONAL = "personal key"
@@ -37,6 +38,17 @@ PLACES: dict[str, tuple[str, ...]] = {
     "scope_digest": ("scope_digest",),
     "reauthentication_id": ("confirmed", "id"),
     "signed_at": ("signed_at",),
+}
+PLACES_OF_ADOPTION: dict[str, tuple[str, ...]] = {
+    "id": ("adoption",),
+    "handoff_id": ("handoff",),
+    "from_digest": ("from", "policy"),
+    "to_digest": ("to", "policy"),
+    "role": ("role",),
+    "adopted_by_id": ("person", "account"),
+    "printed_name": ("person", "printed_name"),
+    "reason": ("reason",),
+    "reauthentication_id": ("confirmed", "id"),
 }
 SINCE_KEYS = ("id",)  # what earlier statements lack
 PLACES_OF_AMENDMENT = {name: place for name, place in PLACES.items() if name not in ("handoff_id", "gate")} | {

@@ -130,6 +130,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         and handoff.state in OPEN
         and handoff.state not in (State.DEPLOYING, State.CONFIRMING),
         "may_accept": Role.IT_OPERATIONS in roles and handoff.state == State.LIVE,
+        "may_adopt": handoff.state == State.IN_REVIEW and not roles.isdisjoint((Role.VALIDATOR, Role.RISK_COMPLIANCE)),
         "may_change": Role.DATA_SCIENTIST in roles and handoff.state == State.DRAFT,
         "may_deploy_again": Role.IT_OPERATIONS in roles
         and _deployed_in_vain(handoff, view.jobs)

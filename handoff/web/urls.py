@@ -3,6 +3,7 @@
 from django.urls import path
 
 from handoff.web import (
+    adoptions,
     amendments,
     break_glass,
     changes,
@@ -48,6 +49,7 @@ urlpatterns = [
     path("handoffs/<uuid:handoff_id>/differences/print/", differences.printed, name="handoff-differences-print"),
     path("handoffs/<uuid:handoff_id>/acknowledgements/", checklists.acknowledge, name="handoff-acknowledge"),
     path("handoffs/<uuid:handoff_id>/evidence/<int:evidence_id>/", checklists.evidence, name="handoff-evidence"),
+    path("handoffs/<uuid:handoff_id>/adopt/", adoptions.adopt, name="handoff-adopt"),
     path("handoffs/<uuid:handoff_id>/sign/<slug:requirement>/", signoffs.sign, name="handoff-sign"),
     path("handoffs/<uuid:handoff_id>/sign/<slug:requirement>/key/", personal_keys.ask, name="handoff-sign-key"),
     path("handoffs/<uuid:handoff_id>/signoffs/<uuid:signoff_id>/", signoffs.detail, name="handoff-signoff"),

@@ -12,6 +12,7 @@ from audit import signing
 from audit.models import Account
 from handoff.models import (
     Acknowledgement,
+    Adoption,
     Amendment,
     AmendmentSignOff,
     Answer,
@@ -193,6 +194,13 @@ def _review(handoff: Handoff, somebody: Account) -> None:
         reauthentication=proof,
         signed_at=now,
     )
+    Adoption.objects.create(
+        handoff=handoff, before={}, from_digest="0" * 64, to_digest="1" * 64, role="validator", adopted_by=somebody,
+        printed_name=somebody.printed_name, reason="A new rule.", statement="{}",
+        statement_digest=sha256(f"adoption {handoff.pk}".encode()).hexdigest(), key=signing.sign("text/plain", b"")[1],
+        signature="0",
+        reauthentication=Reauthentication.objects.create(person=somebody, method="password", expires_at=now),
+    )  # fmt: skip
     Finding.objects.create(
         handoff=handoff, items={"tools.python": "Moved."}, severity="high", suspends=True, due_at=now
     )

@@ -74,6 +74,7 @@ AMENDING = {
     "requirement": "integration-owner", "decision": "approve", "meaning": "approval", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
 }  # fmt: skip
+ADOPTING = {"seen": "0" * 64, **REASON, "reauthentication": str(uuid4())}
 DELEGATION = {"role": "validator", "model": "tumours", "to": "iris", "ends": "2099-01-01", **REASON}
 SIGNATURE = {
     "requirement": "validation", "decision": "approve", "meaning": "review", "seen": "0" * 64,
@@ -160,6 +161,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-answer", "post"): ({"choice": "no", **REASON}, "vera", "offered"),
     ("handoff-acknowledge", "post"): ({"differences": ["x"]}, "dana", "offered"),
     ("handoff-sign", "post"): (SIGNATURE | {"password": walking.PASSWORD}, "iris", "answered"),
+    ("api:handoff-adoption", "post"): (ADOPTING, "otto", "answered"),
+    ("handoff-adopt", "post"): (ADOPTING | {"password": walking.PASSWORD}, "otto", "answered"),
     ("handoff-signoff-withdraw", "post"): (REASON, "dana", "signed"),
     ("handoff-signoff-revoke", "post"): (REASON, "dana", "signed"),
     ("handoff-condition-report", "post"): (REPORT, "iris", "signed"),
