@@ -1,4 +1,4 @@
-"""What every REST door needs: keys against doing twice, versions against overwriting, and known parameters only."""
+"""What doors need of HTTP: the origin; for REST, keys against doing twice, versions against overwriting, parameters."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -40,6 +41,11 @@ class KeyInvalid(Refused):
     """A key that cannot be kept."""
 
     code = "key_invalid"
+
+
+def origin_of(request: HttpRequest | Request) -> str:
+    """Return the site as a browser calls it, such as https://handoff.example; its host is one of those allowed."""
+    return f"{request.scheme}://{request.get_host()}"
 
 
 def known_parameters(request: Request, known: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from audit import personal_keys
 from audit.actors import Person, actor_at
-from audit.http import known_parameters, once
+from audit.http import known_parameters, once, origin_of
 from audit.models import PersonalKey
 from audit.paging import page_of
 from audit.personal_keys import Question
@@ -22,11 +22,6 @@ from handoff.queries import signing_by_key
 from handoff.services import reauthentications
 
 BYTES: dict[str, Any] = {"max_length": 4096, "help_text": "base64url without padding"}
-
-
-def origin_of(request: Request) -> str:
-    """Return the site as a browser calls it; the host is one of those that are allowed."""
-    return f"{request.scheme}://{request.get_host()}"
 
 
 class PersonalKeyOut(serializers.ModelSerializer[PersonalKey]):

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db.models import Max
 from django.utils import timezone
 
 from audit.actors import Actor, Person, ServiceAccount
 from audit.acts import act
-from audit.assertions import challenge_of
 from audit.trail import record
 from handoff import queue
 from handoff.access import lock_handoff
@@ -33,7 +31,8 @@ from handoff.moves import chain_of
 from handoff.outcomes import end_amendment
 from handoff.rules.amendments import as_plain, requirements, signed_already
 from handoff.rules.scopes import digest
-from handoff.rules.statements import KIND, OF_AMENDMENT, intent_of, stated
+from handoff.rules.statements import OF_AMENDMENT
+from handoff.statements import Answer, signed_columns
 from handoff.states import AmendmentState, DeploymentState
 from models_registry.roles import Role
 
@@ -124,7 +123,8 @@ def sign(
         raise AlreadySigned("Somebody has signed in this role already.", todo="Nobody needs to sign in it again.")
     _check_decision(rule, decision, meaning, comment)
     proof = use_up(reauthentication, actor)
-    signoff = _write(amendment, handoff, known, rule, scope, actor, decision, comment, proof)
+    answer = Answer(rule["key"], rule["role"], decision, rule["meaning"], comment)
+    signoff = _write(amendment, handoff, known, answer, scope, actor, proof)
     _settle(amendment, handoff, signoff, actor)
     return signoff
 
@@ -246,61 +246,23 @@ def _write(
     amendment: Amendment,
     handoff: Handoff,
     known: Known,
-    rule: Mapping[str, str],
+    answer: Answer,
     scope: dict[str, str],
     actor: Person,
-    decision: str,
-    comment: str,
     proof: Proof,
 ) -> AmendmentSignOff:
-    """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
-    behalf, delegator = known.facts.chain.stands_for.get(rule["role"], {}).get(actor.user_id, (None, ""))
-    printed_name = known.facts.chain.printed_name(rule["role"], actor.user_id, actor.label)
-    key, scope_digest = uuid4(), digest(scope)
-    predicate = {
-        "signoff": str(key),
-        "amendment": str(amendment.pk),
-        "handoff": str(handoff.pk),
-        "requirement": rule["key"],
-        "role": rule["role"],
-        "scope": scope,
-        "scope_digest": scope_digest,
-        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
-        "decision": decision,
-        "meaning": rule["meaning"],
-        "comment": comment,
-        "confirmed": {"method": proof.method, "id": proof.reauthentication},
-        "signed_at": proof.at.isoformat(),
-        "previous_event": known.head,
-        **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
-        **({"personal_key": proof.assertion} if proof.assertion else {}),
-    }
-    proof.require(challenge_of(intent_of(predicate)).hex())
-    body = stated(predicate, version=amendment.deployment.digest, kind=OF_AMENDMENT)
-    signoff = AmendmentSignOff.objects.create(
-        pk=key,
-        amendment=amendment,
-        requirement=rule["key"],
-        role=rule["role"],
-        signer=actor.user,
-        behalf_of_id=behalf,
-        printed_name=printed_name,
-        decision=decision,
-        meaning=rule["meaning"],
-        comment=comment,
-        scope=scope,
-        scope_digest=scope_digest,
-        statement=body.decode(),
-        statement_digest=sha256(body).hexdigest(),
-        key_id=proof.key.id,
-        signature=proof.key.sign(KIND, body),
-        reauthentication_id=proof.reauthentication,
-        signed_at=proof.at,
+    """Write the signature, and put it on the trail."""
+    about = {"handoff": str(handoff.pk), "amendment": str(amendment.pk)}
+    version = amendment.deployment.digest
+    columns = signed_columns(
+        about, answer, scope, actor=actor, known=known, proof=proof, version=version, kind=OF_AMENDMENT
     )
-    told = {"role": rule["role"], "meaning": rule["meaning"], "decision": decision, "key": signoff.key_id}
+    signoff = AmendmentSignOff.objects.create(amendment=amendment, **columns)
+    delegator = known.facts.chain.stands_for.get(answer.role, {}).get(actor.user_id, (None, ""))[1]
+    told = {"role": answer.role, "meaning": answer.meaning, "decision": answer.decision, "key": signoff.key_id}
     told |= {"scope": signoff.scope_digest, "statement": signoff.statement_digest}
     told |= {"for": delegator} if delegator else {}
-    _record("amendment.signed", amendment, handoff, actor, comment, **told)
+    _record("amendment.signed", amendment, handoff, actor, answer.comment, **told)
     return signoff
 
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
-from uuid import uuid4
 
 from django.utils import timezone
 
 from audit.actors import Person
 from audit.acts import act
-from audit.assertions import challenge_of
 from audit.trail import record
 from handoff.access import lock_handoff
 from handoff.confirmations import Proof, use_up
@@ -37,7 +34,7 @@ from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluat
 from handoff.rules.lapses import lapse
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for
-from handoff.rules.statements import KIND, intent_of, stated
+from handoff.statements import Answer, signed_columns
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by, settle_approvals
 from handoff.voiding import void
@@ -87,7 +84,8 @@ def sign(
     promised = promises(actor, known, decision, conditions)
     known = _answering_anew(handoff, known, gate, rule, role, decision, actor)
     proof = use_up(reauthentication, actor)
-    signoff = _write(handoff, known, gate, rule, role, scope, actor, decision, meaning, comment, proof, promised)
+    answer = Answer(rule.key, role, decision, meaning, comment)
+    signoff = _write(handoff, known, gate, answer, scope, actor, proof, promised)
     settle(handoff, known, signoff, reasons, retests, actor=actor)
     return signoff
 
@@ -204,82 +202,37 @@ def _write(
     handoff: Handoff,
     known: Known,
     gate: str,
-    rule: SignOffRule,
-    role: str,
+    answer: Answer,
     scope: dict[str, str],
     actor: Person,
-    decision: str,
-    meaning: str,
-    comment: str,
     proof: Proof,
     promised: Sequence[Promised],
 ) -> SignOff:
-    """Write the signature with its statement, whose bytes hash to the digest that is shown everywhere."""
-    behalf, delegator = known.facts.chain.stands_for.get(role, {}).get(actor.user_id, (None, ""))
-    printed_name = known.facts.chain.printed_name(role, actor.user_id, actor.label)
-    key, scope_digest = uuid4(), digest(scope)
+    """Write the signature with its conditions, and put it on the trail."""
     conditions = {"conditions": [one.told() for one in promised]} if promised else {}
-    predicate = {
-        **conditions,
-        "signoff": str(key),
-        "handoff": str(handoff.pk),
-        "gate": gate,
-        "requirement": rule.key,
-        "role": role,
-        "scope": scope,
-        "scope_digest": scope_digest,
-        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
-        "decision": decision,
-        "meaning": meaning,
-        "comment": comment,
-        "confirmed": {"method": proof.method, "id": proof.reauthentication},
-        "signed_at": proof.at.isoformat(),
-        "previous_event": known.head,
-        **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
-        **({"personal_key": proof.assertion} if proof.assertion else {}),
-    }
-    proof.require(challenge_of(intent_of(predicate)).hex())
-    body = stated(predicate, version=known.facts.version)
-    signoff = SignOff.objects.create(
-        pk=key,
-        handoff=handoff,
-        gate=gate,
-        requirement=rule.key,
-        role=role,
-        signer=actor.user,
-        behalf_of_id=behalf,
-        printed_name=printed_name,
-        decision=decision,
-        meaning=meaning,
-        comment=comment,
-        scope=scope,
-        scope_digest=scope_digest,
-        statement=body.decode(),
-        statement_digest=sha256(body).hexdigest(),
-        key_id=proof.key.id,
-        signature=proof.key.sign(KIND, body),
-        reauthentication_id=proof.reauthentication,
-        signed_at=proof.at,
-    )
+    about = {"handoff": str(handoff.pk), "gate": gate, **conditions}
+    columns = signed_columns(about, answer, scope, actor=actor, known=known, proof=proof, version=known.facts.version)
+    signoff = SignOff.objects.create(handoff=handoff, gate=gate, **columns)
     if promised:
         Condition.objects.bulk_create([one.of(signoff, number) for number, one in enumerate(promised, 1)])
+    delegator = known.facts.chain.stands_for.get(answer.role, {}).get(actor.user_id, (None, ""))[1]
     record(
-        TOLD_AS.get(decision, "signoff.given"),
+        TOLD_AS.get(answer.decision, "signoff.given"),
         actor=actor,
         on=signoff,
         chain=chain_of(handoff),
         data={
             "gate": gate,
-            "requirement": rule.key,
-            "role": role,
-            "meaning": meaning,
+            "requirement": answer.requirement,
+            "role": answer.role,
+            "meaning": answer.meaning,
             "scope": signoff.scope_digest,
             "statement": signoff.statement_digest,
             "key": signoff.key_id,
             **conditions,
             **({"for": delegator} if delegator else {}),
         },
-        reason=comment,
+        reason=answer.comment,
     )
     return signoff
 

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from audit import personal_keys
 from audit.actors import Person
 from audit.factors import has_second_factor
+from audit.http import origin_of
 from audit.models import PersonalKey
 from audit.personal_keys import Question
 from handoff.errors import Refused
@@ -22,11 +23,6 @@ from handoff.web.doors import Form, account_of, go, page
 from handoff.web.typed_conditions import conditions_in
 
 ANSWER = ("credential", "authenticator_data", "client_data", "signature")
-
-
-def origin_of(request: HttpRequest) -> str:
-    """Return the site as the browser calls it; the host is one of those that are allowed."""
-    return f"{request.scheme}://{request.get_host()}"
 
 
 def confirmed(request: HttpRequest) -> Reauthentication:
