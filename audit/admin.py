@@ -11,10 +11,8 @@ from django.http import HttpRequest, HttpResponse
 
 from audit import personal_keys
 from audit.actors import Person
-from audit.admin_doors import is_administrator
-from audit.models import Account, AuditEvent, SigningKey
 from audit.admin_acts import Act
-from audit.admin_doors import Records
+from audit.admin_doors import Records, is_administrator
 from audit.models import Account, AuditEvent, PersonalKey, SigningKey
 from audit.trail import record
 from audit.visibility import events_visible_to

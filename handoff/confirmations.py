@@ -42,10 +42,11 @@ class Proof:
             )
 
 
-def use_up(reauthentication: str, actor: Person) -> Proof:
+def use_up(reauthentication: str, actor: Person, *, by_key: bool = False) -> Proof:
     """Return the proof that a person has just confirmed who they are; the confirmation is good for nothing else then.
 
-    Raises NotConfirmed when it is used up, too old, or somebody else's; KeyMissing or KeyRetired.
+    `by_key` lets that of a personal key pass, of which the caller then requires what the key had to sign. Raises
+    NotConfirmed when it is used up, too old, or somebody else's; KeyMissing or KeyRetired.
     """
     key = signing.own_key()
     with connection.cursor() as cursor:
@@ -58,4 +59,7 @@ def use_up(reauthentication: str, actor: Person) -> Proof:
         )
     at, method, challenge, assertion, signs = row
     signing.require_signing(key, signs)
-    return Proof(str(reauthentication), method, at, key, challenge, json.loads(assertion) if assertion else {})
+    proof = Proof(str(reauthentication), method, at, key, challenge, json.loads(assertion) if assertion else {})
+    if not by_key:
+        proof.require("")
+    return proof

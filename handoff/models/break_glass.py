@@ -1,7 +1,7 @@
 """Break-glass: a deployment before all have signed. Somebody asks, another confirms, and it ends by itself."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pgtrigger
@@ -195,6 +195,11 @@ class BreakGlass(models.Model):
             "incident": self.incident,
             "asked_by": self.asked_by_id,
         }
+
+    @property
+    def signed_at(self) -> datetime | None:
+        """Return when it was confirmed, as other signatures call it."""
+        return self.confirmed_at
 
     @property
     def envelope(self) -> dict[str, Any] | None:

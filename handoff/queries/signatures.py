@@ -3,24 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Model, QuerySet
 
 from audit.envelopes import key_id_of
 from audit.models import Account, PersonalKey, SigningKey
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
-from handoff.models import Adoption, AmendmentSignOff, SignOff
+from handoff.models import Adoption, AmendmentSignOff, BreakGlass, SignOff
 from handoff.queries.statement_proofs import Told, Wrong, events_of, plain, wrong_statement
 from handoff.rules.statements import (
     OF_ADOPTION,
     OF_AMENDMENT,
+    OF_BREAK_GLASS,
     PLACES,
     PLACES_OF_ADOPTION,
     PLACES_OF_AMENDMENT,
+    PLACES_OF_BREAK_GLASS,
     SINCE_KEYS,
 )
 
@@ -38,15 +40,34 @@ GONE = """
      WHERE e.action = ANY(%s) AND NOT EXISTS (SELECT FROM handoff_signoff s WHERE 'signoff:' || s.id = e.subject)
      ORDER BY e.id
 """
-# The same of the signatures of amendments and adoptions, which the trail names by their statements.
+# The same of the other signatures, which the trail names by their statements.
 OTHERS_GONE = """
     SELECT e.subject FROM audit_auditevent e
-     WHERE e.action IN ('amendment.signed', 'policy.adopted') AND NOT EXISTS (
-           SELECT FROM (SELECT statement_digest, 'amendment:' || amendment_id FROM handoff_amendmentsignoff
-                         UNION ALL SELECT statement_digest, 'adoption:' || id FROM handoff_adoption) s (digest, subject)
-            WHERE s.digest = e.body::jsonb -> 'data' ->> 'statement' AND s.subject = e.subject)
+     WHERE e.action IN ('amendment.signed', 'policy.adopted', 'break_glass.confirmed') AND NOT EXISTS (
+           SELECT FROM (SELECT statement_digest FROM handoff_amendmentsignoff
+                         UNION ALL SELECT statement_digest FROM handoff_adoption
+                         UNION ALL SELECT statement_digest FROM handoff_breakglass) s
+            WHERE s.statement_digest = e.body::jsonb -> 'data' ->> 'statement')
      ORDER BY e.id
 """
+
+
+class Other(NamedTuple):
+    """A table of signatures beside sign-offs: how the trail tells of them, and where their statements say what."""
+
+    table: type[Model]
+    action: str
+    about: str
+    field: str
+    places: Mapping[str, tuple[str, ...]]
+    predicate: str
+
+
+OTHERS = (
+    Other(AmendmentSignOff, "amendment.signed", "amendment", "amendment_id", PLACES_OF_AMENDMENT, OF_AMENDMENT),
+    Other(Adoption, "policy.adopted", "adoption", "pk", PLACES_OF_ADOPTION, OF_ADOPTION),
+    Other(BreakGlass, "break_glass.confirmed", "handoff", "handoff_id", PLACES_OF_BREAK_GLASS, OF_BREAK_GLASS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +158,10 @@ def verify() -> Verification:
     rows = SignOff.objects.select_related("key", "reauthentication").prefetch_related("conditions__owner")
     for batch in _batches(rows.order_by("pk")):
         _verify_batch(batch, found, began)
-    amended = AmendmentSignOff.objects.select_related("key", "reauthentication")
-    for some in _batches(amended.order_by("pk")):
-        _verify_others(some, found, "amendment.signed", PLACES_OF_AMENDMENT, OF_AMENDMENT)
-    adopted = Adoption.objects.select_related("key", "reauthentication")
-    for some in _batches(adopted.order_by("pk")):
-        _verify_others(some, found, "policy.adopted", PLACES_OF_ADOPTION, OF_ADOPTION)
+    for kind in OTHERS:
+        signed = kind.table._default_manager.exclude(key=None).select_related("key", "reauthentication")
+        for others in _batches(signed.order_by("pk")):
+            _verify_others(others, found, kind)
     with connection.cursor() as cursor:
         for gone, values in ((GONE, [list(GIVEN)]), (OTHERS_GONE, [])):
             cursor.execute(gone, values)
@@ -175,17 +194,15 @@ def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime
         found.wrong += _against_the_trail(signoff, events[subject])
 
 
-def _verify_others(
-    batch: Sequence[Any], found: Verification, action: str, places: Mapping[str, tuple[str, ...]], kind: str
-) -> None:
+def _verify_others(batch: Sequence[Any], found: Verification, kind: Other) -> None:
     """Prove signatures that never end; the trail tells of each on what it is about, by the statement."""
-    about = {one.pk: f"amendment:{one.amendment_id}" if kind == OF_AMENDMENT else f"adoption:{one.pk}" for one in batch}
-    events = events_of(list(about.values()))
+    events = events_of([f"{kind.about}:{getattr(one, kind.field)}" for one in batch])
     for signed in batch:
         subject = f"{signed._meta.model_name}:{signed.pk}"
         found.signatures += 1
-        wrong = list(wrong_statement(subject, signed, places, kind))
-        given = [body["data"]["statement"] for told, body in events[about[signed.pk]] if told == action]
+        wrong = list(wrong_statement(subject, signed, kind.places, kind.predicate))
+        told = events[f"{kind.about}:{getattr(signed, kind.field)}"]
+        given = [body["data"]["statement"] for action, body in told if action == kind.action]
         if given.count(signed.statement_digest) != 1:
             wrong.append(Wrong(subject, "trail", "the trail tells of another statement, or of none"))
         found.wrong += wrong

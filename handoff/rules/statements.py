@@ -39,6 +39,23 @@ PLACES: dict[str, tuple[str, ...]] = {
     "reauthentication_id": ("confirmed", "id"),
     "signed_at": ("signed_at",),
 }
+PLACES_OF_BREAK_GLASS: dict[str, tuple[str, ...]] = {
+    "id": ("break_glass",),
+    "handoff_id": ("handoff",),
+    "gate": ("gate",),
+    "reason": ("reason",),
+    "incident": ("incident",),
+    "asked_by_id": ("asked_by",),
+    "role": ("role",),
+    "confirmed_by_id": ("person", "account"),
+    "printed_name": ("person", "printed_name"),
+    "behalf_of_id": ("for", "account"),
+    "missing": ("missing",),
+    "scope": ("scope",),
+    "confirmed_at": ("confirmed_at",),
+    "until": ("until",),
+    "reauthentication_id": ("confirmed", "id"),
+}
 PLACES_OF_ADOPTION: dict[str, tuple[str, ...]] = {
     "id": ("adoption",),
     "handoff_id": ("handoff",),

@@ -122,7 +122,7 @@ def sign(
     if any(one.requirement == requirement for one in signed):
         raise AlreadySigned("Somebody has signed in this role already.", todo="Nobody needs to sign in it again.")
     _check_decision(rule, decision, meaning, comment)
-    proof = use_up(reauthentication, actor)
+    proof = use_up(reauthentication, actor, by_key=True)
     answer = Answer(rule["key"], rule["role"], decision, rule["meaning"], comment)
     signoff = _write(amendment, handoff, known, answer, scope, actor, proof)
     _settle(amendment, handoff, signoff, actor)

@@ -83,7 +83,7 @@ def sign(
     _check_gate(gate, handoff, known, decision, rule)
     promised = promises(actor, known, decision, conditions)
     known = _answering_anew(handoff, known, gate, rule, role, decision, actor)
-    proof = use_up(reauthentication, actor)
+    proof = use_up(reauthentication, actor, by_key=True)
     answer = Answer(rule.key, role, decision, meaning, comment)
     signoff = _write(handoff, known, gate, answer, scope, actor, proof, promised)
     settle(handoff, known, signoff, reasons, retests, actor=actor)

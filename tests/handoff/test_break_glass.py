@@ -21,6 +21,7 @@ from handoff.plans import DeployReport, RestorePlan
 from handoff.queries.break_glass import sheet_for
 from handoff.queries.inbox import inbox_of
 from handoff.queries.packs import contents, events_of
+from handoff.queries.signatures import verify
 from handoff.rules.break_glass import read_break_glass, united
 from handoff.rules.policies import digest_of
 from handoff.rules.reading import Reader
@@ -29,6 +30,7 @@ from handoff.states import State
 from models_registry.models import Delegation, EnvironmentUserGrant
 from tests.handoff import building, walking
 from tests.handoff.building import Place
+from tests.handoff.test_signoffs_signatures import as_owner
 
 pytestmark = pytest.mark.django_db
 GLASS = {"roles": ["it_operations", "risk_compliance"], "lasts_hours": 24, "confirm_minutes": 60}
@@ -494,6 +496,21 @@ def test_what_was_confirmed_stays(place: Place) -> None:
             cursor.execute(f"UPDATE handoff_breakglass SET {change} WHERE id = %s", [glass.pk])
     with pytest.raises(DatabaseError), transaction.atomic():
         BreakGlass.objects.filter(pk=glass.pk).update(state="overdue", overdue_at=timezone.now())  # before its time
+
+
+def test_its_signature_is_proven_and_whoever_changes_it_is_found(place: Place) -> None:
+    broken(place, ready(place))
+    assert verify().wrong == []
+    for statement, rule in (
+        ("UPDATE handoff_breakglass SET incident = 'INC-8'", "columns"),
+        ("UPDATE handoff_breakglass SET until = until + interval '1 day'", "columns"),
+        ("UPDATE handoff_breakglass SET signature = 'AAAA' || substr(signature, 5)", "signature"),
+        ("DELETE FROM handoff_breakglass", "missing"),
+    ):
+        with transaction.atomic():
+            as_owner(statement)
+            assert rule in {one.rule for one in verify().wrong}, statement
+            transaction.set_rollback(True)
 
 
 def test_by_the_api(place: Place) -> None:

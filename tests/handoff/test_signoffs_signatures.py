@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 OTHER_KEY = "7a" * 32
 TABLES = (
     "handoff_signoff", "handoff_condition", "audit_signingkey", "audit_personalkey", "handoff_reauthentication",
-    "handoff_amendmentsignoff", "handoff_adoption",
+    "handoff_amendmentsignoff", "handoff_adoption", "handoff_breakglass",
 )  # fmt: skip
 
 
