@@ -96,6 +96,12 @@ def take_back(handoff: Handoff, reason: str, *, actor: Actor) -> Job | None:
     return _again(handoff, "release", f"unload:{live.order}", reason, actor)
 
 
+def take_out_of_service(handoff: Handoff, live: Deployment, reason: str, *, actor: Actor) -> Job | None:
+    """Have a live deployment of a locked handoff taken out, whatever was there before; None while work is under way."""
+    busy = handoff.jobs.filter(task__in=[queue.DEPLOY, queue.CONFIRM, queue.ROLL_BACK], state__in=WAITING).exists()
+    return None if busy or _in_slot(live) else _again(handoff, "release", f"unload:{live.order}", reason, actor)
+
+
 def _in_slot(live: Deployment) -> bool:
     here = Deployment.objects.filter(model=live.model_id, environment=live.environment_id, slot=live.slot)
     return here.filter(state__in=UNDER_WAY).exists()

@@ -14,8 +14,9 @@ from handoff import queue
 from handoff.asking import ask_those_open
 from handoff.batches import is_batch, order_run
 from handoff.in_force import bindings_of
-from handoff.models import BreakGlass, Deployment, Handoff, OwnerOfRecord, Run, Suspension
+from handoff.models import BreakGlass, Deployment, Handoff, OwnerOfRecord, Retirement, Run, Suspension
 from handoff.moves import chain_of, move
+from handoff.retiring import end_retirement
 from handoff.rules.bindings import streams_in
 from handoff.states import BreakGlassState, DeploymentState, State
 from handoff.stopping import supersede
@@ -39,6 +40,7 @@ def go_live(deployment: Deployment, *, actor: Actor, log: Sequence[Mapping[str, 
     before = live_in(deployment)
     if before is not None:
         supersede(before, by=deployment, actor=actor)
+        end_retirement(before, Retirement.Ending.SUPERSEDED, "another version took its place", actor=actor)
         _end(before, to, at, by=deployment, actor=actor)
     deployment.state, deployment.live_at, deployment.log = DeploymentState.LIVE, at, [*deployment.log, *log]
     deployment.save(update_fields=["state", "live_at", "log"])
@@ -127,26 +129,39 @@ def _end(before: Deployment, to: DeploymentState, at: datetime, *, by: Deploymen
     move(handoff, State.ROLLED_BACK if rolled_back else State.SUPERSEDED, actor=actor, because=because)
 
 
-def take_out(deployment: Deployment, because: str, *, actor: Actor, log: Sequence[Mapping[str, Any]] = ()) -> None:
-    """End the live deployment of a locked handoff that the engine does not serve any more; nothing takes its place."""
+def take_out(
+    deployment: Deployment,
+    because: str,
+    *,
+    actor: Actor,
+    log: Sequence[Mapping[str, Any]] = (),
+    retired: bool = False,
+) -> None:
+    """End the live deployment of a locked handoff that the engine does not serve any more; nothing takes its place.
+
+    One that is retired has come to its end as planned; any other is rolled back.
+    """
     at = _instant(deployment)
     supersede(deployment, by=deployment, actor=actor)
-    deployment.state, deployment.ended_at, deployment.reason = DeploymentState.ROLLED_BACK, at, because
-    deployment.log = [*deployment.log, *log]
+    ending = Retirement.Ending.RETIRED if retired else Retirement.Ending.SUPERSEDED
+    end_retirement(deployment, ending, because, actor=actor)
+    deployment.state = DeploymentState.RETIRED if retired else DeploymentState.ROLLED_BACK
+    deployment.ended_at, deployment.reason, deployment.log = at, because, [*deployment.log, *log]
     deployment.save(update_fields=["state", "ended_at", "reason", "log"])
-    record(
-        "deployment.rolled_back",
-        actor=actor,
-        on=deployment,
-        chain=chain_of(deployment.handoff),
-        data={"version": deployment.version.number, "order": deployment.order},
-        reason=because,
-    )
+    if not retired:
+        record(
+            "deployment.rolled_back",
+            actor=actor,
+            on=deployment,
+            chain=chain_of(deployment.handoff),
+            data={"version": deployment.version.number, "order": deployment.order},
+            reason=because,
+        )
     _end_owner(deployment, at)
     if streams_in(bindings_of(deployment.handoff)):
         purpose = f"streams:{deployment.order}:out"
         queue.enqueue(deployment.handoff, gate="live", task=queue.RUN_STREAMS, purposes=[purpose])
-    move(deployment.handoff, State.ROLLED_BACK, actor=actor, because=because)
+    move(deployment.handoff, State.RETIRED if retired else State.ROLLED_BACK, actor=actor, because=because)
 
 
 def _end_owner(deployment: Deployment, at: datetime) -> OwnerOfRecord | None:

@@ -41,7 +41,7 @@ OPEN = (S.DRAFT, S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 UNDER_OFFER = (S.IN_REVIEW, S.TESTING, S.READY, S.DEPLOYING, S.CONFIRMING)
 
 # Until when each gate is behind a handoff: what it opened is under way, or done.
-AFTER_RELEASE = (S.DEPLOYING, S.CONFIRMING, S.LIVE, S.SUPERSEDED, S.ROLLED_BACK)
+AFTER_RELEASE = (S.DEPLOYING, S.CONFIRMING, S.LIVE, S.SUPERSEDED, S.ROLLED_BACK, S.RETIRED)
 PASSED: dict[str, tuple[State, ...]] = {
     "review": (S.TESTING, S.READY, *AFTER_RELEASE),
     "release": AFTER_RELEASE,
@@ -94,6 +94,7 @@ class DeploymentState(models.TextChoices):
     LIVE = "live", "live"
     SUPERSEDED = "superseded", "superseded"
     ROLLED_BACK = "rolled_back", "rolled back"
+    RETIRED = "retired", "retired"
     FAILED = "failed", "failed"
 
 
@@ -101,9 +102,10 @@ D = DeploymentState
 DEPLOYMENT_MOVES: dict[DeploymentState, frozenset[DeploymentState]] = {
     D.ORDERED: frozenset({D.CONFIRMING, D.LIVE, D.FAILED}),
     D.CONFIRMING: frozenset({D.LIVE, D.FAILED, D.ROLLED_BACK}),
-    D.LIVE: frozenset({D.SUPERSEDED, D.ROLLED_BACK}),
+    D.LIVE: frozenset({D.SUPERSEDED, D.ROLLED_BACK, D.RETIRED}),
     D.SUPERSEDED: frozenset(),
     D.ROLLED_BACK: frozenset(),
+    D.RETIRED: frozenset(),
     D.FAILED: frozenset(),
 }
 

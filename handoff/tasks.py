@@ -42,6 +42,7 @@ from handoff.services import (
     promotion_tests,
     reconciliations,
     replays,
+    retirements,
     rollbacks,
     runs,
     suspensions,
@@ -66,6 +67,7 @@ ASK_STREAMS = "handoff.ask_streams"
 RECONCILE = "handoff.reconcile"
 STOP_LAPSED = "handoff.stop_lapsed"
 WATCH_BREAK_GLASS = "handoff.watch_break_glass"
+RETIRE_DUE = "handoff.retire_due"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -278,6 +280,13 @@ def watch_break_glass() -> None:
     """End each break-glass with the last signature or at its deadline, and follow the way back until it is done."""
     for break_glass_id in break_glass.watched():
         break_glass.look(actor=Worker("break-glass"), break_glass_id=break_glass_id)
+
+
+@shared_task(name=RETIRE_DUE, ignore_result=True)
+def retire_due() -> None:
+    """Order what is due to be retired, and again until the engine has done it."""
+    for retirement_id in retirements.due():
+        retirements.order_due(actor=Worker("retirement"), retirement_id=retirement_id)
 
 
 @shared_task(name=PROBE, ignore_result=True)

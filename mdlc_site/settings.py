@@ -314,6 +314,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(30),
         "options": {"queue": "tests"},
     },
+    "retire what is due": {"task": "handoff.retire_due", "schedule": schedule(60), "options": {"queue": "tests"}},
     "watch waivers": {"task": "handoff.watch_waivers", "schedule": schedule(600), "options": {"queue": "tests"}},
     "stop what lapsed": {"task": "handoff.stop_lapsed", "schedule": schedule(60), "options": {"queue": "tests"}},
     "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},

@@ -16,6 +16,7 @@ from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
 from handoff.models.reconciliations import Reconciliation
 from handoff.models.replays import Replay
+from handoff.models.retirements import Retirement, RetirementNotice
 from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
 from handoff.models.suspensions import Suspension
@@ -46,6 +47,8 @@ __all__ = [
     "Reauthentication",
     "Reconciliation",
     "Replay",
+    "Retirement",
+    "RetirementNotice",
     "Return",
     "Run",
     "SignOff",

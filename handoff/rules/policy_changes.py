@@ -45,6 +45,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found |= {f"freeze {one.name}": f"a freeze: {one.words()}" for one in rules.freezes}
     found |= _of_aspects(rules, kind, tier)
     found["expiry"] = f"an end after {rules.expires_after_days} days"
+    if rules.retirement.notice_days:
+        found["retirement"] = f"{rules.retirement.notice_days} days of notice before a retirement"
     found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
     found["break-glass"] = _break_glass(rules.break_glass)

@@ -27,6 +27,7 @@ from handoff.rules.policy_terms import (
 from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
 from handoff.rules.retention import read_retention_rules
+from handoff.rules.retirement import read_retirement_rules
 from handoff.rules.waivers import read_waiver_rules
 
 KEYS = (
@@ -49,6 +50,7 @@ KEYS = (
     "waivers",
     "amendments",
     "retention",
+    "retirement",
     "break_glass",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
@@ -104,6 +106,7 @@ class PolicyReader(Reader):
             waivers=read_waiver_rules(self, content.get("waivers")),
             amendments=self.amendments(content.get("amendments", {})),
             retention=read_retention_rules(self, content.get("retention", {})),
+            retirement=read_retirement_rules(self, content.get("retirement", {})),
             break_glass=read_break_glass(self, content.get("break_glass")),
         )
 

@@ -15,6 +15,7 @@ from handoff.rules.policy_reader import MOST_REMINDERS
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, MEANINGS, MOST_SIGNERS, TESTS, TIERS
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
 from handoff.rules.retention import LONGEST_YEARS
+from handoff.rules.retirement import LONGEST_NOTICE
 from handoff.rules.waivers import LONGEST_DAYS, LONGEST_WARNING
 from handoff.rules.windows import DAYS
 
@@ -49,6 +50,7 @@ def schema() -> dict[str, Any]:
                 "waivers": {"anyOf": [{"type": "null"}, _waivers()]},
                 "amendments": _mapping({part: _some(ROLES) for part in SIGNED_PARTS}),
                 "retention": _mapping({"years": _whole(1, LONGEST_YEARS)}),
+                "retirement": _mapping({"notice_days": _whole(0, LONGEST_NOTICE)}),
                 "break_glass": {"anyOf": [{"type": "null"}, _break_glass()]},
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),

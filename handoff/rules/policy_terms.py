@@ -9,6 +9,7 @@ from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
 from handoff.rules.retention import RetentionRules
+from handoff.rules.retirement import RetirementRules
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
@@ -95,6 +96,7 @@ class PolicyRules:
     reminders_before_days: tuple[int, ...] = ()
     lapses: str = "suspend"
     retention: RetentionRules = field(default_factory=RetentionRules)
+    retirement: RetirementRules = field(default_factory=RetirementRules)
     break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:

@@ -16,12 +16,13 @@ from handoff.rules.policies import UNION_OF, digest_of, parse
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.retention import years_in
+from handoff.rules.retirement import notice_in
 from handoff.rules.waivers import WaiverRules
 
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
-    *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "break_glass"),
+    *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -82,6 +83,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["findings"] = {"another_closes": True}
     if "retention" in found or "retention" in other:
         found["retention"] = {"years": max(years_in(found), years_in(other))}
+    if "retirement" in found or "retirement" in other:
+        found["retirement"] = {"notice_days": max(notice_in(found), notice_in(other))}
     if "waivers" in found or "waivers" in other:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:

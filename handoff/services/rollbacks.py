@@ -18,6 +18,7 @@ from handoff.models import Decision, Deployment, Handoff, Job, Return
 from handoff.moves import chain_of, move
 from handoff.outcomes import fail_order, under_way
 from handoff.plans import DeployPlan, DeployReport, RestorePlan
+from handoff.retiring import retirement_of
 from handoff.states import DeploymentState, JobState, State
 
 LONGEST_PAUSE_MINUTES = 60
@@ -171,8 +172,12 @@ def _finish_unload(handoff: Handoff, report: DeployReport, actor: Actor) -> None
     if live is None:
         return  # another version took its place meanwhile, and the engine has said so to whoever ordered that
     live.handoff = handoff
+    plan = retirement_of(live)
+    retired = plan is not None and plan.due_at <= timezone.now()
     because = "it was taken out, and there was no earlier version to go back to"
-    take_out(live, because, actor=actor, log=report.steps)
+    if plan is not None and retired:
+        because = f"it was retired: {plan.reason}"
+    take_out(live, because, actor=actor, log=report.steps, retired=retired)
     after_rollback(handoff, because, actor=actor)
 
 

@@ -11,6 +11,7 @@ from handoff.models import Handoff
 from handoff.queries.amendments import news_for
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
+from handoff.queries.retirements import notices_for
 from handoff.web.doors import account_of, page
 from models_registry.queries import exceptions_to_answer
 
@@ -84,7 +85,15 @@ def inbox(request: HttpRequest) -> HttpResponse:
     exceptions = list(exceptions_to_answer(account_of(request)))
     count = sum(len(bundle.todos) for bundle in bundles) + len(exceptions)
     news = news_for(account_of(request))
-    context = {"bundles": bundles, "exceptions": exceptions, "news": news, "count": count, "inbox_count": count}
+    notices = list(notices_for(account_of(request)))
+    context = {
+        "notices": notices,
+        "bundles": bundles,
+        "exceptions": exceptions,
+        "news": news,
+        "count": count,
+        "inbox_count": count,
+    }
     return render(request, "handoff/inbox/inbox.html", context)
 
 

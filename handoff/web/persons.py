@@ -1,6 +1,5 @@
 """Who may sign and why not, and who did what, in the browser; for auditors as a table to take along."""
 
-import csv
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -8,10 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from handoff.queries.signers import ActRow, acts_in_all, signers_of
+from handoff.rules.tables import lines
 from handoff.web.doors import account_of, page
 from handoff.web.handoff_page import GATE_TITLES
 
-STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+HEADER = ("model", "handoff", "version", "target", "state", "person", "act", "bars from approving")
 
 
 @page("GET")
@@ -40,18 +40,13 @@ def all_acts(request: HttpRequest) -> HttpResponse:
     return _csv(acts_in_all(account_of(request)), "duties.csv")
 
 
-def _csv(rows: Iterable[ActRow], name: str) -> HttpResponse:
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
+def _csv(found: Iterable[ActRow], name: str) -> HttpResponse:
+    answer = HttpResponse(lines([HEADER, *map(_cells, found)]), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    writer = csv.writer(answer)
-    writer.writerow(["model", "handoff", "version", "target", "state", "person", "act", "bars from approving"])
-    for row in rows:
-        of = row.handoff
-        told = (of.model.name, of.number, of.version.number, of.target.name, of.state, row.person, row.act)
-        writer.writerow([_plain(str(cell)) for cell in (*told, "yes" if row.bars else "no")])
     return answer
 
 
-def _plain(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(STARTS_A_FORMULA) else cell
+def _cells(row: ActRow) -> tuple[str | int, ...]:
+    of = row.handoff
+    told = (of.model.name, of.number, of.version.number, of.target.name, of.state)
+    return *told, row.person, row.act, "yes" if row.bars else "no"

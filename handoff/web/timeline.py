@@ -32,6 +32,8 @@ ICONS = {
     "deployment.live": "radio",
     "deployment.failed": "octagon-x",
     "deployment.rolled_back": "undo-2",
+    "deployment.retired": "archive",
+    "retirement.planned": "archive",
     "owner.moved": "user-check",
     "handoff.suspended": "octagon-x",
     "finding.raised": "octagon-x",

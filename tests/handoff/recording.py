@@ -31,6 +31,7 @@ from handoff.models import (
     Reauthentication,
     Reconciliation,
     Replay,
+    Retirement,
     Return,
     Run,
     SignOff,
@@ -270,6 +271,9 @@ def _work(handoff: Handoff, number: int, somebody: Account, organisation: Organi
     )
     stop = {"suspended_by": somebody, "reason": "It is wrong.", "ending": "superseded", "ended_at": now}
     Suspension.objects.create(deployment=deployment, order=number + 1, **stop)
+    proof = Reauthentication.objects.create(person=somebody, method="password", expires_at=now)
+    ended = {"ending": "superseded", "ended_at": now, "ended_by": "worker", "reauthentication": proof}
+    Retirement.objects.create(deployment=deployment, planned_by=somebody, reason="Old.", due_at=now, **ended)
     Deployment.objects.filter(pk=deployment.pk).update(state="superseded")
     _amendment(deployment, somebody)
     period = (now, now + timedelta(days=1))

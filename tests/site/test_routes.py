@@ -28,7 +28,10 @@ from handoff.models import (
     Handoff,
     Job,
     PolicyRevision,
+    Reauthentication,
     Replay,
+    Retirement,
+    RetirementNotice,
     Run,
     SignOff,
     Suspension,
@@ -74,6 +77,7 @@ AMENDING = {
     "requirement": "integration-owner", "decision": "approve", "meaning": "approval", "seen": "0" * 64,
     "reauthentication": str(uuid4()),
 }  # fmt: skip
+RETIRING = {**REASON, "reauthentication": str(uuid4())}
 ADOPTING = {"seen": "0" * 64, **REASON, "reauthentication": str(uuid4())}
 DELEGATION = {"role": "validator", "model": "tumours", "to": "iris", "ends": "2099-01-01", **REASON}
 SIGNATURE = {
@@ -169,6 +173,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-condition-judge", "post"): (REPORT | {"answer": "accept"}, "iris", "signed"),
     ("handoff-deploy-again", "post"): ({}, "dana", "ready"),
     ("deployment-roll-back", "post"): (REASON, "dana", "live"),
+    ("api:deployment-retirements", "post"): (RETIRING, "dana", "live"),
+    ("deployment-retire", "post"): (REASON | {"password": walking.PASSWORD}, "dana", "live"),
+    ("api:deployment-retirement-cancel", "post"): (REASON, "dana", "live"),
+    ("deployment-retire-cancel", "post"): (REASON, "dana", "live"),
     ("api:deployment-suspensions", "post"): (REASON, "dana", "live"),
     ("api:deployment-suspension-lift", "post"): (REASON | {"reauthentication": "0" * 32}, "dana", "live"),
     ("deployment-suspend", "post"): (REASON, "dana", "live"),
@@ -220,6 +228,7 @@ MEMBERS = {
     ("api:handoff-sheet-key", "post"), ("handoff-sign-key", "post"),
     ("api:amendment-key", "post"), ("amendment-sign-key", "post"),
     ("api:personal-key-retire", "post"), ("personal-key-retire", "post"),
+    ("api:retirement-acknowledge", "post"), ("retirement-acknowledge", "post"),
 }  # fmt: skip
 # What members send; else the body is refused first.
 QUESTION = {"decision": "approve", "meaning": "review", "seen": "0" * 64}
@@ -303,7 +312,7 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
         "item": "purpose",
         "signoff_id": signoff.pk, "evidence_id": 1, "deployment_id": site.deployment.pk, "sha256": "0" * 64,
         "stream": "scores", "consumer_id": Consumer.objects.get(stream__slug="scores").pk,
-        "key_id": key_of(site),
+        "key_id": key_of(site), "notice_id": notice_of(site) if "notice_id" in ROUTES[name] else "",
         "exception_id": ImportException.objects.get().pk, "amendment_id": Amendment.objects.get().pk,
     }  # fmt: skip
     there["condition_id"] = condition_of(signoff) if "condition_id" in ROUTES[name] else ""
@@ -324,6 +333,16 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     if not real:
         filled = {key: nowhere.get(key, "nowhere" if isinstance(value, str) else 999) for key, value in filled.items()}
     return str(reverse(name, kwargs=filled))
+
+
+def notice_of(site: Site) -> int:
+    """Return that somebody was told of a retirement, which is planned if none is."""
+    owner, at = site.place.people["otto"], timezone.now()
+    proof = Reauthentication.objects.create(person=owner, method="password", expires_at=at)
+    told = {"planned_by": owner, "reason": "Old.", "due_at": at + timedelta(days=9), "reauthentication": proof}
+    plan = Retirement.objects.first() or Retirement.objects.create(deployment=site.deployment, **told)
+    consumer = Consumer.objects.get(stream__slug="scores")
+    return int(RetirementNotice.objects.get_or_create(retirement=plan, consumer=consumer, owner=owner)[0].pk)
 
 
 def key_of(site: Site) -> str:
