@@ -99,7 +99,6 @@ def _show(request: HttpRequest, deployment_id: UUID, form: Form | None = None) -
         "first": rules.first_day(timezone.now().astimezone(UTC).date()),
         "notice": rules.notice_days,
         "form": form,
-        "sheet": {"signs_as": user.printed_name},
         "second_factor": has_second_factor(user),
     }
     return render(request, "handoff/retirements/retire.html", context, status=form.problem.status if form else 200)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 # Address, who asks, and how many queries that is; session, account and the number in the menu included.
 PAGES = [
-    ("/", "dana", 6),
+    ("/", "dana", 7),
     ("/handoffs/", "dana", 9),
     ("/handoffs/?view=list", "dana", 10),
     ("/handoffs/new/?model=tumours&version=7", "dana", 25),
@@ -44,7 +44,7 @@ PAGES = [
     ("/deployments/{batch}/", "otto", 19),
     ("/deployments/{batch}/run/", "otto", 5),
     ("/deployments/{batch}/runs/1/", "otto", 7),
-    ("/deployments/{deployment}/retire/", "otto", 11),
+    ("/deployments/{deployment}/retire/", "otto", 9),
     ("/owners-of-record/", "otto", 11),
     ("/reconciliation/", "otto", 8),
     ("/findings/?overdue=1", "otto", 6),
