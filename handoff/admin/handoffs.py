@@ -15,6 +15,7 @@ from audit.admin_doors import Records
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.admin.records import OfHandoff, deploy_again, holds
+from handoff.facts import rules_of
 from handoff.models import Handoff, Return
 from handoff.services import break_glass, handoffs
 from handoff.states import State
@@ -69,7 +70,9 @@ def _break_glass(actor: Person, handoff: Handoff, reason: str) -> object:
 
 
 def _offered_in_emergencies(user: Account, handoff: Handoff | None) -> bool:
-    return user.is_person and (handoff is None or handoff.state in break_glass.ASKED_IN)
+    if handoff is None or not user.is_person:
+        return user.is_person
+    return handoff.state in break_glass.ASKED_IN and bool(rules_of(handoff).break_glass.roles)
 
 
 BREAK_GLASS = Act(

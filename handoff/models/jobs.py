@@ -64,7 +64,8 @@ class Job(models.Model):
             pgtrigger.Protect(
                 name="only_tests_are_tried_again",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__state="dead") & ~pgtrigger.Q(new__task="handoff.run_test"),
+                condition=pgtrigger.Q(old__state="dead", new__state__df=pgtrigger.F("old__state"))
+                & ~pgtrigger.Q(new__task="handoff.run_test"),
             ),
             pgtrigger.Protect(
                 name="attempts_only_rise",
