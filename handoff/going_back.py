@@ -81,7 +81,7 @@ def take_back(handoff: Handoff, reason: str, *, actor: Actor) -> Job | None:
 
     A live version gives way to the one before, and where there is none it is taken out, so that nothing is served.
     """
-    if handoff.jobs.filter(task__in=[queue.DEPLOY, queue.CONFIRM, queue.ROLL_BACK], state__in=WAITING).exists():
+    if _busy(handoff):
         return None
     canary = handoff.deployments.filter(state=DeploymentState.CONFIRMING).first()
     if canary is not None:
@@ -93,18 +93,26 @@ def take_back(handoff: Handoff, reason: str, *, actor: Actor) -> Job | None:
         return None
     if previous_of(live) is not None:
         return order_previous(handoff, live, reason, actor=actor)
-    return _again(handoff, "release", f"unload:{live.order}", reason, actor)
+    return _unload(handoff, live, reason, actor)
 
 
 def take_out_of_service(handoff: Handoff, live: Deployment, reason: str, *, actor: Actor) -> Job | None:
     """Have a live deployment of a locked handoff taken out, whatever was there before; None while work is under way."""
-    busy = handoff.jobs.filter(task__in=[queue.DEPLOY, queue.CONFIRM, queue.ROLL_BACK], state__in=WAITING).exists()
-    return None if busy or _in_slot(live) else _again(handoff, "release", f"unload:{live.order}", reason, actor)
+    return None if _busy(handoff) or _in_slot(live) else _unload(handoff, live, reason, actor)
+
+
+def _busy(handoff: Handoff) -> bool:
+    work = [queue.DEPLOY, queue.CONFIRM, queue.ROLL_BACK]
+    return handoff.jobs.filter(task__in=work, state__in=WAITING).exists()
 
 
 def _in_slot(live: Deployment) -> bool:
     here = Deployment.objects.filter(model=live.model_id, environment=live.environment_id, slot=live.slot)
     return here.filter(state__in=UNDER_WAY).exists()
+
+
+def _unload(handoff: Handoff, live: Deployment, reason: str, actor: Actor) -> Job:
+    return _again(handoff, "release", f"unload:{live.order}", reason, actor)
 
 
 def _again(handoff: Handoff, gate: str, stem: str, reason: str, actor: Actor) -> Job:
