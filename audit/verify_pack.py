@@ -10,7 +10,8 @@ when the file cannot be read as a pack.
 What is proven: no file of the pack was changed, added or taken away since the site signed it; the events are one
 chain without a gap, and lie in the tree whose head the site signed; the version is what its digest says; every
 sign-off is on that chain, and those that count were given over exactly the answers, report, policy, bindings and
-results that are here. What is not: that the site was not lied to, and that it tells of all handoffs there were.
+results that are here; adoptions, amendments and break-glass are signed, and on that chain. What is not: that the site
+was not lied to, and that it tells of all handoffs there were.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ UNLISTED = {"manifest.json", "manifest.dsse.json"}
 LARGEST = 4 * 1024**3
 GIVEN = {"signoff.given", "signoff.refused", "signoff.changes_requested"}
 ENDED = {"signoff.voided", "signoff.withdrawn", "signoff.expired", "signoff.revoked"}
+ALSO_SIGNED = {
+    "policy.adopted": "adoption", "amendment.signed": "amendment", "break_glass.confirmed": "break-glass"
+}  # fmt: skip
+SHOWN = ("handoff", "gate", "requirement", "role", "decision", "meaning", "comment", "signed_at", "scope")
+GLASS = ("gate", "reason", "incident", "role", "missing", "scope", "confirmed_at", "until")
 
 
 class Unreadable(Exception):
@@ -308,50 +314,47 @@ def statement_in(raw: bytes, name: str) -> dict[str, Any]:
     return found
 
 
+def check_statement(
+    pack: Pack, keys: dict[str, bytes], told: dict[str, Any], name: str, what: str, envelope: bool = True
+) -> tuple[dict[str, Any], str]:
+    """Prove a signed statement by its keys and by the event that tells of it; return it and its hash. Raises Broken."""
+    raw = pack.read(f"{name}.json")
+    digest, says = sha256(raw).hexdigest(), statement_in(raw, name)
+    if digest not in told:
+        raise Broken(f"no event of the chain tells of the {what}")
+    if told[digest]["actor"]["id"] != says["person"]["account"]:
+        raise Broken(f"the {what} was given by somebody else than it says")
+    if envelope:
+        payload, _ = opened(pack.json(f"{name}.dsse.json"), STATEMENT, keys, f"the {what}")
+        if payload != raw:
+            raise Broken(f"the envelope of the {what} holds another statement")
+    if says["confirmed"]["method"] == "personal key":
+        check_personal_key(pack, says, what)
+    return says, digest
+
+
 def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, Any]]) -> list[str]:
     """Prove every sign-off, and return a sentence for each. Raises Broken."""
     told = {e["data"]["statement"]: e for e in events if e["action"] in GIVEN and "statement" in e["data"]}
     ended = {e["subject"] for e in events if e["action"] in ENDED}
     now, sentences, seen = parts_here(pack), [], set()
     for row in pack.json("signoffs/index.json"):
-        name = f"signoffs/{row['id']}.json"
-        raw = pack.read(name)
-        digest = sha256(raw).hexdigest()
-        says = statement_in(raw, name)
-        for column in (
-            "handoff",
-            "gate",
-            "requirement",
-            "role",
-            "decision",
-            "meaning",
-            "comment",
-            "signed_at",
-            "scope",
-        ):
+        what = f"sign-off {row['id']}"
+        says, digest = check_statement(pack, keys, told, f"signoffs/{row['id']}", what, row["envelope"])
+        for column in SHOWN:
             known = pack.json("handoff.json")["id"] if column == "handoff" else row[column]
             if says[column] != known:
-                raise Broken(f"the sign-off {row['id']} is shown with another {column} than was signed")
+                raise Broken(f"the {what} is shown with another {column} than was signed")
         if says["person"]["printed_name"] != row["printed_name"]:
-            raise Broken(f"the sign-off {row['id']} is shown under another name than was signed")
+            raise Broken(f"the {what} is shown under another name than was signed")
         if says.get("for", {}).get("account") != row.get("for"):
-            raise Broken(f"the sign-off {row['id']} is shown as given for somebody else than was signed")
+            raise Broken(f"the {what} is shown as given for somebody else than was signed")
         if sha256(canonical(says["scope"])).hexdigest() != says["scope_digest"]:
-            raise Broken(f"the scope of the sign-off {row['id']} does not hash to its digest")
-        if digest not in told or told[digest]["subject"] != f"signoff:{row['id']}":
-            raise Broken(f"no event of the chain tells of the sign-off {row['id']}")
-        if told[digest]["actor"]["id"] != says["person"]["account"]:
-            raise Broken(f"the sign-off {row['id']} was given by somebody else than it says")
-        if row["envelope"]:
-            payload, _ = opened(
-                pack.json(f"signoffs/{row['id']}.dsse.json"), STATEMENT, keys, f"the sign-off {row['id']}"
-            )
-            if payload != raw:
-                raise Broken(f"the envelope of the sign-off {row['id']} holds another statement")
-        if says["confirmed"]["method"] == "personal key":
-            check_personal_key(pack, says, row["id"])
+            raise Broken(f"the scope of the {what} does not hash to its digest")
+        if told[digest]["subject"] != f"signoff:{row['id']}":
+            raise Broken(f"no event of the chain tells of the {what}")
         if bool(row["voided_at"]) != (f"signoff:{row['id']}" in ended):
-            raise Broken(f"whether the sign-off {row['id']} still counts is not what the chain tells")
+            raise Broken(f"whether the {what} still counts is not what the chain tells")
         sentences.append(_told(row, says, now, pack.json("handoff.json")["deployments"]))
         seen.add(digest)
     if lost := told.keys() - seen:
@@ -359,12 +362,33 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
     return sentences
 
 
-def check_personal_key(pack: Pack, says: dict[str, Any], signoff: str) -> None:
+def check_statements(pack: Pack, keys: dict[str, bytes], events: list[dict[str, Any]]) -> list[str]:
+    """Prove what else was signed: adoptions, amendments and break-glass; return a sentence for each. Raises Broken."""
+    told = {e["data"]["statement"]: e for e in events if e["action"] in ALSO_SIGNED}
+    if not told and "statements/index.json" not in pack.names:
+        return []  # a pack of an earlier release, which knew no such statements
+    seen, glass, sentences = set(), [], []
+    for row in pack.json("statements/index.json"):
+        what = f"{row['kind']} {row['id']}"
+        says, digest = check_statement(pack, keys, told, f"statements/{row['id']}", what)
+        if ALSO_SIGNED[told[digest]["action"]] != row["kind"] or says["handoff"] != pack.json("handoff.json")["id"]:
+            raise Broken(f"the {what} is another kind of thing, or of another handoff")
+        seen.add(digest)
+        glass += [{name: says[name] for name in GLASS}] if row["kind"] == "break-glass" else []
+        sentences.append(f"{says['person']['printed_name']} ({says['role']}) signed the {what}.")
+    if lost := told.keys() - seen:
+        raise Broken(f"the chain tells of {len(lost)} other signed statements that are not here")
+    if glass != [{name: row[name] for name in GLASS} for row in pack.json("break_glass.json") if row["confirmed_at"]]:
+        raise Broken("a break-glass is shown otherwise than it was confirmed")
+    return sentences
+
+
+def check_personal_key(pack: Pack, says: dict[str, Any], what: str) -> None:
     """Prove that the signer's own key signed this decision on this scope (WebAuthn, level 3, 7.2). Raises Broken."""
     told, keys = says["personal_key"], {row["id"]: row for row in pack.json("personal_keys.json")}
     key = keys.get(told["key"])
     if key is None or key["account"] != says["person"]["account"]:
-        raise Broken(f"the key by which the sign-off {signoff} was confirmed is not here, or not its signer's")
+        raise Broken(f"the key by which the {what} was confirmed is not here, or not its signer's")
     public, data, client, signature = (
         bytes.fromhex(key["public_key"]),
         *(urlsafe_b64decode(told[name] + "==") for name in ("authenticator_data", "client_data", "signature")),
@@ -377,13 +401,13 @@ def check_personal_key(pack: Pack, says: dict[str, Any], signoff: str) -> None:
     if sha256(public).hexdigest() != key["id"]:
         raise Broken(f"a personal key is not called by its own hash: {key['id']}")
     if told_by_browser["type"] != "webauthn.get" or told_by_browser["challenge"] != asked:
-        raise Broken(f"the signer's own key signed something else than the sign-off {signoff}")
+        raise Broken(f"the signer's own key signed something else than the {what}")
     if data[:32] != sha256(key["site"].encode()).digest() or data[32] & 5 != 5:
-        raise Broken(f"the signer's own key was used elsewhere, or without its holder, for the sign-off {signoff}")
-    _check_signature(public, signature, data + sha256(client).digest(), signoff)
+        raise Broken(f"the signer's own key was used elsewhere, or without its holder, for the {what}")
+    _check_signature(public, signature, data + sha256(client).digest(), what)
 
 
-def _check_signature(public: bytes, signature: bytes, signed: bytes, signoff: str) -> None:
+def _check_signature(public: bytes, signature: bytes, signed: bytes, what: str) -> None:
     try:
         key: Any = load_der_public_key(public)
         if isinstance(key, EllipticCurvePublicKey):
@@ -393,7 +417,7 @@ def _check_signature(public: bytes, signature: bytes, signed: bytes, signoff: st
         else:
             key.verify(signature, signed)
     except InvalidSignature:
-        raise Broken(f"the signature of the signer's own key does not hold for the sign-off {signoff}") from None
+        raise Broken(f"the signature of the signer's own key does not hold for the {what}") from None
 
 
 def _told(row: dict[str, Any], says: dict[str, Any], now: dict[str, str], deployments: list[str]) -> str:
@@ -465,7 +489,7 @@ def _record(pack: Pack, verdict: Verdict, trusted: list[str]) -> None:
         f" events whose head the site signed at {head['at'][:19]}."
     )
     verdict.holds(check_version(pack))
-    for sentence in check_signoffs(pack, keys, events):
+    for sentence in check_signoffs(pack, keys, events) + check_statements(pack, keys, events):
         verdict.holds(sentence)
     verdict.holds(check_evidence(pack))
 

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from audit import proofs, verify_pack
 from audit.models import PersonalKey, SigningKey, TreeHead
 from handoff.facts import contents_of
-from handoff.models import BreakGlass, Handoff, PolicyRevision, SignOff
+from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Handoff, PolicyRevision, SignOff
 from handoff.moves import chain_of
 from handoff.rules.packs import CONTROLS, Described, bill_of_materials, model_card
 
@@ -64,7 +64,8 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     parts = contents_of(handoff)
     about = _about(handoff, parts)
     described = _described(handoff, tests, head)
-    broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by")]
+    broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by").order_by("confirmed_at")]
+    others = _others(handoff)
     files: dict[str, Any] = {
         "handoff.json": about,
         "answers.json": answers,
@@ -74,16 +75,19 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "deployments.json": [_deployment(one) for one in handoff.deployments.select_related("version", "environment")],
         "findings.json": [_finding(one) for one in handoff.findings.select_related("closed_by")],
         "break_glass.json": broken,
+        "statements/index.json": [{"kind": kind, "id": str(one.pk)} for kind, one in others],
         "controls.json": [{"control": a, "asks": b, "files": list(c)} for a, b, c in CONTROLS],
         "bom.cdx.json": bill_of_materials(described),
         "keys.json": _keys(),
-        "personal_keys.json": _personal_keys(signoffs),
+        "personal_keys.json": _personal_keys([*signoffs, *(one for _, one in others)]),
         "head.dsse.json": orjson.loads(head.envelope),
     }
     raw = {path: orjson.dumps(content, option=NEAT) + b"\n" for path, content in files.items()}
     raw |= {f"parts/{name}.json": rfc8785.dumps(content) for name, content in parts.items()}
     raw |= {f"signoffs/{one.pk}.json": one.statement.encode() for one in signoffs}
     raw |= {f"signoffs/{one.pk}.dsse.json": orjson.dumps(one.envelope) for one in signoffs if one.envelope}
+    raw |= {f"statements/{one.pk}.json": one.statement.encode() for _, one in others}
+    raw |= {f"statements/{one.pk}.dsse.json": orjson.dumps(one.envelope) for _, one in others}
     raw |= {f"version/elements/{e.name}": e.text.encode() for e in handoff.version.elements.all() if e.text is not None}
     raw |= {
         "version/manifest.json": handoff.version.manifest.encode(),
@@ -94,7 +98,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "verify_pack.py": Path(verify_pack.__file__).read_bytes(),
     }
     page = {"about": about, "answers": answers, "tests": tests, "signoffs": files["signoffs/index.json"]}
-    page |= {"broken": [one for one in broken if one["confirmed_at"]]}
+    page |= {"broken": [one for one in broken if one["confirmed_at"]], "others": _told_on_the_page(others)}
     page |= {"described": described, "controls": CONTROLS, "head": head, "root": bytes(head.root).hex()}
     page |= {"events": [event | {"told": orjson.loads(event["body"])} for event in events]}
     raw["index.html"] = render_to_string("handoff/packs/index.html", page).encode()
@@ -221,11 +225,37 @@ def _finding(one: Any) -> dict[str, Any]:
 
 def _glass(one: BreakGlass) -> dict[str, Any]:
     names = (
-        "gate", "state", "reason", "incident", "asked_at", "confirm_by", "role", "printed_name", "confirmed_at",
-        "until", "missing", "scope", "statement_digest", "overdue_at", "ended_at", "because", "envelope",
+        "gate", "state", "reason", "incident", "asked_at", "confirm_by", "role", "printed_name", "missing", "scope",
+        "statement_digest", "overdue_at", "ended_at", "because",
     )  # fmt: skip
     told = {name: getattr(one, name) for name in names}
+    told |= {name: at.isoformat() if (at := getattr(one, name)) else "" for name in ("confirmed_at", "until")}
     return told | {"id": str(one.pk), "asked_by": one.asked_by.printed_name}
+
+
+def _others(handoff: Handoff) -> list[tuple[str, Adoption | AmendmentSignOff | BreakGlass]]:
+    """Return what was signed beside sign-offs, each kind in the order of time."""
+    confirmation = "reauthentication"
+    signed = AmendmentSignOff.objects.filter(amendment__deployment__handoff=handoff).select_related(confirmation)
+    glass = handoff.break_glass.exclude(confirmed_at=None).order_by("confirmed_at").select_related(confirmation)
+    return [
+        *(("adoption", one) for one in handoff.adoptions.select_related(confirmation)),
+        *(("amendment", one) for one in signed),
+        *(("break-glass", one) for one in glass),
+    ]
+
+
+def _told_on_the_page(others: list[tuple[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": kind,
+            "name": one.printed_name,
+            "role": one.role,
+            "at": one.signed_at,
+            "words": getattr(one, "reason", "") or one.comment,
+        }
+        for kind, one in others
+    ]
 
 
 def _keys() -> list[dict[str, Any]]:
@@ -241,9 +271,9 @@ def _keys() -> list[dict[str, Any]]:
     ]
 
 
-def _personal_keys(signoffs: list[SignOff]) -> list[dict[str, Any]]:
-    """Return the public halves of the signers' own keys that confirmed some of the sign-offs."""
-    used = {one.reauthentication.assertion["key"] for one in signoffs if one.reauthentication.assertion}
+def _personal_keys(signed: list[Any]) -> list[dict[str, Any]]:
+    """Return the public halves of the signers' own keys that confirmed some of what was signed."""
+    used = {one.reauthentication.assertion["key"] for one in signed if one.reauthentication.assertion}
     return [
         {"id": key.pk, "account": key.account_id, "site": key.site, "public_key": bytes(key.public_key).hex()}
         for key in PersonalKey.objects.filter(pk__in=used)
