@@ -1,6 +1,7 @@
 """How many SQL statements each act costs over the API: transaction, rights, rules and events included."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,29 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from audit import personal_keys
 from audit.actors import Worker
+from audit.models import PersonalKey
 from handoff import queue
-from handoff.models import Condition, Handoff, Job
+from handoff.models import Amendment, Condition, Handoff, Job, Reauthentication, RetirementNotice, Waiver
 from handoff.plans import DeployReport
-from handoff.services import deployments, findings, jobs
-from models_registry.models import Delegation, Environment, EnvironmentUserGrant, ImportException, RegisteredModel
+from handoff.queries import adoptions, break_glass, signing_by_key
+from handoff.services import deployments, findings, jobs, policies
+from models_registry.models import (
+    Consumer,
+    Delegation,
+    Environment,
+    EnvironmentUserGrant,
+    ImportException,
+    RegisteredModel,
+)
 from models_registry.roles import digest_of_duty
 from models_registry.rules import strict_yaml
 from models_registry.rules.raci import USUAL
 from models_registry.services import streams, versions
-from tests.handoff import amending, artifacts, building, walking
+from tests.handoff import amending, artifacts, authenticator, building, walking
 from tests.handoff.walking import by
-from tests.queries.counting import Site, signature, sql_of
+from tests.queries.counting import Site, proof_of, signature, sql_of
 
 pytestmark = pytest.mark.django_db
 V1 = "/api/v1/"
@@ -227,10 +238,105 @@ class Story:
         told = {**reason, "reauthentication": amending.proof(self.place.otto)}
         self.act("lift a suspension", "otto", f"{path}lift/", told, status=202)
 
+    def exceptional(self, number: int) -> Handoff:
+        """Return a handoff in review, its items answered, under a policy that knows waivers and break-glass."""
+        light = Path(settings.BASE_DIR / "handoff/policies/light.yaml").read_text()
+        waivers = "waivers: {approver: risk_compliance, max_days: 90, warn_days: 14}\n"
+        glass = "break_glass: {roles: [it_operations, risk_compliance], lasts_hours: 24, confirm_minutes: 60}\n"
+        if number == 30:
+            policies.publish(actor=by(self.place.ada), source=light + waivers + glass)
+        return walking.answered(self.place, walking.offered(self.place, building.a_version(self.place, number)))
+
+    def of_waivers(self) -> None:
+        """Ask for waivers; approve, revoke, decline and withdraw."""
+        path = f"handoffs/{self.exceptional(30).pk}/waivers/"
+        until = timezone.localdate().isoformat()
+        told = {"kind": "item", "requirement": "runbook", "until": until}
+        told |= {"reason": "The drill is next week.", "control": "Otto watches it."}
+        self.act("ask for a waiver", "edda", path, told)
+        self.act("approve it", "rita", f"{path}{waiver_in('open')}/answer/", {"answer": "approved"}, status=200)
+        self.act("revoke it", "rita", f"{path}{waiver_in('approved')}/revoke/", {"reason": "No."}, status=200)
+        self.act("ask anew", "edda", path, told)
+        self.act("withdraw it", "edda", f"{path}{waiver_in('open')}/withdraw/", {}, status=200)
+
+    def of_break_glass(self) -> None:
+        """Ask for break-glass, withdraw that, ask again and confirm."""
+        handoff, rita = self.exceptional(30), self.place.rita
+        path = f"handoffs/{handoff.pk}/break-glass/"
+        why = {"reason": "It scores everybody as ill.", "incident": "INC-9"}
+        self.act("ask for break-glass", "otto", path, why)
+        self.act("withdraw that", "otto", f"{path}{handoff.break_glass.get().pk}/withdraw/", status=200)
+        self.act("ask again", "otto", path, why)
+        glass = handoff.break_glass.get(state="asked")
+        seen = break_glass.sheet_for(rita, handoff.pk, glass.pk).seen
+        body = {"seen": seen, "reauthentication": proof_of(rita)}
+        self.act("confirm", "rita", f"{path}{glass.pk}/confirm/", body, status=200)
+
+    def of_amendments(self) -> None:
+        """Propose an amendment of what is live, sign it, propose another and withdraw it."""
+        assert self.site.batch is not None
+        place, path = self.place, f"deployments/{self.site.batch.pk}/amendments/"
+        more = {"reason": "The archive wants them.", "sinks": [{"stream": "gone"}, {"stream": "scores"}]}
+        self.act("propose an amendment", "otto", path, more, format="json")
+        made = Amendment.objects.latest("proposed_at")
+        signed = amending.signature(made, place.iris) | {"reauthentication": proof_of(place.iris)}
+        self.act("sign an amendment", "iris", f"amendments/{made.pk}/signoffs/", signed)
+
+    def of_adoptions(self) -> None:
+        """Let an open handoff adopt a policy that was published since."""
+        handoff, vera = self.site.handoffs["answered"], self.place.vera
+        walking.sign(handoff, self.place.otto, "acceptance")
+        self.exceptional(30)
+        sheet = adoptions.adoption_sheet(vera, handoff.pk)
+        body = {"seen": sheet.seen, "reason": "As agreed.", "reauthentication": proof_of(vera)}
+        self.act("adopt a policy", "vera", f"handoffs/{handoff.pk}/adoption/", body)
+
+    def of_retirements(self) -> None:
+        """Plan to retire what is live, acknowledge that as an owner of a consumer, and cancel it."""
+        assert self.site.batch is not None
+        told = {
+            "kind": "report",
+            "purpose": "Who was seen.",
+            "criticality": "low",
+            "effect": "None.",
+            "fields": ["score"],
+        }
+        sink = self.place.target.streams.get(slug="gone")
+        Consumer.objects.create(stream=sink, name="Ward list", owner=self.place.otto, **told)
+        path = f"deployments/{self.site.batch.pk}/retirements/"
+        day = (timezone.now() + timedelta(days=30)).date().isoformat()
+        told = {"reason": "A better one is coming.", "day": day, "reauthentication": proof_of(self.place.otto)}
+        self.act("plan to retire", "otto", path, told)
+        notice = f"retirement-notices/{RetirementNotice.objects.get().pk}/acknowledge/"
+        self.act("acknowledge a notice", "otto", notice, status=200)
+        self.act("cancel the plan", "otto", f"{path}cancel/", {"reason": "It stays."}, status=200)
+
+    def of_personal_keys(self) -> None:
+        """Register a key, confirm a decision by it, sign, and retire it."""
+        vera, handoff, own = self.place.vera, self.site.handoffs["answered"], authenticator.token()
+        question = personal_keys.ask_for_new(vera, authenticator.ORIGIN)
+        made = own.made(question.options) | {"token": question.token, "name": "Token", "password": walking.PASSWORD}
+        self.act("register a key", "vera", "personal-keys/", made)
+        told = signature(handoff, vera, "validation")
+        said = {name: told[name] for name in ("decision", "meaning", "seen")}
+        asked = signing_by_key.ask(by(vera), handoff.pk, "validation", origin=authenticator.ORIGIN, **said)
+        answer = own.signed(asked.options) | {"token": asked.token}
+        self.act("confirm by a key", "vera", "reauthentications/by-key/", answer)
+        proof = Reauthentication.objects.latest("confirmed_at").pk
+        body = {**told, "reauthentication": str(proof)}
+        self.act("sign by a key", "vera", f"handoffs/{handoff.pk}/signoffs/", body)
+        key = PersonalKey.objects.get().pk
+        self.act("retire a key", "vera", f"personal-keys/{key}/retire/", {"reason": "Lost."}, status=200)
+
     def of_tokens(self) -> None:
         """Sign in, and out."""
         self.act("sign in", "dana", "tokens/", {"username": "dana", "password": walking.PASSWORD})
         self.act("sign out", "dana", "tokens/current/", method="delete", status=204)
+
+
+def waiver_in(state: str) -> str:
+    """Return the key of the waiver that is in a state."""
+    return str(next(one.pk for one in Waiver.objects.all() if one.state == state))
 
 
 def deployed_again(handoff: Handoff) -> str:
@@ -312,6 +418,23 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     Story.of_replays: {"order a replay": 15},
     Story.of_batches: {"run a batch now": 17, "stop the run": 15},
     Story.of_suspensions: {"suspend": 14, "lift a suspension": 15},
+    Story.of_waivers: {
+        "ask for a waiver": 9,
+        "approve it": 10,
+        "revoke it": 10,
+        "ask anew": 9,
+        "withdraw it": 8,
+    },
+    Story.of_break_glass: {"ask for break-glass": 13, "withdraw that": 9, "ask again": 13, "confirm": 25},
+    Story.of_amendments: {"propose an amendment": 27, "sign an amendment": 18},
+    Story.of_adoptions: {"adopt a policy": 21},
+    Story.of_retirements: {"plan to retire": 17, "acknowledge a notice": 10, "cancel the plan": 16},
+    Story.of_personal_keys: {
+        "register a key": 14,
+        "confirm by a key": 14,
+        "sign by a key": 8,
+        "retire a key": 7,
+    },
     Story.of_tokens: {
         "sign in": 30,
         "sign out": 5,
