@@ -79,8 +79,6 @@ class Pack:
             return self.archive.read(name)
         except KeyError:
             raise Broken(f"{name} is missing") from None
-        except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise Broken(f"{name} is damaged ({error})") from None
         except Exception as error:  # whatever a decompressor raises
             raise Broken(f"{name} is damaged ({type(error).__name__})") from None
 
@@ -107,13 +105,9 @@ class Verdict:
     def __init__(self) -> None:
         self.lines: list[tuple[bool, str]] = []
 
-    def holds(self, words: str) -> None:
-        """Note what holds."""
-        self.lines.append((True, words))
-
-    def breaks(self, words: str) -> None:
-        """Note what does not hold."""
-        self.lines.append((False, words))
+    def holds(self, words: str, *, good: bool = True) -> None:
+        """Note what holds, or does not."""
+        self.lines.append((good, words))
 
     @property
     def whole(self) -> bool:
@@ -247,11 +241,8 @@ def signed_head(pack: Pack, keys: dict[str, bytes]) -> dict[str, Any]:
     payload, _ = opened(pack.json("head.dsse.json"), HEAD, keys, "the tree's head")
     head: dict[str, Any] = parsed(payload, "the tree's head")
     manifest = pack.json("manifest.json")
-    if (head["size"], head["root"], head["site"]) != (
-        manifest["head"]["size"],
-        manifest["head"]["root"],
-        manifest["site"],
-    ):
+    named = (manifest["head"]["size"], manifest["head"]["root"], manifest["site"])
+    if (head["size"], head["root"], head["site"]) != named:
         raise Broken("the head is not the one that the manifest names")
     return head
 
@@ -461,26 +452,19 @@ def _verdict(pack: Pack, trusted: list[str]) -> Verdict:
     verdict = Verdict()
     if not set(pack.names) >= UNLISTED:
         raise Unreadable("The archive has no signed manifest, so it is no evidence pack.")
-    for check in (_integrity, _record):
-        try:
-            check(pack, verdict, trusted)
-        except Broken as error:
-            verdict.breaks(str(error)[:1].upper() + str(error)[1:] + ".")
-            break
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, RecursionError) as error:
-            verdict.breaks(
-                f"A file of the pack is not of the form that it should have ({type(error).__name__}: {error})."
-            )
-            break
+    try:
+        check_manifest(pack, known_keys(pack, trusted), verdict, trusted)
+        verdict.holds(check_files(pack))
+        _record(pack, verdict)
+    except Broken as error:
+        verdict.holds(str(error)[:1].upper() + str(error)[1:] + ".", good=False)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, RecursionError) as error:
+        told = f"A file of the pack is not of the form that it should have ({type(error).__name__}: {error})."
+        verdict.holds(told, good=False)
     return verdict
 
 
-def _integrity(pack: Pack, verdict: Verdict, trusted: list[str]) -> None:
-    check_manifest(pack, known_keys(pack, trusted), verdict, trusted)
-    verdict.holds(check_files(pack))
-
-
-def _record(pack: Pack, verdict: Verdict, trusted: list[str]) -> None:
+def _record(pack: Pack, verdict: Verdict) -> None:
     keys = known_keys(pack, [])  # the manifest vouches for the others
     head = signed_head(pack, keys)
     events = read_events(pack, head)
