@@ -132,5 +132,7 @@ ACTIONS: dict[str, str] = {
     "amendment.expired": "let an amendment expire",
     "engine.differs": "found that the engine does not serve what is approved",
     "engine.agrees": "found that a difference at the engine is gone",
+    "invariants.broken": "found that an invariant does not hold",
+    "invariants.hold": "found that all invariants hold again",
     "owner.moved": "moved the ownership of record",
 }

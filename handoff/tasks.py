@@ -28,6 +28,7 @@ from handoff.executors import stops as stopper
 from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
+from handoff.queries.invariants import check
 from handoff.services import (
     amendments,
     applying,
@@ -38,6 +39,7 @@ from handoff.services import (
     evidence,
     findings,
     handoffs,
+    invariants,
     jobs,
     promotion_tests,
     reconciliations,
@@ -68,6 +70,7 @@ RECONCILE = "handoff.reconcile"
 STOP_LAPSED = "handoff.stop_lapsed"
 WATCH_BREAK_GLASS = "handoff.watch_break_glass"
 RETIRE_DUE = "handoff.retire_due"
+CHECK_INVARIANTS = "handoff.check_invariants"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -323,6 +326,14 @@ def ask_streams() -> None:
             moved |= streams.asked(place, told, faults)
     if moved:
         look_for_drift()
+
+
+@shared_task(name=CHECK_INVARIANTS, ignore_result=True)
+def check_invariants() -> None:
+    """Look for what breaks an invariant, keep what was found, and raise findings."""
+    kept = invariants.keep(actor=Worker("check_invariants"), checked=check())
+    for row in kept.violations:
+        log.error("an invariant is broken: %(invariant)s: %(subject)s: %(words)s", row)
 
 
 @shared_task(name=RECONCILE, ignore_result=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from audit.models import AuditEvent, HeadAnchor, Keeping, SigningKey, TreeHead
-from handoff.models import Damage, Job, Reconciliation
+from handoff.models import Damage, InvariantCheck, Job, Reconciliation
 from models_registry.models import Environment
 
 GOOD, LATE, BAD = "good", "late", "bad"
@@ -23,6 +23,7 @@ BEAT_SLACK = timedelta(minutes=5)  # beat writes down every three minutes when i
 SEALED_WITHIN = timedelta(seconds=30)
 RECONCILED_WITHIN = timedelta(minutes=5)
 PROVEN_WITHIN = timedelta(days=2)
+CHECKED_WITHIN = timedelta(hours=3)
 ROTATED_AFTER = timedelta(days=365)
 CLOCKS_APART = 2.0
 QUEUES = """
@@ -179,6 +180,20 @@ def _keeping() -> Iterator[Part]:
     yield Part("stored evidence", BAD if damaged else GOOD, f"{damaged} files are damaged", {"damaged": damaged})
 
 
+def _invariants() -> Iterator[Part]:
+    last = InvariantCheck.objects.first()
+    if last is None:
+        yield Part("invariants", LATE, "were never checked")
+        return
+    late = timezone.now() - last.began_at > CHECKED_WITHIN
+    broken = sorted({row["invariant"] for row in last.violations})
+    words = (
+        f"{', '.join(broken)} broken, {len(last.violations)} times" if broken else f"all {len(last.invariants)} hold"
+    )
+    figures = {"at": _when(last.began_at), "seconds": round(last.seconds, 2), "violations": len(last.violations)}
+    yield Part("invariants", BAD if broken else LATE if late else GOOD, words, figures)
+
+
 def _signing_key() -> Iterator[Part]:
     key = SigningKey.objects.filter(retired_at=None).order_by("-registered_at").first()
     if key is None:
@@ -194,5 +209,6 @@ def _when(at: datetime | None) -> str | None:
 
 
 ASKED: tuple[Callable[[], Iterator[Part]], ...] = (
-    _database, _migrations, _broker, _relay, _queues, _beat, _engines, _sealing, _anchors, _keeping, _signing_key,
+    _database, _migrations, _broker, _relay, _queues, _beat, _engines, _sealing, _anchors, _keeping,
+    _invariants, _signing_key,
 )  # fmt: skip

@@ -325,6 +325,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(60),
         "options": {"queue": "deployments"},
     },
+    "check the invariants": {
+        "task": "handoff.check_invariants",
+        "schedule": crontab(minute=20),
+        "options": {"queue": "tests"},
+    },
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},
     "run what is due": {"task": "handoff.run_due", "schedule": crontab(), "options": {"queue": "tests"}},
     "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},

@@ -10,6 +10,7 @@ from handoff.models.decisions import Decision
 from handoff.models.deployments import Deployment, OwnerOfRecord
 from handoff.models.findings import Finding
 from handoff.models.handoffs import Handoff, Return
+from handoff.models.invariants import InvariantCheck
 from handoff.models.jobs import Job
 from handoff.models.persons import MergedAccount
 from handoff.models.policies import Policy, PolicyRevision
@@ -38,6 +39,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Handoff",
+    "InvariantCheck",
     "Job",
     "MergedAccount",
     "OwnerOfRecord",

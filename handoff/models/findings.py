@@ -42,6 +42,7 @@ class Finding(models.Model):
         WAIVER = "waiver", "waiver"
         SERVED = "served", "what is served"
         BREAK_GLASS = "glass", "break-glass"
+        INVARIANT = "always", "broken invariant"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"
@@ -116,7 +117,7 @@ class Finding(models.Model):
                 & ~Q(comment="")
                 & NO_PROOF
                 | Q(closed_at__isnull=False, closing="fixed", closed_by__isnull=False)
-                & ~Q(kind__in=["drift", "approval", "glass"])
+                & ~Q(kind__in=["drift", "approval", "glass", "always"])
                 & PROOF,
                 name="finding_closed_with_a_cause",
             ),

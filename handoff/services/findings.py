@@ -183,6 +183,12 @@ def _of_no_approval(finding: Finding) -> None:
             code="approval_missing",
             todo="Those whose signatures are missing sign; then it closes by itself.",
         )
+    if finding.kind == Finding.Kind.INVARIANT:
+        raise WrongState(
+            "That something breaks what always holds is neither accepted nor closed by evidence.",
+            code="invariant_broken",
+            todo="Whoever runs the site looks into it; the finding closes by itself at the check after it is mended.",
+        )
 
 
 def _fits(field: str, text: str) -> str:

@@ -56,6 +56,8 @@ def _issue(finding: Finding, user: Account, known: Known, form: Form | None) -> 
         barred = "It closes by itself once somebody who may sign has approved anew, or the condition is met"
     elif finding.kind == Finding.Kind.BREAK_GLASS:
         barred = "It closes by itself once all have signed, or the version is rolled back"
+    elif finding.kind == Finding.Kind.INVARIANT:
+        barred = "It closes by itself at the first check of the invariants after it is mended"
     mine = form if form and form.name == "close" and form.about == str(finding.pk) else None
     return IssueRow(finding, "" if not barred else barred[0].upper() + barred[1:], mine)
 

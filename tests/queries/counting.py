@@ -74,7 +74,7 @@ class Site:
         """Return what addresses are filled in with."""
         found = {state: str(handoff.pk) for state, handoff in self.handoffs.items()}
         live = self.handoffs["live"]
-        link = blob_url(live.version.elements.get(name="golden").blob_id, seconds=60).partition(settings.SITE_URL)[2]
+        link = blob_url(live.version.elements.get(name="golden").blob_id, seconds=3600).partition(settings.SITE_URL)[2]
         consumer = Consumer.objects.get(name="Ward board", stream__slug="scores").pk
         exception = ImportException.objects.get(version="2.5.0").pk
         return {

@@ -501,6 +501,7 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
         "api:events": "rita",
         "api:audit-inclusion": "rita",
         "api:audit-consistency": "rita",
+        "api:invariants": "rita",
         "api:handoff-sheet": "vera",
         "api:owner-of-record": "otto",
         "api:health": "ada",
