@@ -59,6 +59,7 @@ ACTIONS: dict[str, str] = {
     "handoff.moved": "moved the handoff",
     "handoff.returned": "returned the handoff to data science",
     "handoff.expired": "let the handoff expire",
+    "handoff.classified": "computed of which kind the change is",
     "handoff.suspended": "suspended the approval",
     "finding.raised": "raised a finding",
     "finding.inherited": "took over a finding of an earlier version",

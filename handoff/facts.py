@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from handoff.compared import CHANGE, change_in
 from handoff.models import Handoff
 from handoff.rules.amendments import Given, Proposed
 from handoff.rules.answers import AnswerFact
@@ -26,12 +27,13 @@ from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact, Waive
 from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
+from handoff.rules.standard_changes import MEASURED_BY, judge, scope_of
 from models_registry.roles import DUTIES
 
 HELD_ON_MODEL = [str(role) for role, duty in DUTIES.items() if duty.held_on == "model"]
 HELD_ON_ENVIRONMENT = [str(role) for role, duty in DUTIES.items() if duty.held_on == "environment"]
 
-SQL = """
+FACTS = """
 SELECT h.id, json_build_object(
   'held', (SELECT json_agg(json_build_array(
         held.role, u.id, u.kind,
@@ -137,13 +139,12 @@ SELECT h.id, json_build_object(
   'head', (SELECT encode(e.hash, 'hex') FROM audit_auditevent e
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
-      WHERE d.handoff_id = h.id ORDER BY d.ordered_at DESC LIMIT 1)
-)::text
-  FROM handoff_handoff h WHERE h.id =
-"""
+      WHERE d.handoff_id = h.id ORDER BY d.ordered_at DESC LIMIT 1),
+  'change', """
+SQL = FACTS + CHANGE + ")::text FROM handoff_handoff h WHERE h.id = "
 OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
 OF_MANY = SQL + "ANY(%(ids)s)"
-PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT}
+PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT, "measured_by": MEASURED_BY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         owner=raw["owner"][0] if raw["owner"] else "",
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
         consumers=consumers,
+        change=change_in(handoff, found["change"], raw["tests"]),
     )
     ended = tuple(EndedFact(*row) for row in raw["ended"])
     proposed = tuple(_proposed(row) for row in raw["amendments"])
@@ -381,7 +383,13 @@ def _contents(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
         "answers": [answers["review"], acknowledged, *filter(None, [waived["review"]])],
         "release_answers": [*answers["release"], *waived["release"]],
         "confirm_answers": [*answers["confirm"], *waived["confirm"]],
-    } | (results | parts_of(ConsumerFact(*row) for row in raw["consumers"]))
+    } | (results | _change(handoff, raw) | parts_of(ConsumerFact(*row) for row in raw["consumers"]))
+
+
+def _change(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what signatures cover of the kind of the change; nothing where all sign."""
+    change = change_in(handoff, raw["change"] or None, raw["tests"])
+    return scope_of(judge(rules_of(handoff).standard_change, change), change) if change else {}
 
 
 def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from handoff.admin import (
     retirements,
     runs,
     signoffs,
+    standard_changes,
     suspensions,
     waivers,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "retirements",
     "runs",
     "signoffs",
+    "standard_changes",
     "suspensions",
     "waivers",
 ]

@@ -386,6 +386,12 @@ class DecisionOut(serializers.ModelSerializer[Decision]):
         fields = ("gate", "taken_by", "opened", "facts", "result", "decided_at")
 
 
+class ChangeKindOut(serializers.Serializer[Any]):
+    kind = serializers.CharField(help_text="full, or standard: then only those sign whom the policy names for that.")
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="Why it is of that kind, in words.")
+    to_be_measured = serializers.BooleanField(source="open_", help_text="Whether its metrics decide still.")
+
+
 class HandoffDetailOut(HandoffOut):
     """One handoff whole: gates with what is missing and who can clear it, answers, signatures, work."""
 
@@ -400,11 +406,16 @@ class HandoffDetailOut(HandoffOut):
     kept_years = serializers.IntegerField(help_text="For how many years its records are kept once it has ended.")
     kept_until = serializers.DateField(allow_null=True, help_text="Until when, once it has ended.")
     break_glass = BreakGlassOut(many=True, source="view.break_glass")
+    change = ChangeKindOut(
+        allow_null=True,
+        source="view.change",
+        help_text="Of which kind the change is; null where the policy knows one.",
+    )
 
     class Meta(HandoffOut.Meta):
         fields = (  # type: ignore[assignment]
             *HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note",
-            "consumers", "kept_years", "kept_until", "break_glass",
+            "consumers", "kept_years", "kept_until", "break_glass", "change",
         )  # fmt: skip
 
     @extend_schema_field(AnswerOut(many=True))

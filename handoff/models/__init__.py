@@ -20,6 +20,7 @@ from handoff.models.replays import Replay
 from handoff.models.retirements import Retirement, RetirementNotice
 from handoff.models.runs import Run
 from handoff.models.signoffs import Reauthentication, SignOff
+from handoff.models.standard_changes import StandardChange
 from handoff.models.suspensions import Suspension
 from handoff.models.waivers import Waiver
 
@@ -54,6 +55,7 @@ __all__ = [
     "Return",
     "Run",
     "SignOff",
+    "StandardChange",
     "Suspension",
     "Waiver",
 ]

@@ -9,7 +9,7 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.facts import Known, rules_of
 from handoff.models import Handoff
-from handoff.rules.approvals import taken_now
+from handoff.rules.approvals import changed_in, taken_now
 from handoff.rules.break_glass import role_for, same_people
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, GateResult, evaluate
@@ -177,10 +177,13 @@ def _may_sign(user: Account, known: Known, gate: str, roles: Sequence[str]) -> b
 
 
 def _signed(known: Known, gate: str, mine: frozenset[int]) -> bool:
-    """Tell whether an approval of one of some persons stands at a gate; who asked for changes signs anew."""
+    """Tell whether an approval of one of some persons stands at a gate, over what is there now."""
     chain = known.facts.chain
     return any(
-        s.gate == gate and s.decision in APPROVALS and chain.people(s.person, s.behalf) & mine
+        s.gate == gate
+        and s.decision in APPROVALS
+        and chain.people(s.person, s.behalf) & mine
+        and not changed_in(s, known.facts)
         for s in known.facts.signoffs
     )
 

@@ -10,12 +10,14 @@ from audit.models import Account, AuditEvent
 from handoff.access import handoffs_visible_to
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
-from handoff.facts import Known, known_of
+from handoff.facts import Known, known_of, rules_of
 from handoff.models import Answer, BreakGlass, Handoff, Job, SignOff
 from handoff.queries.consumers import AskedRow, asked_of, to_be_asked
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
 from handoff.queries.page import WITH_EVIDENCE, jobs_of
 from handoff.readiness import Offer, offer_of
+from handoff.rules.standard_changes import Judged
+from handoff.rules.standard_signoffs import kind_of
 from handoff.states import OPEN, State
 
 RELATED = ("model", "version", "source", "target", "drafted_by", "offered_by", "policy_revision__policy")
@@ -45,6 +47,7 @@ class HandoffView:
     events: list[AuditEvent]
     consumers: list[AskedRow]
     break_glass: list[BreakGlass]
+    change: Judged | None
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
@@ -104,6 +107,7 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
         consumers=to_be_asked(offer.questions) if offer else asked_of(handoff, known),
         break_glass=_break_glass(handoff, known),
+        change=kind_of(rules_of(handoff), known.facts) if known.facts.change else None,
     )
 
 

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from audit import proofs, verify_pack
 from audit.models import PersonalKey, SigningKey, TreeHead
 from handoff.facts import contents_of
-from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Handoff, PolicyRevision, SignOff
+from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Handoff, PolicyRevision, SignOff, StandardChange
 from handoff.moves import chain_of
 from handoff.rules.packs import CONTROLS, Described, bill_of_materials, model_card
 
@@ -120,8 +120,24 @@ def _about(handoff: Handoff, parts: Mapping[str, Any]) -> dict[str, Any]:
         "offered_at": handoff.offered_at,
         "deployments": [str(key) for key in handoff.deployments.order_by("ordered_at").values_list("pk", flat=True)],
         "parts": sorted(parts),
+        "change": _change(handoff),
         "site": settings.SITE_URL,
     }
+
+
+def _change(handoff: Handoff) -> dict[str, Any] | None:
+    """Return as which kind of change it went live with fewer signatures, and what it was compared with."""
+    one = (
+        StandardChange.objects.select_related("compared_with__version", "reviewed__version")
+        .filter(handoff=handoff)
+        .first()
+    )
+    if one is None:
+        return None
+    names = ("kind", "number", "complete", "reasons", "kept_at")
+    versions = {name: getattr(one, name).version for name in ("compared_with", "reviewed")}
+    told = {name: {"number": version.number, "digest": version.digest} for name, version in versions.items()}
+    return {name: getattr(one, name) for name in names} | told
 
 
 def policy_texts(handoff: Handoff) -> str:

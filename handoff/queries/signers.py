@@ -94,7 +94,7 @@ def _signer(gate: str, rule: SignOffRule, role: str, known: Known, person: int, 
         for s in known.facts.signoffs
         if s.gate == gate
         and chain.people(s.person, s.behalf) & people
-        and not answered_anew(s, rule, "approve", known.facts.now)
+        and not answered_anew(s, rule, "approve", known.facts)
     ]
     signed = any(s.person == person and s.requirement == rule.key for s in given)
     if given and not signed:

@@ -18,6 +18,8 @@ from handoff.rules.duties import conflicts
 from handoff.rules.gates import GateResult, evaluate, seat_of
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, scope_for, touched, word_of
+from handoff.rules.standard_changes import Judged
+from handoff.rules.standard_signoffs import kind_of
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by
 
@@ -44,6 +46,12 @@ class Sheet:
     changes: tuple[Change, ...]
     signs_as: str
     consumers: tuple[AskedRow, ...] = ()
+
+    @property
+    def change(self) -> Judged | None:
+        """Return of which kind the change is; nothing where the policy knows but one."""
+        facts = self.known.facts
+        return kind_of(rules_of(self.handoff), facts) if facts.change else None
 
 
 def sheet_for(user: Account, handoff_id: UUID | str, requirement: str) -> Sheet:

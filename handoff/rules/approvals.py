@@ -1,12 +1,12 @@
 """Which approvals behind a gate that has opened do not stand any more, and which signatures are taken now."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from handoff.rules.consumer_signoffs import with_owners
 from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
 from handoff.rules.lapses import EndedFact, lapse
 from handoff.rules.policies import PolicyRules, SignOffRule
+from handoff.rules.scopes import touched
 
 # What ends an approval after its effect, and how the sentence about it goes on.
 ENDINGS = {"expired": "", "revoked": "", "merged": "was voided: "}
@@ -36,14 +36,19 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
     return found
 
 
-def answered_anew(signoff: SignOffFact, rule: SignOffRule, decision: str, now: datetime | None) -> bool:
+def answered_anew(signoff: SignOffFact, rule: SignOffRule, decision: str, facts: Facts) -> bool:
     """Tell whether a decision for a rule may take the place of an earlier one of the same person at the gate.
 
-    It may for the same rule, unless both approve and the earlier approval still holds.
+    It may for the same rule, unless both approve and the earlier approval still holds and is over what is there now.
     """
     both_approve = signoff.decision in APPROVALS and decision in APPROVALS
-    holds = not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
-    return signoff.requirement == rule.key and not (both_approve and holds)
+    holds = not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
+    return signoff.requirement == rule.key and not (both_approve and holds and not changed_in(signoff, facts))
+
+
+def changed_in(signoff: SignOffFact, facts: Facts) -> tuple[str, ...]:
+    """Return the parts that an approval covers and that are others now; such a one does not count any more."""
+    return touched(signoff.scope, facts.parts) if signoff.decision in APPROVALS else ()
 
 
 def expired(rules: PolicyRules, facts: Facts) -> list[tuple[SignOffFact, str]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from handoff.rules.answers import AnswerFact
+from handoff.rules.change_facts import ChangeFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.lapses import ConditionFact
@@ -91,7 +92,8 @@ class Facts:
     who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
     replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
     `consumers` are those that a change of the output schema concerns. `emergency` is the break-glass on which a
-    decision rests; whoever only asks what is missing leaves it out.
+    decision rests; whoever only asks what is missing leaves it out. `change` is what is known of the change against
+    what is live, where the policy lets fewer sign for a small one.
     """
 
     version: str
@@ -116,6 +118,7 @@ class Facts:
     owner_operates: bool = False
     consumers: tuple[ConsumerFact, ...] = ()
     emergency: EmergencyFact | None = None
+    change: ChangeFact | None = None
 
 
 @dataclass(frozen=True, slots=True)

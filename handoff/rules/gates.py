@@ -20,6 +20,7 @@ from handoff.rules.gate_facts import (
 )
 from handoff.rules.policies import GATES, Gate, PolicyRules
 from handoff.rules.seats import counts, people_in, seat_of, signatures, title_of
+from handoff.rules.standard_signoffs import lightened
 from handoff.rules.waivers import waived
 from handoff.rules.windows import next_opening, open_at, told
 
@@ -49,10 +50,11 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
     two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
     of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again. Owners of
-    consumers that the outputs change for sign beside those whom the policy names. Only while a break-glass is among
+    consumers that the outputs change for sign beside those whom the policy names. Where the change is standard by the
+    policy, only those are waited for whom it names for that. Only while a break-glass is among
     the facts, its time is not over and the policy knows of it, are missing signatures stepped over.
     """
-    rules = with_owners(rules, facts.consumers)
+    rules = with_owners(lightened(rules, facts), facts.consumers)
     gate = rules.gate(name)
     found = [
         *_earlier(name, rules, facts),

@@ -8,6 +8,7 @@ from handoff.rules.break_glass import BreakGlassRules
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.policy_terms import Gate, PolicyRules, SignOffRule
 from handoff.rules.seats import title_of
+from handoff.rules.standard_changes import BOUNDS, MOVES, MetricLimits, StandardRules
 from handoff.rules.waivers import WaiverRules
 
 
@@ -50,6 +51,7 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
     found["break-glass"] = _break_glass(rules.break_glass)
+    found["standard-change"] = _standard_change(rules.standard_change)
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)
         found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"
@@ -116,6 +118,21 @@ def _break_glass(rules: BreakGlassRules) -> str:
     when = ", outside windows and in freezes, too" if rules.any_time else ""
     within = f"confirmed by {roles} within {rules.confirm_minutes} minutes"
     return f"break-glass for {rules.lasts_hours} hours, {within}{when}"
+
+
+def _standard_change(rules: StandardRules) -> str:
+    if not rules.signers:
+        return "no change is standard, so that all sign for each"
+    signers = "; ".join(f"{gate} by {' and '.join(map(title_of, roles))}" for gate, roles in rules.signers.items())
+    limits = "; ".join(f"{name} {_limits(one)}" for name, one in rules.metrics.items())
+    may = ", ".join(("model", *rules.elements, *rules.aspects))
+    row = f"at most {rules.at_most} in a row, within {rules.within_days} days of a full review"
+    return f"standard changes signed at {signers}, where only {may} differ; {limits}; {row}"
+
+
+def _limits(limits: MetricLimits) -> str:
+    told = {name: getattr(limits, name) for name in (*MOVES, *BOUNDS)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told.items() if value is not None)
 
 
 def _of_aspects(rules: PolicyRules, kind: str, tier: str) -> dict[str, str]:

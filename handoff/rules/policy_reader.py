@@ -28,6 +28,7 @@ from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
 from handoff.rules.retention import read_retention_rules
 from handoff.rules.retirement import read_retirement_rules
+from handoff.rules.standard_changes import read_standard_change
 from handoff.rules.waivers import read_waiver_rules
 
 KEYS = (
@@ -52,6 +53,7 @@ KEYS = (
     "retention",
     "retirement",
     "break_glass",
+    "standard_change",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -83,13 +85,14 @@ class PolicyReader(Reader):
         self.unknown("applies_to", applies, APPLIES_KEYS)
         tiers = self.subset("applies_to.risk_tiers", applies.get("risk_tiers"), TIERS)
         gates = self.gates(content.get("gates", {}), tiers)
+        tests = self.subset("tests", content.get("tests"), TESTS)
         return PolicyRules(
             key=self.slug("policy", content.get("policy")),
             title=self.text("title", content.get("title")),
             risk_tiers=tiers,
             target_kinds=self.subset("applies_to.target_kinds", applies.get("target_kinds"), KINDS),
             elements=self.subset("elements", content.get("elements", list(ELEMENTS)), ELEMENTS),
-            tests=self.subset("tests", content.get("tests"), TESTS),
+            tests=tests,
             gates=gates,
             expires_after_days=self.whole(
                 "expires_after_days", content.get("expires_after_days", 30), 1, 3650, of="of days "
@@ -108,6 +111,7 @@ class PolicyReader(Reader):
             retention=read_retention_rules(self, content.get("retention", {})),
             retirement=read_retirement_rules(self, content.get("retirement", {})),
             break_glass=read_break_glass(self, content.get("break_glass")),
+            standard_change=read_standard_change(self, content.get("standard_change"), gates, tests, tiers),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

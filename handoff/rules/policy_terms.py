@@ -10,6 +10,7 @@ from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
 from handoff.rules.retention import RetentionRules
 from handoff.rules.retirement import RetirementRules
+from handoff.rules.standard_changes import StandardRules
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
@@ -98,6 +99,7 @@ class PolicyRules:
     retention: RetentionRules = field(default_factory=RetentionRules)
     retirement: RetirementRules = field(default_factory=RetirementRules)
     break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
+    standard_change: StandardRules = field(default_factory=StandardRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -27,6 +27,7 @@ WORDS = {
     "release_answers": "the checklist answers at release",
     "confirm_answers": "the checklist answers at confirmation",
     "deployment": "the deployment",
+    "change": "the kind of the change, and what it is compared with",
     "break_glass": "the break-glass: why, for which incident, and what it steps over",
 }
 
@@ -39,9 +40,23 @@ def digest(content: Any) -> str:
 def scope_for(gate: str, parts: Mapping[str, str], role: str = "") -> dict[str, str]:
     """Return the parts that a signature at this gate covers, each by its digest or key.
 
-    Where a part has the name of the role, it is what whoever signs in it answers for: their own consumers.
+    Where fewer sign, that is a part. Where a part has the name of the role, it is what whoever signs in it answers for:
+    their own consumers.
     """
-    return {name: parts[name] for name in (*COVERS[gate], *([role] if role in parts else []))}
+    return {name: parts[name] for name in (*COVERS[gate], *(one for one in ("change", role) if one in parts))}
+
+
+def holds(signed: Mapping[str, str], gate: str, parts: Mapping[str, str], role: str) -> bool:
+    """Tell whether a signature covers all that is there now, byte for byte.
+
+    One that was given when all had to sign holds where fewer must. Not the other way round.
+    """
+    now = scope_for(gate, parts, role)
+    if "change" in signed:
+        now.setdefault("change", "")
+    else:
+        now.pop("change", None)
+    return not touched(now, signed)
 
 
 def touched(signed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import APPROVALS, Facts, Requirement, SignOffFact
 from handoff.rules.lapses import lapse
 from handoff.rules.policies import Gate, SignOffRule
-from handoff.rules.scopes import scope_for, touched
+from handoff.rules.scopes import holds
 
 
 def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> bool:
@@ -22,7 +22,7 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and signoff.entitled
         and not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
         and not conflicts(facts.chain, person=signoff.person, role=signoff.role, behalf=signoff.behalf)
-        and not touched(scope_for(name, facts.parts, signoff.role), signoff.scope)
+        and holds(signoff.scope, name, facts.parts, signoff.role)
     )
 
 

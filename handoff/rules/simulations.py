@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from handoff.rules.change_facts import ChangeFact, MeasuredFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import AnswerFact, EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
@@ -87,7 +88,15 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         owner_operates=plain.get("owner_operates", False),
         consumers=tuple(ConsumerFact(**_known(ConsumerFact, one)) for one in plain.get("consumers", ())),
         emergency=EmergencyFact(**_known(EmergencyFact, plain["emergency"])) if plain.get("emergency") else None,
+        change=change_of(plain["change"]) if plain.get("change") else None,
     )
+
+
+def change_of(plain: Mapping[str, Any]) -> ChangeFact:
+    """Return what was known of a change, as it was kept as plain data."""
+    found = _known(ChangeFact, plain, "elements", "against")
+    measured = {key: MeasuredFact(**_known(MeasuredFact, plain[key])) for key in ("live", "reviewed") if plain.get(key)}
+    return ChangeFact(**found | measured | {"differs": tuple((aspect, name) for aspect, name in plain["differs"])})
 
 
 def chain_of(plain: Mapping[str, Any]) -> Chain:

@@ -17,12 +17,14 @@ from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, T
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.retention import years_in
 from handoff.rules.retirement import notice_in
+from handoff.rules.standard_changes import united as standard_change_of
 from handoff.rules.waivers import WaiverRules
 
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
     *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
+    "standard_change",
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -89,6 +91,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:
         found["break_glass"] = break_glass_of(found.get("break_glass"), other.get("break_glass"))
+    if "standard_change" in found or "standard_change" in other:
+        found["standard_change"] = standard_change_of(found.get("standard_change"), other.get("standard_change"))
     if "thresholds" in found or "thresholds" in other:
         found["thresholds"] = _thresholds(found.get("thresholds", {}), other.get("thresholds", {}))
     if "amendments" in found or "amendments" in other:

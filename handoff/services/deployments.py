@@ -10,9 +10,11 @@ from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
 from handoff.asking import asked_anew
+from handoff.classifying import keep_kind, tell_kind
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
 from handoff.errors import Hidden, Invalid, Unavailable, WrongState
+from handoff.facts import known_of
 from handoff.going_back import end_canary, order_previous
 from handoff.going_live import RELATED, go_live, live_in
 from handoff.leases import end, hold
@@ -148,6 +150,7 @@ def _order(handoff: Handoff, job: Job, actor: Actor) -> Deployment:
         digest=handoff.version.digest,
         ordered_by=actor.label,
     )
+    tell_kind(handoff, actor=actor)
     record(
         "deployment.ordered",
         actor=actor,
@@ -173,8 +176,10 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
         deployment.state, deployment.log = DeploymentState.CONFIRMING, [*deployment.log, *report.steps]
         deployment.save(update_fields=["state", "log"])
         move(handoff, State.CONFIRMING, actor=actor, because=report.summary)
-    if decide(handoff, "confirm", actor=actor).open:
+    known = known_of(handoff)
+    if decide(handoff, "confirm", actor=actor, known=known).open:
         deployment.handoff = handoff
+        keep_kind(deployment, known)
         go_live(deployment, actor=actor, log=report.steps if job.gate == "confirm" else ())
         move(handoff, State.LIVE, actor=actor, because=report.summary)
     return deployment

@@ -13,6 +13,7 @@ from audit.acts import act
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
 from handoff.asking import ask
+from handoff.classifying import tell_kind
 from handoff.connections import pinned
 from handoff.errors import Hidden, NotReady, OpenAlready, StaleView, WrongState
 from handoff.inheritance import inherit_findings
@@ -184,6 +185,7 @@ def offer(*, actor: Person | ServiceAccount, handoff_id: str) -> Handoff:
             "report_digest": handoff.report_digest,
         },
     )
+    tell_kind(handoff, actor=actor)
     move(handoff, State.IN_REVIEW, actor=actor)
     return handoff
 

@@ -27,13 +27,13 @@ from handoff.models import Condition, Handoff, Return, SignOff
 from handoff.moves import chain_of
 from handoff.opening import settle
 from handoff.promises import Promised, promises
-from handoff.rules.approvals import answered_anew, taken_now
+from handoff.rules.approvals import answered_anew, changed_in, taken_now
 from handoff.rules.consumers import label_of
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluate, seat_of
 from handoff.rules.lapses import lapse
 from handoff.rules.policies import SignOffRule
-from handoff.rules.scopes import digest, scope_for
+from handoff.rules.scopes import digest, in_words, scope_for
 from handoff.statements import Answer, signed_columns
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by, settle_approvals
@@ -112,19 +112,23 @@ def _answering_anew(
     """End earlier answers of the same natural persons at this gate: only their last one counts. Raises AlreadySigned.
 
     A delegate answers in the place of the delegator, and the delegator in that of the delegate, also once that has
-    ended. The same approval is given once, unless it has run out or hangs on a condition that is overdue.
+    ended. The same approval is given once, unless it has run out, hangs on a condition that is overdue, or covers what
+    has changed since.
     """
     chain, now = known.facts.chain, known.facts.now
     mine = chain.seat(role, actor.user_id)
     earlier = [s for s in known.facts.signoffs if s.gate == gate and chain.people(s.person, s.behalf) & mine]
     for signoff in earlier:
-        if not answered_anew(signoff, rule, decision, now):
+        if not answered_anew(signoff, rule, decision, known.facts):
             raise _already_signed(signoff, actor)
     for signoff in earlier:
         lapsed = lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
         ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
         who = "the signer" if signoff.person == actor.user_id else actor.label
-        void(handoff, signoff, lapsed or f"answered anew by {who}", ending, actor=actor)
+        because = lapsed or f"answered anew by {who}"
+        if changed := changed_in(signoff, known.facts):
+            ending, because = SignOff.Ending.CHANGED, f"{in_words(changed)} changed after it was given"
+        void(handoff, signoff, because, ending, actor=actor)
     others = tuple(s for s in known.facts.signoffs if s not in earlier)
     return replace(known, facts=replace(known.facts, signoffs=others))
 

@@ -124,6 +124,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
             rules, gate_now, view.answers, facts.holders, roles, form, [one.result for one in view.gates], facts.answers
         ),
         "consumers": view.consumers,
+        "change": view.change,
         "signoffs": [_signoff(one, user.pk, view, form) for one in view.signoffs],
         "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
         "may_withdraw": Role.DATA_SCIENTIST in roles

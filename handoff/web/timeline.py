@@ -20,6 +20,7 @@ ICONS = {
     "handoff.returned": "undo-2",
     "handoff.withdrawn": "x",
     "handoff.moved": "arrow-right",
+    "handoff.classified": "git-compare",
     "answer.given": "list-checks",
     "difference.acknowledged": "git-compare",
     "signoff.given": "pen-line",
@@ -99,6 +100,8 @@ def _detail(action: str, data: Mapping[str, Any], names: Mapping[str, str]) -> s
             return f"version {data['version']}, {_name(names, data['source'])} → {_name(names, data['target'])}"
         case "handoff.offered":
             return f"under {data['policy']}"
+        case "handoff.classified":
+            return f"{data['kind']}: {'; '.join(data['reasons'])}"
         case "handoff.returned":
             return ", ".join(str(reason).replace("_", " ") for reason in data["reasons"])
         case "answer.given":

@@ -23,6 +23,7 @@ from handoff.models import Decision, Handoff, PolicyRevision
 from handoff.queries.inbox import inbox_of
 from handoff.queries.policies import difference_of, simulated
 from handoff.rules.answers import AnswerFact
+from handoff.rules.change_facts import ChangeFact, MeasuredFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
@@ -147,6 +148,10 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
         exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_operates=True,
         consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
+        change=ChangeFact(
+            "full", MeasuredFact("d", 1, "v", {"f1": 0.5}), MeasuredFact("e", 2, "w"), 1, 2.5, ("model",),
+            (("tools.python", "Python"),), True, True, ("no",), {"f1": 0.5},
+        ),
         emergency=EmergencyFact("g", "2026-01-03T00:00:00+00:00", "Iris", "Rita", "INC-7"),
     )  # fmt: skip
     assert not [one.name for one in fields(Facts) if not getattr(facts, one.name)]

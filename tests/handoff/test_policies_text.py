@@ -198,6 +198,7 @@ ONLY_READ = (
     "means nothing for", "must be a rule such", "and no other kind", "is no item of this",
     "has no answer", "tests run after",
     "takes no list", "it can be", "nobody answers", "such as 2026-12-24", "does not go with",
+    "needs the promotion test", "signs nothing at that gate", "nobody would have to sign",
 )  # fmt: skip
 
 
