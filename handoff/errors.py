@@ -4,6 +4,7 @@ from audit.errors import Forbidden, Hidden, Invalid, Refused, StaleView, Unavail
 
 __all__ = [
     "AlreadySigned",
+    "ApprovalLapsed",
     "BreakGlassNotAllowed",
     "Conflict",
     "Conflicting",
@@ -27,6 +28,12 @@ class AlreadySigned(WrongState):
     """The person has a sign-off that counts at this gate."""
 
     code = "already_signed"
+
+
+class ApprovalLapsed(WrongState):
+    """What the approval of an earlier version rested on has run out or was taken back, so nobody goes back to it."""
+
+    code = "approval_lapsed"
 
 
 class BreakGlassNotAllowed(WrongState):

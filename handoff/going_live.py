@@ -18,6 +18,7 @@ from handoff.models import BreakGlass, Deployment, Handoff, OwnerOfRecord, Retir
 from handoff.moves import chain_of, move
 from handoff.retiring import end_retirement
 from handoff.rules.bindings import streams_in
+from handoff.rules.break_glass import ROLLBACK
 from handoff.states import BreakGlassState, DeploymentState, State
 from handoff.stopping import supersede
 
@@ -84,7 +85,7 @@ def previous_of(deployment: Deployment) -> Deployment | None:
     """Return what was live before a deployment and may be live again.
 
     It was never rolled back itself, nor taken out while it was suspended: what was stopped comes back by a new handoff.
-    And no break-glass brought it there whose signatures never came.
+    And no break-glass brought it there whose signatures never came; one for a rollback is judged with its approval.
     """
     stopped = Suspension.objects.filter(ending=Suspension.Ending.SUPERSEDED)
     glass = BreakGlass.objects.filter(handoff=OuterRef("handoff"), confirmed_by__isnull=False)
@@ -99,10 +100,20 @@ def previous_of(deployment: Deployment) -> Deployment | None:
         )
         .exclude(version=deployment.version_id)
         .exclude(handoff__in=stopped.values("deployment__handoff"))
-        .exclude(Exists(glass.exclude(state=BreakGlassState.REGULARISED)))
+        .exclude(Exists(glass.exclude(state=BreakGlassState.REGULARISED).exclude(gate=ROLLBACK)))
         .order_by("-ended_at")
         .first()
     )
+
+
+def serves_instead(handoff: Handoff) -> Deployment | None:
+    """Return what is live now and would be rolled back to the version of a handoff; None where that goes elsewhere."""
+    here = Deployment.objects.filter(model=handoff.model_id, environment=handoff.target_id, state=DeploymentState.LIVE)
+    for live in here.select_related(*RELATED):
+        previous = previous_of(live)
+        if previous is not None and previous.handoff_id == handoff.pk:
+            return live
+    return None
 
 
 def _instant(deployment: Deployment) -> datetime:

@@ -19,8 +19,8 @@ ANSWERED_WITHIN = timedelta(days=7)
 
 
 def passed_by(handoff: Handoff) -> list[str]:
-    """Return the gates that are behind a handoff which goes on, or is live; none once it has ended."""
-    if handoff.state not in (*OPEN, State.LIVE):
+    """Return the gates that are behind a handoff which goes on, is live, or may be live again by a rollback."""
+    if handoff.state not in (*OPEN, State.LIVE, State.SUPERSEDED):
         return []
     return [gate for gate in GATES if handoff.state in PASSED[gate]]
 
@@ -42,8 +42,11 @@ def fallen_of(handoff: Handoff, known: Known) -> dict[str, str]:
 def settle_approvals(handoff: Handoff, known: Known, *, actor: Actor) -> Finding | None:
     """Bring the finding about the approvals of a locked handoff in step with what stands; return one that is new.
 
-    A condition that is overdue suspends whatever the policy says: the approval was given on its strength.
+    A condition that is overdue suspends whatever the policy says: the approval was given on its strength. Of what was
+    superseded nothing is told: whoever would go back to it learns whether its approval stands.
     """
+    if handoff.state == State.SUPERSEDED:
+        return None
     found, told = fallen_of(handoff, known), standing(handoff)
     if found == told:
         return None

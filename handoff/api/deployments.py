@@ -10,8 +10,9 @@ from rest_framework.views import APIView
 from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
-from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, ReasonIn
+from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, ReasonIn, WayBackOut
 from handoff.queries import deployments as queries
+from handoff.queries import rollbacks
 from handoff.services import deployments
 
 
@@ -38,7 +39,12 @@ class OneDeployment(APIView):
 
 
 class RollBack(APIView):
-    """Bring the previous live version back."""
+    """Read whether the previous live version stands approved, and bring it back."""
+
+    @extend_schema(responses=WayBackOut, operation_id="deployment_way_back")
+    def get(self, request: Request, deployment_id: UUID) -> Response:
+        found = rollbacks.fetched(actor_at(request, "api").user, deployment_id)
+        return Response(WayBackOut(found).data)
 
     @extend_schema(request=ReasonIn, responses={202: JobOut}, operation_id="deployment_roll_back")
     def post(self, request: Request, deployment_id: UUID) -> Response:

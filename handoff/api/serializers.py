@@ -482,6 +482,29 @@ class OwnerOut(serializers.Serializer[Any]):
         return party.slug
 
 
+class LackOut(serializers.Serializer[Any]):
+    gate = serializers.CharField()
+    kind = serializers.CharField(help_text="signoff, answer, score, fact or test.")
+    key = serializers.CharField()
+    title = serializers.CharField()
+    why = serializers.CharField()
+    who = serializers.ListField(child=serializers.CharField(), help_text="Who could renew it.")
+
+
+class WayBackOut(serializers.Serializer[Any]):
+    deployment = serializers.UUIDField(allow_null=True, help_text="Null where there is nothing to go back to.")
+    handoff = serializers.UUIDField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True)
+    stands = serializers.BooleanField(help_text="Whether it stands approved, so that one may go back to it.")
+    until = serializers.DateTimeField(allow_null=True, help_text="Until when it stands; null without a limit.")
+    ends_first = serializers.CharField(help_text="What of its approval ends first.")
+    missing = LackOut(many=True)
+    break_glass_allowed = serializers.BooleanField(help_text="Whether its policy knows break-glass.")
+    break_glass_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when a break-glass is in force for going back to it."
+    )
+
+
 class DeploymentOut(serializers.ModelSerializer[Deployment]):
     model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     version = serializers.IntegerField(source="version.number")
@@ -508,6 +531,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "digest",
             "state",
             "rollback_of",
+            "rests_on",
             "by_break_glass",
             "bindings",
             "ordered_by",

@@ -77,7 +77,7 @@ class BreakGlass(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="break_glass")
-    gate = models.CharField(max_length=8, help_text="The gate that it opened first.")
+    gate = models.CharField(max_length=8, help_text="The gate that it opened first; or rollback.")
     state = models.CharField(max_length=11, choices=BreakGlassState, default=BreakGlassState.ASKED)
     reason = models.TextField(help_text="Why nobody can wait for the signatures.")
     incident = models.CharField(max_length=200, help_text="The incident that it is for, as others find it.")

@@ -14,6 +14,15 @@ from handoff.models.handoffs import Handoff
 from handoff.states import DEPLOYMENT_MOVES, DeploymentState, pairs
 from models_registry.models import Environment, ModelVersion, Organisation, RegisteredModel
 
+# As the services say: what does not stand approved any more comes back only while two people answer for it.
+TWO_PEOPLE_ANSWER = """
+    IF NOT EXISTS (SELECT FROM handoff_breakglass b WHERE b.handoff_id = NEW.handoff_id AND b.gate = 'rollback'
+                      AND b.state = 'confirmed' AND b.until > clock_timestamp()) THEN
+        RAISE EXCEPTION 'a rollback rests on break-glass only while one is in force for it'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'deployment_two_people_answer';
+    END IF;
+    RETURN NEW;
+"""
 SUSPENSION_ENDS_FIRST = """
     IF EXISTS (SELECT FROM handoff_suspension s WHERE s.deployment_id = NEW.id AND s.ended_at IS NULL) THEN
         RAISE EXCEPTION 'what is suspended stays live on record until the suspension has ended'
@@ -26,6 +35,13 @@ SUSPENSION_ENDS_FIRST = """
 class Deployment(models.Model):
     """One order. `order` rises for ever per environment, and the engine refuses a lower one."""
 
+    class RestsOn(models.TextChoices):
+        """What a rollback rests on; `way_back` is that of workers, which nobody has to approve."""
+
+        APPROVAL = "approval", "its standing approval"
+        BREAK_GLASS = "break_glass", "break-glass"
+        WAY_BACK = "way_back", "the way back that workers take by themselves"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="deployments")
     model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="deployments")
@@ -36,6 +52,9 @@ class Deployment(models.Model):
     digest = models.CharField(max_length=64)
     state = models.CharField(max_length=12, choices=DeploymentState, default=DeploymentState.ORDERED)
     rollback_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="rollbacks")
+    rests_on = models.CharField(
+        max_length=11, choices=RestsOn, blank=True, help_text="What a rollback rests on; of any other order nothing."
+    )
     ordered_by = models.CharField(max_length=200)
     reason = models.TextField(blank=True)
     log = models.JSONField(default=list, help_text="The steps as they happened.")
@@ -60,6 +79,11 @@ class Deployment(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="live") | Q(live_at__isnull=False), name="deployment_live_has_a_time"
             ),
+            models.CheckConstraint(
+                condition=Q(rollback_of=None, rests_on="")
+                | Q(rollback_of__isnull=False, rests_on__in=["approval", "break_glass", "way_back"]),
+                name="deployment_rollback_rests_on_something",
+            ),
         ]
         triggers = [
             pgtrigger.FSM(name="legal_moves", field="state", transitions=pairs(DEPLOYMENT_MOVES)),
@@ -67,8 +91,15 @@ class Deployment(models.Model):
                 name="order_is_fixed",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(
-                    "handoff", "model", "version", "environment", "slot", "digest", "rollback_of"
+                    "handoff", "model", "version", "environment", "slot", "digest", "rollback_of", "rests_on"
                 ),
+            ),
+            pgtrigger.Trigger(
+                name="two_people_answer",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(new__rests_on="break_glass"),
+                func=TWO_PEOPLE_ANSWER,
             ),
             pgtrigger.Protect(
                 name="order_only_rises",

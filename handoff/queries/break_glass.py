@@ -50,11 +50,11 @@ def sheet_for(user: Account, handoff_id: UUID | str, break_glass_id: UUID | str)
         raise Hidden("There is no such break-glass.")
     known, rules = known_of(handoff), rules_of(handoff).break_glass
     asked = row.state == BreakGlassState.ASKED
-    told = stepped_over(handoff, known.facts) if asked else row.missing
+    told = stepped_over(handoff, known) if asked else row.missing
     gate = GATE_OF.get(State(handoff.state), row.gate)
     scope = scope_of(gate, known.facts.parts, row.asked(), told, rules) if asked else row.scope
     role = role_for(known.facts, rules, user.pk) or (rules.roles or ("",))[0]
-    missing = [one["title"] for one in told] if asked else unsigned(handoff, known.facts)
+    missing = [one["title"] for one in told] if asked else unsigned(row, handoff, known)
     return BreakGlassSheet(
         handoff=handoff,
         row=row,

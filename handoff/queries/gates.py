@@ -98,7 +98,7 @@ def _of_waivers(user: Account, handoff: Handoff, known: Known) -> list[Task]:
 def _of_break_glass(user: Account, handoff: Handoff, known: Known) -> list[Task]:
     """Return the break-glass that somebody may confirm, or leave."""
     asked = [one for one in known.glass if one.state == BreakGlassState.ASKED]
-    if not asked or handoff.state not in GATE_OF or not user.is_person:
+    if not asked or handoff.state not in (*GATE_OF, State.SUPERSEDED) or not user.is_person:
         return []
     rules = rules_of(handoff).break_glass
     if not role_for(known.facts, rules, user.pk):

@@ -12,10 +12,10 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import Known, known_of_many, rules_of
-from handoff.models import Amendment, Condition, ConditionStep, Finding, Handoff, Suspension, Waiver
+from handoff.models import Amendment, BreakGlass, Condition, ConditionStep, Finding, Handoff, Suspension, Waiver
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
-from handoff.states import OPEN, UNDER_OFFER, AmendmentState, State
+from handoff.states import OPEN, UNDER_OFFER, AmendmentState, BreakGlassState, State
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
 
@@ -58,6 +58,8 @@ def inbox_of(user: Account) -> list[Entry]:
     waits = Q(Exists(wrong) | Exists(hanging) | Exists(waiver), state__in=ON_THE_WAY)
     stopped = Suspension.objects.filter(deployment__handoff=OuterRef("pk"), ended_at=None)
     waits |= Q(Exists(proposed) | Exists(stopped), state=State.LIVE)
+    asked = BreakGlass.objects.filter(handoff=OuterRef("pk"), state=BreakGlassState.ASKED)
+    waits |= Q(Exists(asked), state=State.SUPERSEDED)
     rows = list(
         handoffs_visible_to(user)
         .filter(Q(state__in=(*WAITING, State.RETURNED)) | waits)

@@ -11,6 +11,7 @@ from handoff.rules.reading import ROLES, Reader
 from handoff.rules.scopes import digest, scope_for
 
 KEYS = ("roles", "lasts_hours", "confirm_minutes", "any_time")
+ROLLBACK = "rollback"  # stands where a break-glass opens no gate, but the way back to what was live
 LONGEST_HOURS = 168
 LONGEST_MINUTES = 1440
 USUAL_HOURS = 24
@@ -145,4 +146,5 @@ def scope_of(
 ) -> dict[str, str]:
     """Return what a confirmation covers by digests: all that a signature at the gate does, and what is stepped over."""
     told = {**asked, "missing": [dict(one) for one in missing], "lasts_hours": rules.lasts_hours}
-    return {**scope_for(gate, parts), "break_glass": digest(told)}
+    covered = scope_for("release" if gate == ROLLBACK else gate, parts)
+    return {**covered, "break_glass": digest(told)}

@@ -34,12 +34,12 @@ from handoff.errors import (
     WrongState,
 )
 from handoff.facts import Known, known_of, rules_of
-from handoff.going_back import take_back
+from handoff.going_back import come_back, lock_what_gives_way, may_come_back, take_back
 from handoff.leases import Clock
 from handoff.models import BreakGlass, Handoff
 from handoff.opening import open_in_emergency
 from handoff.readiness import looked_again
-from handoff.rules.break_glass import BreakGlassRules, role_for, same_people, scope_of
+from handoff.rules.break_glass import ROLLBACK, BreakGlassRules, role_for, same_people, scope_of
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import EmergencyFact
 from handoff.rules.gates import GateResult, evaluate, waits_for_its_time
@@ -49,7 +49,7 @@ from handoff.rules.statements import KIND, OF_BREAK_GLASS, stated
 from handoff.states import GATE_OF, OPEN, BreakGlassState, State
 
 B = BreakGlassState
-ASKED_IN = (State.IN_REVIEW, State.READY)
+ASKED_IN = (State.IN_REVIEW, State.READY, State.SUPERSEDED)
 LONGEST = {"reason": 5000, "incident": 200}
 
 
@@ -57,7 +57,8 @@ LONGEST = {"reason": 5000, "incident": 200}
 def ask(*, actor: Person, handoff_id: UUID | str, reason: str, incident: str) -> BreakGlass:
     """Ask to deploy before all have signed, for a reason and an incident. Nothing happens before another confirms.
 
-    In review, or once the tests have passed, where nothing but signatures is missing. Raises Hidden, Forbidden,
+    In review, or once the tests have passed, where nothing but signatures is missing; and for the version that was live
+    before, whose approval has run out, in order to go back to it. Raises Hidden, Forbidden,
     BreakGlassNotAllowed, WrongState, GateShut or Invalid.
     """
     _is_person(actor, "ask for break-glass")
@@ -72,7 +73,10 @@ def ask(*, actor: Person, handoff_id: UUID | str, reason: str, incident: str) ->
     if wrong:
         raise Invalid("Say why nobody can wait for the signatures, and name the incident.", fields=wrong)
     gate = _gate(handoff)
-    _lets_through(handoff, gate, looked_again(handoff, known))
+    if gate == ROLLBACK:
+        may_come_back(handoff, known)
+    else:
+        _lets_through(handoff, gate, looked_again(handoff, known))
     confirm_by = timezone.now() + timedelta(minutes=rules.confirm_minutes)
     try:
         with transaction.atomic():
@@ -112,9 +116,11 @@ def confirm(
 
     `seen` is the digest of what was shown, `reauthentication` the key of an unused confirmation of identity. Everything
     but signatures must hold, as at any gate; the workers judge it again. A finding names what is missing until when.
+    What was superseded is ordered back instead.
     Raises Hidden, Forbidden, WrongRole, Conflict, WrongState, StaleView, GateShut or NotConfirmed.
     """
     _is_person(actor, "confirm a break-glass")
+    lock_what_gives_way(handoff_id, break_glass_id)
     handoff, known = lock_handoff(actor, handoff_id)
     row = _of(handoff, break_glass_id)
     rules = rules_of(handoff).break_glass if handoff.policy else BreakGlassRules()
@@ -125,8 +131,11 @@ def confirm(
             "Nobody confirmed it in time.", code="break_glass_lapsed", todo="Ask anew, if it is still needed."
         )
     gate = _gate(handoff)
-    missing = stepped_over(handoff, known.facts)
-    _lets_through(handoff, gate, known)
+    missing = stepped_over(handoff, known)
+    if gate == ROLLBACK:
+        live = may_come_back(handoff, known)
+    else:
+        _lets_through(handoff, gate, known)
     scope = scope_of(gate, known.facts.parts, row.asked(), missing, rules)
     if digest(scope) != seen:
         raise StaleView(
@@ -134,10 +143,11 @@ def confirm(
             todo="Read it again, then confirm what is there now.",
         )
     _write(row, known, role, missing, scope, rules, use_up(reauthentication, actor), actor)
-    result = open_in_emergency(handoff, actor=actor)
-    if not (result.open or waits_for_its_time(result)):
-        raise _shut(result)
-    raise_break_glass(row, handoff, unsigned(handoff, known_of(handoff).facts), actor=actor)
+    if gate == ROLLBACK:
+        come_back(live, f"{row.incident}: {row.reason}", actor=actor)
+    else:
+        _open(handoff, actor)
+    raise_break_glass(row, handoff, unsigned(row, handoff, known_of(handoff)), actor=actor)
     return row
 
 
@@ -162,7 +172,7 @@ def look(*, actor: Worker, break_glass_id: UUID | str) -> BreakGlass:
     now = known.facts.now or timezone.now()
     if row.state == B.ASKED and now >= row.confirm_by:
         end_break_glass(row, handoff, B.LAPSED, "nobody confirmed it in time", actor=actor)
-    elif row.state in (B.CONFIRMED, B.OVERDUE) and handoff.state not in (*OPEN, State.LIVE):
+    elif row.state in (B.CONFIRMED, B.OVERDUE) and _is_over(row, handoff):
         because = f"the handoff is {State(handoff.state).label}"
         end_break_glass(row, handoff, B.ENDED, because, actor=actor)
     elif row.state == B.CONFIRMED and not regularise(handoff, known, actor=actor):
@@ -186,8 +196,22 @@ def _at_the_deadline(row: BreakGlass, handoff: Handoff, known: Known, now: datet
 
 
 def _over(row: BreakGlass, handoff: Handoff, known: Known) -> str:
-    missing = "; ".join(unsigned(handoff, replace(known.facts, emergency=None))) or "signatures came too late"
+    missing = "; ".join(unsigned(row, handoff, known)) or "signatures came too late"
     return f"the time of the break-glass for {row.incident} is over, and not all had signed: {missing}"
+
+
+def _is_over(row: BreakGlass, handoff: Handoff) -> bool:
+    """Tell whether a handoff has ended under its break-glass; one that is to come back may do so until its time."""
+    if handoff.state in (*OPEN, State.LIVE):
+        return False
+    came_back = handoff.deployments.filter(ordered_at__gte=row.confirmed_at, live_at__isnull=False)
+    return row.gate != ROLLBACK or handoff.state != State.SUPERSEDED or came_back.exists()
+
+
+def _open(handoff: Handoff, actor: Person) -> None:
+    result = open_in_emergency(handoff, actor=actor)
+    if not (result.open or waits_for_its_time(result)):
+        raise _shut(result)
 
 
 def _is_person(actor: Person, act: str) -> None:
@@ -224,10 +248,13 @@ def _still_asked(row: BreakGlass) -> None:
 
 def _gate(handoff: Handoff) -> str:
     state = State(handoff.state)
+    if state == State.SUPERSEDED:
+        return ROLLBACK
     if state not in ASKED_IN:
         testing = "Wait until the tests have ended, then ask." if state == State.TESTING else "See where it stands."
         raise WrongState(
-            f"The glass cannot be broken for a handoff that is {state.label}; only in review or when it is ready.",
+            f"The glass cannot be broken for a handoff that is {state.label}; only in review, when "
+            "it is ready, or to go back to it.",
             todo=testing,
         )
     if handoff.expires_at is not None and handoff.expires_at <= timezone.now():

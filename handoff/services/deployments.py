@@ -13,9 +13,10 @@ from handoff.asking import asked_anew
 from handoff.classifying import keep_kind, tell_kind
 from handoff.decisions import decide
 from handoff.deploy_plans import damage_in, deploy_plan, engine_url
-from handoff.errors import Hidden, Invalid, Unavailable, WrongState
-from handoff.facts import known_of
-from handoff.going_back import end_canary, order_previous
+from handoff.emergencies import for_rollback
+from handoff.errors import ApprovalLapsed, Hidden, Invalid, Unavailable, WrongState
+from handoff.facts import known_of, rules_of
+from handoff.going_back import end_canary, must_have_previous, order_previous
 from handoff.going_live import RELATED, go_live, live_in
 from handoff.leases import end, hold
 from handoff.models import Deployment, Handoff, Job, Return
@@ -24,6 +25,7 @@ from handoff.ordering import order_again
 from handoff.outcomes import fail_order, make_ready_again, send_back, under_way
 from handoff.plans import DeployPlan, DeployReport
 from handoff.readiness import looked_again
+from handoff.standing import standing_of
 from handoff.states import DeploymentState, JobState, State
 from handoff.stopping import still_stopped
 from models_registry.models import ModelVersion
@@ -213,8 +215,9 @@ def retry(*, actor: Person, handoff_id: UUID | str) -> Handoff:
 def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Job:
     """Order the version that was live before, for a reason; or end a canary. One action of IT operations.
 
-    Returns the work that was queued for it. Raises Hidden, WrongRole, Invalid, or WrongState when
-    there is nothing to go back to or another deployment is under way.
+    Returns the work that was queued for it. Raises Hidden, WrongRole, Invalid, WrongState when there is nothing to go
+    back to or another deployment is under way, or ApprovalLapsed when the version before does not stand approved any
+    more and no break-glass is in force for it.
     """
     found = Deployment.objects.filter(pk=deployment_id).first()
     if found is None:
@@ -231,4 +234,26 @@ def roll_back(*, actor: Person, deployment_id: UUID | str, reason: str) -> Job:
         return end_canary(handoff, reason, actor=actor)
     if deployment.state != DeploymentState.LIVE:
         raise WrongState(f"A deployment that is {deployment.get_state_display()} cannot be rolled back.")
-    return order_previous(handoff, deployment, reason, actor=actor)
+    previous = must_have_previous(deployment)
+    return order_previous(handoff, deployment, previous, reason, rests_on=_rests_on(previous), actor=actor)
+
+
+def _rests_on(previous: Deployment) -> Deployment.RestsOn:
+    """Lock the handoff of a version that was live before, and return on what one may go back to it now."""
+    handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=previous.handoff_id)
+    standing = standing_of(handoff)
+    if standing.stands:
+        return Deployment.RestsOn.APPROVAL
+    if for_rollback(handoff) is not None:
+        return Deployment.RestsOn.BREAK_GLASS
+    ways = [
+        f"{one.title} signs again on the page of its handoff ({', '.join(one.who) or 'nobody holds the role'})"
+        for one in standing.renewable
+    ]
+    if rules_of(handoff).break_glass.roles:
+        ways.append("two people go back all the same by break-glass, asked for on the page of its handoff")
+    raise ApprovalLapsed(
+        f"Version {previous.version.number} does not stand approved any more: {standing.why}",
+        todo=f"{'; or '.join(ways) or 'Offer it anew, or deploy another version'}. What is live can be stopped.",
+        fields={one.key: one.why for one in standing.lacks},
+    )

@@ -1,6 +1,5 @@
 """Hash stored evidence again, and raise findings where it is damaged, or too old for a live model."""
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,8 +9,9 @@ from audit.actors import Worker
 from audit.acts import act
 from audit.trail import record
 from handoff.facts import known_of, rules_of
-from handoff.models import Answer, Damage, Evidence, Finding, Handoff
+from handoff.models import Damage, Evidence, Finding, Handoff
 from handoff.raising import Wrong, reconcile, standing
+from handoff.standing import made_good
 from handoff.states import UNDER_OFFER, State
 from models_registry.store import verify
 
@@ -90,21 +90,10 @@ def _wrong(handoff: Handoff) -> dict[str, Wrong]:
     for key, why in reopened.items():
         answer, days = latest[key], items[key].valid_days
         late = why.startswith("the answer is older")
-        if (late and handoff.state != State.LIVE) or _made_good(handoff, answer, days):
+        if (late and handoff.state != State.LIVE) or made_good(handoff, answer, days):
             continue
         sentence = f"{items[key].question} {why[0].upper()}{why[1:]}"
         severity = Finding.Severity.MEDIUM if late else Finding.Severity.HIGH
         who = answer.answered_by if answer.answered_by.is_person else answer.answered_by.responsible
         found[f"answer:{answer.pk}"] = Wrong(sentence, severity, who, suspends, {"item": key})
     return found
-
-
-def _made_good(handoff: Handoff, answer: Answer, valid_days: int) -> bool:
-    """Tell whether somebody attached other evidence when they closed the finding; that ages, too."""
-    closed: datetime | None = (
-        handoff.findings.filter(subject=f"answer:{answer.pk}", closing=Finding.Closing.FIXED)
-        .order_by("closed_at")
-        .values_list("closed_at", flat=True)
-        .last()
-    )
-    return closed is not None and (not valid_days or closed + timedelta(days=valid_days) > timezone.now())

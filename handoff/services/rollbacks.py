@@ -11,7 +11,7 @@ from audit.acts import act
 from audit.trail import record
 from handoff import queue
 from handoff.deploy_plans import damage_in, deploy_plan, restore_plan
-from handoff.emergencies import after_rollback
+from handoff.emergencies import after_rollback, for_rollback
 from handoff.going_live import RELATED, go_live, live_in, take_out
 from handoff.leases import end, hold
 from handoff.models import Decision, Deployment, Handoff, Job, Return
@@ -19,6 +19,7 @@ from handoff.moves import chain_of, move
 from handoff.outcomes import fail_order, under_way
 from handoff.plans import DeployPlan, DeployReport, RestorePlan
 from handoff.retiring import retirement_of
+from handoff.standing import standing_of
 from handoff.states import DeploymentState, JobState, State
 
 LONGEST_PAUSE_MINUTES = 60
@@ -50,16 +51,29 @@ def _admit_rollback(job_id: UUID | str, fence: int, damage: list[str]) -> Deploy
         end(job, JobState.CANCELLED, error="there is nothing to roll back any more")
         return None
     released = Decision.objects.filter(handoff=order.handoff_id, gate="release", opened=True).exists()
-    why = "; ".join(damage) or ("" if released else "its release was never decided")
+    why = "; ".join(damage) or ("" if released else "its release was never decided") or _rests_on_nothing(order)
     if why:
         end(job, JobState.REFUSED, error=why)
         fail_order(order, f"The rollback was refused: {why}", actor=actor)
         return None
     order.order = fence
     order.save(update_fields=["order"])
-    data = {"purpose": job.purpose, "attempt": job.attempts, "fence": fence}
+    data = {"purpose": job.purpose, "attempt": job.attempts, "fence": fence, "rests_on": order.rests_on}
     record("job.claimed", actor=actor, on=job, chain=chain_of(handoff), data=data)
     return deploy_plan(order, job_id=str(job_id), fence=fence, previous=live_in(order))
+
+
+def _rests_on_nothing(order: Deployment) -> str:
+    """Judge again, in the worker, what the order of a person rests on, and return why it holds no more; or nothing.
+
+    A way back that a worker has ordered is not judged: it was approved once, and what serves must give way.
+    """
+    if order.rests_on == Deployment.RestsOn.APPROVAL:
+        standing = standing_of(order.handoff)
+        return "" if standing.stands else f"it does not stand approved any more: {standing.why}"
+    if order.rests_on == Deployment.RestsOn.BREAK_GLASS and for_rollback(order.handoff) is None:
+        return "the break-glass that it rests on is not in force any more"
+    return ""
 
 
 @act

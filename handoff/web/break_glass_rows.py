@@ -6,10 +6,11 @@ from typing import Any
 from audit.models import Account
 from handoff.models import BreakGlass
 from handoff.queries.handoffs import HandoffView
+from handoff.queries.rollbacks import comes_back_only_by_break_glass
 from handoff.rules.policies import PolicyRules
 from handoff.rules.seats import title_of
 from handoff.services.break_glass import ASKED_IN
-from handoff.states import BreakGlassState
+from handoff.states import BreakGlassState, State
 from handoff.web.doors import Form
 
 TONES = {"regularised": "good", "withdrawn": "", "lapsed": "", "asked": "wait"}
@@ -33,6 +34,8 @@ def break_glass_context(
     rows = [_row(one, user) for one in view.break_glass]
     waiting = any(one.glass.ended_at is None for one in rows)
     may = allowed is not None and bool(allowed.roles) and handoff.state in ASKED_IN and not waiting
+    if may and handoff.state == State.SUPERSEDED:
+        may = comes_back_only_by_break_glass(handoff)
     return {
         "break_glass": rows,
         "broken": next((one.glass for one in rows if one.glass.confirmed_by_id), None),

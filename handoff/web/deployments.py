@@ -22,6 +22,7 @@ from handoff.models import Deployment
 from handoff.queries import deployments as queries
 from handoff.queries.amendments import amendments_of
 from handoff.queries.live import followed, input_of, live_now, owners_of, rights_on
+from handoff.queries.rollbacks import way_back
 from handoff.queries.suspensions import suspensions_of
 from handoff.services import batches, deployments
 from handoff.states import DeploymentState
@@ -32,6 +33,7 @@ from models_registry.models import Environment
 from models_registry.roles import Role
 
 PER_PAGE = 50
+GIVES_WAY = (DeploymentState.LIVE, DeploymentState.CONFIRMING)
 FILTERS = ("state", "model", "environment")
 
 
@@ -147,6 +149,7 @@ def show(
     deployment, jobs = followed(user, deployment_id)
     roles = rights_on(user, deployment)
     stopping = _stopping(user, deployment, roles, form)
+    may_roll_back = Role.IT_OPERATIONS in roles and deployment.state in GIVES_WAY
     context = {
         "deployment": deployment,
         "owners": owners_of(deployment),
@@ -159,8 +162,8 @@ def show(
         "may_run": may_run(deployment, roles),
         "no_runs": why_none(deployment),
         **runs_shown(request, deployment),
-        "may_roll_back": Role.IT_OPERATIONS in roles
-        and deployment.state in (DeploymentState.LIVE, DeploymentState.CONFIRMING),
+        "may_roll_back": may_roll_back,
+        "way_back": way_back(deployment) if may_roll_back else None,
         **stopping,
         **_trial(deployment, typed, tried),
     }
