@@ -1,13 +1,14 @@
 # Two commands matter: `make demo` and `make test`. Everything else serves them.
 PYTHON ?= python3
 SERVE ?= 1
+STEPS ?= 10000
 RUN = $(PYTHON) bootstrap.py
 DEV = $(PYTHON) bootstrap.py --dev
 BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check machine bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -39,6 +40,10 @@ migrations:
 deploy-check:
 	@SITE_URL=https://handoff.example ALLOWED_HOSTS=handoff.example \
 		$(BESIDE_SERVERS) python manage.py check --deploy --fail-level WARNING
+
+# So many random acts of the whole cast; after each, every invariant must hold.
+machine:
+	@$(DEV) python -m pytest -n 0 -s tests/handoff/test_invariants_machine.py --steps $(STEPS)
 
 bench:
 	@$(DEV) python -m benchmarks

@@ -4,8 +4,6 @@ Who holds which role now is said by one view (`Holding`), read fresh each time: 
 last day is over, is gone at once. A superuser sees what they hold a role on, like everybody.
 """
 
-from collections.abc import Iterable
-
 from django.contrib.auth.models import Permission
 from django.db.models import Model, Q, QuerySet
 
@@ -28,20 +26,22 @@ REPORTERS = {Role.IT_OPERATIONS, Role.ANALYTIC_ENGINEER, Role.ADMINISTRATOR}
 
 def models_held_by(user: Account, *roles: Role) -> QuerySet[RegisteredModel]:
     """Return the models on which an account holds a role, or one of some, itself, or through a group."""
-    return RegisteredModel.objects.filter(pk__in=_held(user, roles).filter(model__isnull=False).values("model"))
+    return RegisteredModel.objects.filter(pk__in=holdings_of(user, *roles).exclude(model=None).values("model"))
 
 
 def environments_held_by(user: Account, *roles: Role) -> QuerySet[Environment]:
     """Return the environments on which an account holds a role, or one of some, itself, by group or organisation."""
-    return Environment.objects.filter(pk__in=_held(user, roles).filter(environment__isnull=False).values("environment"))
+    held = holdings_of(user, *roles).exclude(environment=None)
+    return Environment.objects.filter(pk__in=held.values("environment"))
 
 
 def holds_anywhere(user: Account, *roles: Role) -> bool:
     """Tell whether an account holds one of some roles on anything."""
-    return _held(user, roles).exists()
+    return holdings_of(user, *roles).exists()
 
 
-def _held(user: Account, roles: Iterable[Role]) -> QuerySet[Holding]:
+def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
+    """Return what an account holds now, in every role or in some."""
     if not user.is_authenticated or not user.is_active:
         return Holding.objects.none()
     found = Holding.objects.filter(account=user)
@@ -85,7 +85,7 @@ def roles_on(
         return set()
     on = Q(model=model) if model is not None else Q()
     on = on | Q(environment=environment) if environment is not None else on
-    return {Role(role) for role in _held(user, ()).filter(on).values_list("role", flat=True)}
+    return {Role(role) for role in holdings_of(user).filter(on).values_list("role", flat=True)}
 
 
 def permission_of(role: Role, kind: type[Model]) -> Permission:
@@ -137,7 +137,9 @@ def administrators_of(model: RegisteredModel, environment: Environment) -> str:
 
 def own_holdings(user: Account) -> list[Holding]:
     """Return what an account holds by a grant and could delegate, with the thing it is held on, by one query."""
-    found = _held(user, ()).filter(behalf=None).exclude(role=Role.ADMINISTRATOR).select_related("model", "environment")
+    found = (
+        holdings_of(user).filter(behalf=None).exclude(role=Role.ADMINISTRATOR).select_related("model", "environment")
+    )
     return sorted(found, key=lambda one: (one.role, one.on[1].slug))
 
 

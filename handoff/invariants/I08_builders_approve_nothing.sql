@@ -1,5 +1,5 @@
--- Nobody who created, nominated, drafted, offered or answered in a chain has a sign-off that counts in it, themselves
--- or through a service account, another account or a delegate; and no service account has one at all.
+-- Nobody who created, nominated, drafted, offered or answered in a chain that is under way or live has a sign-off that
+-- counts in it, themselves or through a service account, another account or a delegate; and no service account has one.
 -- guard: handoff.rules.duties.conflicts
 -- net: handoff.SignOff:unbarred
 -- attack: test_whoever_acted_in_a_chain_is_taken_for_no_signer
@@ -16,6 +16,7 @@ WITH acted AS (
 )
 SELECT s.handoff_id::text, 'signoff:' || s.id, s.printed_name || ' acted in the chain, or is no person, and signs'
   FROM handoff_signoff s
+  JOIN handoff_handoff h ON h.id = s.handoff_id AND h.state = ANY (%(going)s)
   JOIN audit_account n ON n.id IN (s.signer_id, s.behalf_of_id)
  WHERE s.voided_at IS NULL
    AND (n.kind <> 'person'

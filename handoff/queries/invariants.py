@@ -16,11 +16,15 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.errors import Invalid
-from handoff.states import MOVES, OPEN, pairs
+from handoff.states import MOVES, OPEN, UNDER_OFFER, State, pairs
 
 FOLDER = Path(__file__).parent.parent / "invariants"
 MOST = 1000  # of the violations of one invariant; more help nobody
-KNOWN = {"open": [str(one) for one in OPEN], "moves": [f"{came}>{to}" for came, to in pairs(MOVES)]}
+KNOWN = {
+    "open": [str(one) for one in OPEN],
+    "going": [str(one) for one in (*UNDER_OFFER, State.LIVE)],
+    "moves": [f"{came}>{to}" for came, to in pairs(MOVES)],
+}
 
 
 @dataclass(frozen=True, slots=True)

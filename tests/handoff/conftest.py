@@ -13,6 +13,11 @@ from tests.handoff import building
 from tests.processes import Process
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make machine` say how long."""
+    parser.addoption("--steps", default=200, help="how many random acts are tried on one model")
+
+
 @pytest.fixture
 def store(settings: Any, tmp_path: Path) -> Path:
     """Keep blobs in a folder of the test's own."""

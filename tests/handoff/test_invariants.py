@@ -47,7 +47,8 @@ BREAKS: dict[str, str] = {
         SELECT (jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid(), 'requirement', 'again',
                 'statement_digest', repeat('0', 64), 'reauthentication_id', r.id))).*
           FROM handoff_signoff s, (SELECT id FROM handoff_reauthentication WHERE used_at IS NULL LIMIT 1) r
-         WHERE s.id = (SELECT id FROM handoff_signoff WHERE voided_at IS NULL LIMIT 1)""",
+         WHERE s.id = (SELECT o.id FROM handoff_signoff o JOIN handoff_handoff h ON h.id = o.handoff_id
+                        WHERE o.voided_at IS NULL AND h.state = 'live' LIMIT 1)""",
     "I08": """UPDATE handoff_signoff SET signer_id = h.offered_by_id FROM handoff_handoff h
                WHERE h.id = handoff_id AND requirement = 'validation'""",
     "I09": "DELETE FROM audit_auditevent WHERE subject LIKE 'signoff:%%'",
