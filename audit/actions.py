@@ -12,6 +12,7 @@ ACTIONS: dict[str, str] = {
     "group.changed": "changed the group",
     "account.merged": "recorded that two accounts are one person's",
     "account.parted": "recorded that two accounts are two people's",
+    "account.pseudonymised": "let the name of somebody who has left go",
     "account.confirmed": "confirmed who they are",
     "account.confirmation_failed": "failed to confirm who they are",
     "key.registered": "signed with a new key of the site",

@@ -27,6 +27,11 @@ class Person:
         """Return the printed name."""
         return self.user.printed_name
 
+    @property
+    def mark(self) -> str:
+        """Return what stands for the printed name on the trail."""
+        return self.user.mark
+
     @classmethod
     def at(cls, request: HttpRequest, via: str) -> "Person":
         """Return the person behind a request, or refuse a service account."""
@@ -58,6 +63,11 @@ class ServiceAccount:
         """Return the account's name."""
         return self.user.printed_name
 
+    @property
+    def mark(self) -> str:
+        """Return the account's name, which is nobody's."""
+        return self.user.printed_name
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -71,6 +81,11 @@ class Worker:
 
     @property
     def label(self) -> str:
+        """Return the worker's name."""
+        return self.name
+
+    @property
+    def mark(self) -> str:
         """Return the worker's name."""
         return self.name
 

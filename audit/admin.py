@@ -68,7 +68,7 @@ class AccountAdmin(UserAdmin):
 
     def _record(self, action: str, request: HttpRequest, account: Account, message: Any) -> None:
         chain = f"account:{account.pk}"
-        data = {"username": account.username, "change": message}
+        data = {"account": account.mark, "change": message}
         record(action, actor=Person.at(request, "admin"), on=chain, chain=chain, data=data)
 
 
@@ -177,11 +177,10 @@ class AuditEventAdmin(Kept):
 
     list_display = ("at", "chain", "seq", "actor_label", "action", "subject")
     list_filter = ("actor_kind", "action")
-    search_fields = ("chain", "subject", "actor_label")
+    search_fields = ("chain", "subject", "actor__username", "actor__first_name", "actor__last_name")
     date_hierarchy = "at"
     ordering = ("-at", "-pk")
     show_full_result_count = False
-    exclude = ("previous", "hash")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         """Return what the asker audits; being a superuser adds nothing."""

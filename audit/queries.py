@@ -25,7 +25,7 @@ class Filters(TypedDict, total=False):
 
 def timeline(chain: str) -> QuerySet[AuditEvent]:
     """Return one chain's events, newest first. Whoever calls has made sure that the asker may see the thing."""
-    return AuditEvent.objects.filter(chain=chain).order_by("-seq")
+    return AuditEvent.objects.named().filter(chain=chain).order_by("-seq")
 
 
 def listed(user: Account, **filters: Unpack[Filters]) -> QuerySet[AuditEvent]:
@@ -34,7 +34,7 @@ def listed(user: Account, **filters: Unpack[Filters]) -> QuerySet[AuditEvent]:
     `chain` is a whole name or a kind with a colon ('handoff:'); `action` a whole name or a group with a dot
     ('signoff.'); `actor` a user name or a worker's name; `since` (from then on) and `until` (before then) ISO 8601.
     """
-    found = events_visible_to(user)
+    found = events_visible_to(user).named()
     if chain := filters.get("chain"):
         found = found.filter(chain__startswith=chain) if chain.endswith(":") else found.filter(chain=chain)
     if action := filters.get("action"):

@@ -1,4 +1,7 @@
-"""Write to the trail, inside the transaction of the act that is recorded."""
+"""Write to the trail, inside the transaction of the act that is recorded.
+
+What is hashed can never be changed, so a person is named there by a mark (audit/marks.py), and never by a name.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +47,7 @@ def record(
     body: dict[str, Any] = {
         "chain": chain,
         "action": action,
-        "actor": {"kind": actor.kind, "id": actor.user_id, "label": actor.label, "via": actor.via},
+        "actor": {"kind": actor.kind, "id": actor.user_id, "label": actor.mark, "via": actor.via},
         "subject": subject,
         "reason": reason,
         "data": dict(data or {}),
@@ -52,5 +55,5 @@ def record(
     with transaction.get_connection().cursor() as cursor:
         cursor.execute(
             APPEND,
-            [chain, action, actor.kind, actor.user_id, actor.label, subject, rfc8785.dumps(body).decode()],
+            [chain, action, actor.kind, actor.user_id, actor.mark, subject, rfc8785.dumps(body).decode()],
         )

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import binascii
 import json
+import re
 import struct
 import sys
 import zipfile
@@ -40,6 +41,8 @@ STATEMENT = "application/vnd.in-toto+json"
 INTENT = "urn:mdlc-handoff:intent-to-sign-off:1"
 UNLISTED = {"manifest.json", "manifest.dsse.json"}
 LARGEST = 4 * 1024**3
+MARK = re.compile(r"name:[0-9a-f]{64}")
+LEFT = re.compile(r"^Person [0-9a-f]{8} \(left\)$")
 GIVEN = {"signoff.given", "signoff.refused", "signoff.changes_requested"}
 ENDED = {"signoff.voided", "signoff.withdrawn", "signoff.expired", "signoff.revoked"}
 ALSO_SIGNED = {
@@ -305,6 +308,31 @@ def statement_in(raw: bytes, name: str) -> dict[str, Any]:
     return found
 
 
+def known_names(pack: Pack) -> dict[str, str]:
+    """Return the names by the marks that were signed: SHA-256 over a salt and the name, which leavers have lost."""
+    found = {}
+    for row in pack.json("names.json") if "names.json" in pack.names else []:
+        salt, name = row["salt"], row["name"]
+        same = len(salt) == 64 and "name:" + sha256((salt + name).encode()).hexdigest() == row["mark"]
+        if not same and (salt or not LEFT.fullmatch(name)):
+            raise Broken(f"a name is not the one that was signed: {name}")
+        found[row["mark"]] = name
+    return found
+
+
+def spoken(text: str, names: dict[str, str]) -> str:
+    """Return a text with the names that its marks stand for."""
+    return MARK.sub(lambda mark: names.get(mark[0], mark[0]), text)
+
+
+def shows(shown: str, signed: str, names: dict[str, str]) -> bool:
+    """Tell whether a name is shown as it was signed: by its mark, or, in older statements, itself or a pseudonym."""
+    if MARK.search(signed):
+        return spoken(signed, names) == shown
+    here, there = shown.split(" for "), signed.split(" for ")
+    return len(here) == len(there) and all(a in (b, *LEFT.findall(a)[:1]) for a, b in zip(here, there, strict=True))
+
+
 def check_statement(
     pack: Pack, keys: dict[str, bytes], told: dict[str, Any], name: str, what: str, envelope: bool = True
 ) -> tuple[dict[str, Any], str]:
@@ -328,7 +356,7 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
     """Prove every sign-off, and return a sentence for each. Raises Broken."""
     told = {e["data"]["statement"]: e for e in events if e["action"] in GIVEN and "statement" in e["data"]}
     ended = {e["subject"] for e in events if e["action"] in ENDED}
-    now, sentences, seen = parts_here(pack), [], set()
+    now, sentences, seen, names = parts_here(pack), [], set(), known_names(pack)
     for row in pack.json("signoffs/index.json"):
         what = f"sign-off {row['id']}"
         says, digest = check_statement(pack, keys, told, f"signoffs/{row['id']}", what, row["envelope"])
@@ -336,7 +364,7 @@ def check_signoffs(pack: Pack, keys: dict[str, bytes], events: list[dict[str, An
             known = pack.json("handoff.json")["id"] if column == "handoff" else row[column]
             if says[column] != known:
                 raise Broken(f"the {what} is shown with another {column} than was signed")
-        if says["person"]["printed_name"] != row["printed_name"]:
+        if not shows(row["printed_name"], says["person"]["printed_name"], names):
             raise Broken(f"the {what} is shown under another name than was signed")
         if says.get("for", {}).get("account") != row.get("for"):
             raise Broken(f"the {what} is shown as given for somebody else than was signed")
@@ -358,7 +386,7 @@ def check_statements(pack: Pack, keys: dict[str, bytes], events: list[dict[str, 
     told = {e["data"]["statement"]: e for e in events if e["action"] in ALSO_SIGNED}
     if not told and "statements/index.json" not in pack.names:
         return []  # a pack of an earlier release, which knew no such statements
-    seen, glass, sentences = set(), [], []
+    seen, glass, sentences, names = set(), [], [], known_names(pack)
     for row in pack.json("statements/index.json"):
         what = f"{row['kind']} {row['id']}"
         says, digest = check_statement(pack, keys, told, f"statements/{row['id']}", what)
@@ -366,7 +394,7 @@ def check_statements(pack: Pack, keys: dict[str, bytes], events: list[dict[str, 
             raise Broken(f"the {what} is another kind of thing, or of another handoff")
         seen.add(digest)
         glass += [{name: says[name] for name in GLASS}] if row["kind"] == "break-glass" else []
-        sentences.append(f"{says['person']['printed_name']} ({says['role']}) signed the {what}.")
+        sentences.append(f"{spoken(says['person']['printed_name'], names)} ({says['role']}) signed the {what}.")
     if lost := told.keys() - seen:
         raise Broken(f"the chain tells of {len(lost)} other signed statements that are not here")
     if glass != [{name: row[name] for name in GLASS} for row in pack.json("break_glass.json") if row["confirmed_at"]]:

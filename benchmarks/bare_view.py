@@ -104,7 +104,7 @@ def _sign(user: Any, handoff_id: UUID, *, reauthentication: UUID, seen: str, **t
         action="signoff.given",
         actor_kind="person",
         actor=user,
-        actor_label=user.printed_name,
+        actor_label=user.mark,
         subject=f"signoff:{signoff.pk}",
         body=statement,
         previous=b"",

@@ -97,7 +97,7 @@ def _record(row: AskedConsumer, actor: Actor) -> None:
         data={
             "consumer": row.consumer.name,
             "stream": row.consumer.stream.slug,
-            "owner": row.owner.username,
+            "owner": row.owner.mark,
             "compatibility": row.compatibility,
             "changes": row.changes,
         },

@@ -29,7 +29,7 @@ def keep(handoff: Handoff, result: GateResult, facts: Facts, *, actor: Actor) ->
     return Decision.objects.create(
         handoff=handoff,
         gate=result.gate,
-        taken_by=actor.label,
+        taken_by=actor.mark,
         opened=result.open,
         facts=plain(facts),
         result=result.as_dict(),

@@ -84,7 +84,8 @@ SELECT h.id, json_build_object(
         k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)
       FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
   'signoffs', (SELECT json_agg(json_build_array(
-        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.decision, s.meaning, s.scope, s.signed_at,
+        s.id, s.gate, s.requirement, s.role, s.signer_id,
+        audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id), s.decision, s.meaning, s.scope, s.signed_at,
         (SELECT json_agg(json_build_array(c.id, c.text, c.due_at, c.owner_id,
               COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
               (SELECT t.kind FROM handoff_conditionstep t WHERE t.condition_id = c.id ORDER BY t.id DESC LIMIT 1))
@@ -94,7 +95,8 @@ SELECT h.id, json_build_object(
         ORDER BY s.signed_at)
       FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_at IS NULL),
   'ended', (SELECT json_agg(json_build_array(
-        s.id, s.gate, s.requirement, s.role, s.signer_id, s.printed_name, s.voided_as, s.voided_because)
+        s.id, s.gate, s.requirement, s.role, s.signer_id,
+        audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id), s.voided_as, s.voided_because)
         ORDER BY s.voided_at)
       FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_as IN ('changed', 'expired', 'merged', 'revoked')),
   'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
@@ -119,7 +121,8 @@ SELECT h.id, json_build_object(
       FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
       WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval')),
   'amendments', (SELECT json_agg(json_build_array(a.id, a.number, a.reason, a.requirements,
-        (SELECT json_agg(json_build_array(s.requirement, s.signer_id, s.behalf_of_id, s.printed_name))
+        (SELECT json_agg(json_build_array(s.requirement, s.signer_id, s.behalf_of_id,
+              audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id)))
            FROM handoff_amendmentsignoff s WHERE s.amendment_id = a.id)) ORDER BY a.proposed_at)
       FROM handoff_amendment a JOIN handoff_deployment d ON d.id = a.deployment_id
       WHERE d.handoff_id = h.id AND d.state = 'live' AND a.state = 'proposed'),
@@ -132,7 +135,7 @@ SELECT h.id, json_build_object(
       JOIN audit_account u ON u.id = c.owner_id JOIN models_registry_modelversion v ON v.id = q.live_id
      WHERE c.retired_at IS NULL),
   'glass', (SELECT json_agg(json_build_array(
-        b.state, b.id, b.until, b.incident, b.printed_name,
+        b.state, b.id, b.until, b.incident, audit_spoken(b.printed_name, b.confirmed_by_id, b.behalf_of_id),
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
         b.confirmed_by_id, b.behalf_of_id, b.role, b.asked_by_id, b.confirm_by) ORDER BY b.asked_at)
       FROM handoff_breakglass b JOIN audit_account u ON u.id = b.asked_by_id WHERE b.handoff_id = h.id),

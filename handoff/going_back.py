@@ -75,7 +75,7 @@ def order_previous(
                 order=next_order(),
                 rollback_of=deployment,
                 rests_on=rests_on,
-                ordered_by=actor.label,
+                ordered_by=actor.mark,
                 reason=reason,
             )
     except IntegrityError as error:
@@ -86,6 +86,7 @@ def order_previous(
             code="under_way",
             todo="Wait for it to end, then look at what is live.",
         ) from error
+    order.ordered_by = actor.label  # as it is read
     job = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"rollback:{order.order}"])[0]
     lacks = "" if rests_on == Deployment.RestsOn.APPROVAL else standing_of(previous.handoff).why
     told = {"rests_on": rests_on.value, **({"lacks": lacks} if lacks else {})}

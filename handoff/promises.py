@@ -28,7 +28,7 @@ class Promised:
 
     def told(self) -> dict[str, str]:
         """Return it as the statement says it."""
-        return {"text": self.text, "due": self.due.isoformat(), "owner": self.owner.username}
+        return {"text": self.text, "due": self.due.isoformat(), "owner": self.owner.mark}
 
     def of(self, signoff: SignOff, number: int) -> Condition:
         """Return its row, which is not written yet."""

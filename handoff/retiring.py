@@ -27,7 +27,7 @@ def end_retirement(deployment: Deployment, ending: Retirement.Ending, because: s
     if plan is None:
         return
     Retirement.objects.filter(pk=plan.pk).update(
-        ending=ending, ended_at=Clock(), ended_by=actor.label, because=because[:5000]
+        ending=ending, ended_at=Clock(), ended_by=actor.mark, because=because[:5000]
     )
     told = {"version": deployment.version.number, "retirement": str(plan.pk), "due": plan.due_at.isoformat()}
     chain = chain_of(deployment.handoff)

@@ -9,6 +9,7 @@ from handoff.models import Handoff, SignOff
 from handoff.moves import chain_of
 from handoff.rules.gates import APPROVALS, SignOffFact
 from handoff.rules.scopes import in_words, touched
+from handoff.rules.statements import signer_in
 
 Ending = SignOff.Ending
 ACTION_OF = {
@@ -35,11 +36,12 @@ def void(handoff: Handoff, signoff: SignOffFact, because: str, ending: SignOff.E
     SignOff.objects.filter(pk=signoff.id, voided_at=None).update(
         voided_at=now, voided_as=ending, voided_because=because
     )
+    statement = SignOff.objects.values_list("statement", flat=True).get(pk=signoff.id)
     record(
         ACTION_OF.get(ending, "signoff.voided"),
         actor=actor,
         on=f"signoff:{signoff.id}",
         chain=chain_of(handoff),
-        data={"signer": signoff.name, "role": signoff.role, "gate": signoff.gate, "at": now.isoformat()},
+        data={"signer": signer_in(statement), "role": signoff.role, "gate": signoff.gate, "at": now.isoformat()},
         reason=because,
     )

@@ -48,7 +48,7 @@ def add(sink: Stream, owner: Account, values: dict[str, Any], *, actor: Actor, b
             consumer = Consumer.objects.create(stream=sink, owner=owner, **values)
     except IntegrityError as error:
         raise _taken(sink, values["name"]) from error
-    _record("consumer.added", actor, consumer, {**values, "owner": owner.username}, because)
+    _record("consumer.added", actor, consumer, {**values, "owner": owner.mark}, because)
     return consumer
 
 
@@ -78,7 +78,7 @@ def retire(found: Consumer, *, actor: Actor, because: str) -> Consumer:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.username if isinstance(value, Account) else value for name, value in values.items()}
+    return {name: value.mark if isinstance(value, Account) else value for name, value in values.items()}
 
 
 def _taken(sink: Stream, name: str) -> SlugTaken:

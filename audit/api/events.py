@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -55,11 +54,11 @@ class EventOut(serializers.Serializer[AuditEvent]):
 
     def get_reason(self, event: AuditEvent) -> str:
         """Return why it was done, as far as somebody said so."""
-        return str(orjson.loads(event.body)["reason"])
+        return str(event.told["reason"])
 
     def get_data(self, event: AuditEvent) -> dict[str, Any]:
         """Return before and after, and what else belongs to the act."""
-        data: dict[str, Any] = orjson.loads(event.body)["data"]
+        data: dict[str, Any] = event.told["data"]
         return data
 
     def get_previous(self, event: AuditEvent) -> str:

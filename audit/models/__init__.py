@@ -4,6 +4,7 @@ from audit.models.accounts import Account
 from audit.models.events import AuditEvent
 from audit.models.keeping import Keeping
 from audit.models.keys import SigningKey
+from audit.models.names import PrintedName
 from audit.models.personal_keys import PersonalKey
 from audit.models.requests import RequestKey
 from audit.models.tree import HeadAnchor, TreeHead, TreeLeaf, TreeNode
@@ -14,6 +15,7 @@ __all__ = [
     "HeadAnchor",
     "Keeping",
     "PersonalKey",
+    "PrintedName",
     "RequestKey",
     "SigningKey",
     "TreeHead",

@@ -5,6 +5,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
 
+from audit.marks import mark_of, new_salt
+
 FLAT = """
     IF EXISTS (SELECT FROM audit_account m WHERE m.id = NEW.same_person_id
                   AND (m.same_person_id IS NOT NULL OR m.kind <> 'person'))
@@ -13,6 +15,21 @@ FLAT = """
         USING ERRCODE = 'check_violation', CONSTRAINT = 'account_merged_with_a_main_one';
     END IF;
     RETURN NEW;
+"""
+
+# Whatever writes an account, its printed name has a mark before the transaction ends.
+NAMED = """
+    INSERT INTO audit_printedname (id, account_id, name, salt)
+    SELECT 'name:' || encode(sha256(convert_to(NEW.name_salt || printed, 'UTF8')), 'hex'),
+           NEW.id, printed, NEW.name_salt
+      FROM (SELECT COALESCE(NULLIF(btrim(NEW.first_name || ' ' || NEW.last_name, E' \\t\\n\\r\\f\\v'), ''),
+                            NEW.username)) AS one(printed)
+        ON CONFLICT (id) DO NOTHING;
+    RETURN NULL;
+"""
+FOR_GOOD = """
+    RAISE EXCEPTION 'whoever was pseudonymised stays so'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'account_pseudonymised_for_good';
 """
 
 
@@ -43,6 +60,10 @@ class Account(AbstractUser):
     )
     left_at = models.DateTimeField(null=True, editable=False, help_text="When the account was made inactive.")
     title = models.CharField(max_length=80, blank=True, help_text="What the person does, as printed beside the name.")
+    name_salt = models.CharField(
+        max_length=64, default=new_salt, editable=False, help_text="Salt of the marks that stand for the name."
+    )
+    pseudonymised_at = models.DateTimeField(null=True, editable=False, help_text="When the name went for good.")
 
     class Meta:
         constraints = [
@@ -57,6 +78,12 @@ class Account(AbstractUser):
             models.CheckConstraint(
                 condition=Q(same_person=None) | Q(kind="person") & ~Q(same_person=F("id")),
                 name="account_merged_are_people",
+            ),
+            models.CheckConstraint(
+                condition=Q(pseudonymised_at=None) & ~Q(name_salt="")
+                | Q(pseudonymised_at__isnull=False, kind="person", is_active=False, first_name="Person")
+                & Q(last_name__regex=r"^[0-9a-f]{8} \(left\)$", email="", title="", name_salt=""),
+                name="account_pseudonymised_has_no_name",
             ),
         ]
         triggers = [
@@ -73,6 +100,26 @@ class Account(AbstractUser):
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 condition=pgtrigger.Q(new__same_person__isnull=False),
                 func=FLAT,
+            ),
+            pgtrigger.Trigger(
+                name="named",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("first_name", "last_name", "username", "name_salt"),
+                condition=~pgtrigger.Q(new__name_salt=""),
+                func=NAMED,
+            ),
+            pgtrigger.Trigger(
+                name="pseudonymised_for_good",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__pseudonymised_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__pseudonymised_at__df=pgtrigger.F("new__pseudonymised_at"))
+                    | pgtrigger.Q(old__first_name__df=pgtrigger.F("new__first_name"))
+                    | pgtrigger.Q(old__last_name__df=pgtrigger.F("new__last_name"))
+                    | pgtrigger.Q(old__username__df=pgtrigger.F("new__username"))
+                ),
+                func=FOR_GOOD,
             ),
         ]
 
@@ -92,3 +139,8 @@ class Account(AbstractUser):
     def printed_name(self) -> str:
         """Return the name as it is printed beside a signature."""
         return self.get_full_name() or self.username
+
+    @property
+    def mark(self) -> str:
+        """Return what stands for the printed name where it is hashed or signed; a pseudonym stands for itself."""
+        return mark_of(self.name_salt, self.printed_name) if self.name_salt else self.printed_name

@@ -8,6 +8,16 @@ from django.db.models.functions import Now
 
 from audit.models.keys import NAME
 
+NO_LABEL = "a key"
+LABEL_GOES = f"""
+    IF NEW.name <> '{NO_LABEL}' OR NOT EXISTS (
+        SELECT FROM audit_account a WHERE a.id = NEW.account_id AND a.pseudonymised_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'what somebody calls a key goes with their name, and is never edited'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'personal_key_label_only_goes';
+    END IF;
+    RETURN NEW;
+"""
+
 
 class PersonalKey(models.Model):
     """One key of one person, called by the SHA-256 of its DER form. What it signed stays provable for ever."""
@@ -36,12 +46,24 @@ class PersonalKey(models.Model):
             pgtrigger.Protect(
                 name="only_counted_and_retired",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["counter", "retired_at", "retired_because"]),
+                condition=pgtrigger.AnyChange(exclude=["name", "counter", "retired_at", "retired_because"]),
+            ),
+            pgtrigger.Trigger(
+                name="label_only_goes",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.AnyChange("name"),
+                func=LABEL_GOES,
             ),
             pgtrigger.Protect(
                 name="retired_once",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__retired_at__isnull=False),
+                condition=pgtrigger.Q(old__retired_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__counter__df=pgtrigger.F("new__counter"))
+                    | pgtrigger.Q(old__retired_at__df=pgtrigger.F("new__retired_at"))
+                    | pgtrigger.Q(old__retired_because__df=pgtrigger.F("new__retired_because"))
+                ),
             ),
             pgtrigger.Protect(
                 name="counter_only_rises",

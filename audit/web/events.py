@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import orjson
 from django.apps import apps
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -59,7 +58,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def _line(event: AuditEvent) -> Line:
     sentence = ACTIONS.get(event.action, event.action)
     kind, _, key = event.subject.partition(":")
-    return Line(event, sentence, orjson.loads(event.body), _words().get(kind, kind), key, bytes(event.hash).hex())
+    return Line(event, sentence, event.told, _words().get(kind, kind), key, bytes(event.hash).hex())
 
 
 @cache

@@ -14,7 +14,8 @@ WITH acted AS (
     SELECT acted.handoff_id, COALESCE(r.same_person_id, r.id, o.same_person_id, o.id) AS person
       FROM acted JOIN audit_account o ON o.id = acted.id LEFT JOIN audit_account r ON r.id = o.responsible_id
 )
-SELECT s.handoff_id::text, 'signoff:' || s.id, s.printed_name || ' acted in the chain, or is no person, and signs'
+SELECT s.handoff_id::text, 'signoff:' || s.id,
+       audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id) || ' acted in the chain, or is no person, and signs'
   FROM handoff_signoff s
   JOIN handoff_handoff h ON h.id = s.handoff_id AND h.state = ANY (%(going)s)
   JOIN audit_account n ON n.id IN (s.signer_id, s.behalf_of_id)

@@ -10,6 +10,7 @@ from django.contrib.postgres.functions import TransactionNow
 from django.db import models
 
 from audit.models import SigningKey
+from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.models.signoffs import SIGNED, Reauthentication
 from handoff.rules.statements import envelope_of
@@ -25,7 +26,7 @@ class Adoption(models.Model):
     to_digest = models.CharField(max_length=64)
     role = models.CharField(max_length=20)
     adopted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    printed_name = models.CharField(max_length=200)
+    printed_name = NameText(people=("adopted_by_id",), max_length=200)
     reason = models.TextField()
     statement = models.TextField(help_text="The canonical bytes of the signed statement.")
     statement_digest = models.CharField(max_length=64, unique=True)

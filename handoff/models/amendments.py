@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
+from audit.models.names import NameText
 from handoff.models.deployments import Deployment
 from handoff.models.jobs import Job
 from handoff.models.signoffs import SIGNED, Reauthentication
@@ -112,7 +113,7 @@ class AmendmentSignOff(models.Model):
         related_name="+",
         help_text="Who delegated the role to the signer; empty where it is their own.",
     )
-    printed_name = models.CharField(max_length=200)
+    printed_name = NameText(people=("signer_id", "behalf_of_id"), max_length=200)
     decision = models.CharField(max_length=8, choices=Decision)
     meaning = models.CharField(max_length=40)
     comment = models.TextField(blank=True)

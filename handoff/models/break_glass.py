@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
+from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.models.signoffs import SIGNED, Reauthentication
 from handoff.rules.break_glass import LONGEST_HOURS
@@ -93,7 +94,7 @@ class BreakGlass(models.Model):
         related_name="+",
         help_text="Who delegated the role to whoever confirmed; empty where it is their own.",
     )
-    printed_name = models.CharField(max_length=200, blank=True)
+    printed_name = NameText(people=("confirmed_by_id", "behalf_of_id"), max_length=200, blank=True)
     confirmed_at = models.DateTimeField(null=True)
     until = models.DateTimeField(null=True, help_text="When it is rolled back unless all have signed.")
     missing = models.JSONField(default=list, help_text="What it stepped over: gate, key and title of each.")

@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
+from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 
 
@@ -12,7 +13,7 @@ class Decision(models.Model):
 
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="decisions")
     gate = models.CharField(max_length=8)
-    taken_by = models.CharField(max_length=200)
+    taken_by = NameText(max_length=200)
     opened = models.BooleanField()
     facts = models.JSONField()
     result = models.JSONField()

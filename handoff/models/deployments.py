@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.states import DEPLOYMENT_MOVES, DeploymentState, pairs
 from models_registry.models import Environment, ModelVersion, Organisation, RegisteredModel
@@ -55,7 +56,7 @@ class Deployment(models.Model):
     rests_on = models.CharField(
         max_length=11, choices=RestsOn, blank=True, help_text="What a rollback rests on; of any other order nothing."
     )
-    ordered_by = models.CharField(max_length=200)
+    ordered_by = NameText(max_length=200)
     reason = models.TextField(blank=True)
     log = models.JSONField(default=list, help_text="The steps as they happened.")
     run = models.JSONField(default=dict, help_text="How its run over streams goes, as the engine told last.")

@@ -10,3 +10,12 @@ class MergedAccount(Account):
         proxy = True
         verbose_name = "merged account"
         verbose_name_plural = "merged accounts"
+
+
+class FormerPerson(Account):
+    """An account of somebody who has left and whose name has gone."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "former person"
+        verbose_name_plural = "former people"

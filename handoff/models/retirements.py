@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from audit.models.names import NameText
 from handoff.models.deployments import Deployment
 from handoff.models.signoffs import Reauthentication
 from models_registry.models import Consumer
@@ -43,7 +44,7 @@ class Retirement(models.Model):
     )
     ending = models.CharField(max_length=10, choices=Ending, blank=True)
     ended_at = models.DateTimeField(null=True)
-    ended_by = models.CharField(max_length=200, blank=True)
+    ended_by = NameText(max_length=200, blank=True)
     because = models.TextField(blank=True)
 
     class Meta:

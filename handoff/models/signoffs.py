@@ -10,6 +10,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Concat, Now
 
 from audit.models import SigningKey
+from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.rules.consumers import PREFIX
 from handoff.rules.statements import envelope_of
@@ -157,7 +158,7 @@ class SignOff(models.Model):
         related_name="+",
         help_text="Who delegated the role to the signer; empty where it is their own.",
     )
-    printed_name = models.CharField(max_length=200)
+    printed_name = NameText(people=("signer_id", "behalf_of_id"), max_length=200)
     decision = models.CharField(max_length=11, choices=Decision)
     meaning = models.CharField(max_length=40)
     comment = models.TextField(blank=True)

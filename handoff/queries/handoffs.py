@@ -104,7 +104,7 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         answers={answer.item: answer for answer in answers},
         signoffs=_signoffs(handoff),
         jobs=jobs,
-        events=list(AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
+        events=list(AuditEvent.objects.named().filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
         consumers=to_be_asked(offer.questions) if offer else asked_of(handoff, known),
         break_glass=_break_glass(handoff, known),
         change=kind_of(rules_of(handoff), known.facts) if known.facts.change else None,

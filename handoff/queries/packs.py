@@ -12,7 +12,8 @@ from django.db import connection
 from django.template.loader import render_to_string
 
 from audit import proofs, verify_pack
-from audit.models import PersonalKey, SigningKey, TreeHead
+from audit.marks import marks_in, told
+from audit.models import PersonalKey, PrintedName, SigningKey, TreeHead
 from handoff.facts import contents_of
 from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Handoff, PolicyRevision, SignOff, StandardChange
 from handoff.moves import chain_of
@@ -66,6 +67,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     described = _described(handoff, tests, head)
     broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by").order_by("confirmed_at")]
     others = _others(handoff)
+    names = _names([event["body"] for event in events], [*signoffs, *(one for _, one in others)])
     files: dict[str, Any] = {
         "handoff.json": about,
         "answers.json": answers,
@@ -80,6 +82,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "bom.cdx.json": bill_of_materials(described),
         "keys.json": _keys(),
         "personal_keys.json": _personal_keys([*signoffs, *(one for _, one in others)]),
+        "names.json": names,
         "head.dsse.json": orjson.loads(head.envelope),
     }
     raw = {path: orjson.dumps(content, option=NEAT) + b"\n" for path, content in files.items()}
@@ -100,7 +103,8 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     page = {"about": about, "answers": answers, "tests": tests, "signoffs": files["signoffs/index.json"]}
     page |= {"broken": [one for one in broken if one["confirmed_at"]], "others": _told_on_the_page(others)}
     page |= {"described": described, "controls": CONTROLS, "head": head, "root": bytes(head.root).hex()}
-    page |= {"events": [event | {"told": orjson.loads(event["body"])} for event in events]}
+    spoken = {one["mark"]: one["name"] for one in names}
+    page |= {"events": [event | {"told": told(orjson.loads(event["body"]), spoken)} for event in events]}
     raw["index.html"] = render_to_string("handoff/packs/index.html", page).encode()
     return Contents(raw, tuple((f"evidence/{digest}", digest) for digest in blobs), blobs)
 
@@ -272,6 +276,13 @@ def _told_on_the_page(others: list[tuple[str, Any]]) -> list[dict[str, Any]]:
         }
         for kind, one in others
     ]
+
+
+def _names(bodies: list[str], signed: list[Any]) -> list[dict[str, Any]]:
+    """Return the names that the marks in events and statements stand for, each with the salt that proves it."""
+    marks = marks_in(*bodies, *(one.statement for one in signed))
+    rows = PrintedName.objects.filter(pk__in=marks).order_by("pk")
+    return [{"mark": row.pk, "account": row.account_id, "name": row.name, "salt": row.salt} for row in rows]
 
 
 def _keys() -> list[dict[str, Any]]:

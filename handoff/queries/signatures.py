@@ -10,11 +10,12 @@ from django.db import connection
 from django.db.models import Min, Model, QuerySet
 
 from audit.envelopes import key_id_of
-from audit.models import Account, PersonalKey, SigningKey
+from audit.marks import MARK
+from audit.models import Account, PersonalKey, PrintedName, SigningKey
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
 from handoff.models import Adoption, AmendmentSignOff, BreakGlass, SignOff
-from handoff.queries.statement_proofs import Told, Wrong, events_of, plain, wrong_statement
+from handoff.queries.statement_proofs import Told, Wrong, events_of, names_of, plain, wrong_statement
 from handoff.rules.statements import (
     OF_ADOPTION,
     OF_AMENDMENT,
@@ -110,9 +111,9 @@ def own_key_of(signoff: SignOff) -> PersonalKey | None:
     return PersonalKey.objects.filter(pk=assertion["key"]).first() if assertion else None
 
 
-def verdict_of(signoff: SignOff) -> Verdict:
-    """Return what a sign-off, fetched with its key, proves without the trail."""
-    wrong = tuple(_wrong_with(signoff))
+def verdict_of(signoff: SignOff, names: Mapping[str, str] | None = None) -> Verdict:
+    """Return what a sign-off, fetched with its key, proves without the trail; of many, fetch the names before."""
+    wrong = tuple(_wrong_with(signoff, names_of([signoff]) if names is None else names))
     if wrong:
         return Verdict("wrong", "; ".join(one.message for one in wrong), wrong)
     key = signoff.key
@@ -127,25 +128,29 @@ def _compromised(key: SigningKey, signed_at: datetime) -> bool:
     return key.compromised_since is not None and signed_at >= key.compromised_since
 
 
-def _wrong_with(signoff: SignOff) -> Iterator[Wrong]:
+def _wrong_with(signoff: SignOff, names: Mapping[str, str]) -> Iterator[Wrong]:
     by_key = signoff.key_id is not None
     places = {name: place for name, place in PLACES.items() if by_key or name not in SINCE_KEYS}
-    told = yield from wrong_statement(f"signoff:{signoff.pk}", signoff, places)
-    if told is not None and _promised(signoff) != told.get("conditions", []):
+    told = yield from wrong_statement(f"signoff:{signoff.pk}", signoff, places, names)
+    if told is not None and not _promised(signoff, told.get("conditions", []), names):
         yield Wrong(f"signoff:{signoff.pk}", "conditions", "its conditions are not what the statement says")
 
 
-def _promised(signoff: SignOff) -> list[dict[str, str]]:
-    """Return the conditions as the statement writes them; the last day ends at midnight."""
+def _promised(signoff: SignOff, told: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> bool:
+    """Tell whether the conditions are what the statement says; the last day ends at midnight."""
     rows = sorted(signoff.conditions.all(), key=lambda one: one.number)
-    return [
-        {
-            "text": one.text,
-            "due": (one.due_at.astimezone(UTC) - timedelta(days=1)).date().isoformat(),
-            "owner": one.owner.username,
-        }
-        for one in rows
-    ]
+    return len(rows) == len(told) and all(
+        (one.text, (one.due_at.astimezone(UTC) - timedelta(days=1)).date().isoformat()) == (said["text"], said["due"])
+        and _is_owner(one.owner, said["owner"], names)
+        for one, said in zip(rows, told, strict=True)
+    )
+
+
+def _is_owner(owner: Account, said: str, names: Mapping[str, str]) -> bool:
+    """Tell whether a statement names an account: by a mark, or as earlier ones did by a user name that may be gone."""
+    if MARK.fullmatch(said):
+        return said in names and PrintedName.objects.filter(pk=said, account=owner).exists()
+    return said == owner.username or owner.pseudonymised_at is not None
 
 
 def verify() -> Verification:
@@ -180,11 +185,11 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 
 def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime | None) -> None:
-    events = events_of([f"signoff:{signoff.pk}" for signoff in batch])
+    events, names = events_of([f"signoff:{signoff.pk}" for signoff in batch]), names_of(batch)
     for signoff in batch:
         subject = f"signoff:{signoff.pk}"
         found.signatures += 1
-        verdict = verdict_of(signoff)
+        verdict = verdict_of(signoff, names)
         found.wrong += verdict.wrong
         found.compromised += verdict.state == "compromised"
         if signoff.key_id is None:
@@ -196,11 +201,11 @@ def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime
 
 def _verify_others(batch: Sequence[Any], found: Verification, kind: Other) -> None:
     """Prove signatures that never end; the trail tells of each on what it is about, by the statement."""
-    events = events_of([f"{kind.about}:{getattr(one, kind.field)}" for one in batch])
+    events, names = events_of([f"{kind.about}:{getattr(one, kind.field)}" for one in batch]), names_of(batch)
     for signed in batch:
         subject = f"{signed._meta.model_name}:{signed.pk}"
         found.signatures += 1
-        wrong = list(wrong_statement(subject, signed, kind.places, kind.predicate))
+        wrong = list(wrong_statement(subject, signed, kind.places, names, kind.predicate))
         told = events[f"{kind.about}:{getattr(signed, kind.field)}"]
         given = [body["data"]["statement"] for action, body in told if action == kind.action]
         if given.count(signed.statement_digest) != 1:

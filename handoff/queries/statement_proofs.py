@@ -11,7 +11,8 @@ import orjson
 
 from audit.assertions import Assertion, AssertionBroken, challenge_of, prove
 from audit.envelopes import EnvelopeBroken, open_envelope
-from audit.models import AuditEvent, PersonalKey, SigningKey
+from audit.marks import LEFT, mark_of, marks_in
+from audit.models import AuditEvent, PersonalKey, PrintedName, SigningKey
 from handoff.rules.statements import KIND, PERSONAL, PREDICATE, differing, intent_of, told_in
 
 Told = Sequence[tuple[str, Mapping[str, Any]]]  # actions with the bodies of their events, in order
@@ -30,11 +31,16 @@ class Wrong(NamedTuple):
 
 
 def wrong_statement(
-    subject: str, signed: Signed, places: Mapping[str, tuple[str, ...]], kind: str = PREDICATE
+    subject: str,
+    signed: Signed,
+    places: Mapping[str, tuple[str, ...]],
+    names: Mapping[str, str],
+    kind: str = PREDICATE,
 ) -> Generator[Wrong, None, dict[str, Any] | None]:
     """Tell what is wrong with the statement and the keys of a signature; return what it says where its columns agree.
 
-    `places` says where the statement has each column. Fetch the signature with its key and its confirmation.
+    `places` says where the statement has each column, `names` what its marks stand for (`names_of`).
+    Fetch the signature with its key and its confirmation.
     """
     body = signed.statement.encode()
     if sha256(body).hexdigest() != signed.statement_digest:
@@ -42,7 +48,7 @@ def wrong_statement(
     told, agreed = told_in(signed.statement, kind), False
     if told is None:
         yield Wrong(subject, "statement", "the statement is not one of ours in canonical form")
-    elif columns := differing({name: plain(getattr(signed, name)) for name in places}, told, places):
+    elif columns := differing({name: plain(getattr(signed, name)) for name in places}, told, places, names):
         yield Wrong(subject, "columns", f"{', '.join(columns)}: not what the statement says")
     else:
         agreed = True
@@ -50,6 +56,16 @@ def wrong_statement(
     if signed.key is not None:
         yield from _wrong_key(subject, signed, signed.key)
     return told if agreed else None
+
+
+def names_of(signed: Sequence[Signed]) -> dict[str, str]:
+    """Return the names that the marks in some statements stand for, each proven anew by its salt.
+
+    The name of somebody who has left has no salt any more. Then only a pseudonym may stand there.
+    """
+    rows = PrintedName.objects.filter(pk__in=marks_in(*(one.statement for one in signed)))
+    proven = (row for row in rows if (mark_of(row.salt, row.name) == row.pk if row.salt else LEFT.fullmatch(row.name)))
+    return {row.pk: row.name for row in proven}
 
 
 def _wrong_key(subject: str, signed: Signed, key: SigningKey) -> Iterator[Wrong]:

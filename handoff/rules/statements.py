@@ -12,6 +12,8 @@ from typing import Any
 
 import rfc8785
 
+from audit.marks import shows
+
 KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:mdlc-handoff:sign-off:2"
@@ -99,6 +101,12 @@ def intent_of(predicate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def signer_in(statement: str) -> str:
+    """Return the signer of a statement by name, or by the mark that stands for it."""
+    told = json.loads(statement)
+    return str(told.get("predicate", told).get("person", {}).get("printed_name", ""))
+
+
 def envelope_of(statement: str, key_id: str, signature: str) -> dict[str, Any]:
     """Return a statement with the signature of a key over it, in an envelope that proves itself."""
     return {
@@ -124,9 +132,23 @@ def told_in(statement: str, kind: str = PREDICATE) -> dict[str, Any] | None:
     return told if told.get("statement") == 1 and kind == PREDICATE else None
 
 
-def differing(columns: Mapping[str, Any], told: Mapping[str, Any], places: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return the columns of a signature that hold something else than its statement says, which has them in places."""
-    return [name for name, place in places.items() if _at(told, place) != columns[name]]
+def differing(
+    columns: Mapping[str, Any],
+    told: Mapping[str, Any],
+    places: Mapping[str, tuple[str, ...]],
+    names: Mapping[str, str],
+) -> list[str]:
+    """Return the columns of a signature that hold something else than its statement says, which has them in places.
+
+    `names` says which name each mark in the statement stands for; they are proven before.
+    """
+    return [name for name, place in places.items() if not _alike(name, columns[name], _at(told, place), names)]
+
+
+def _alike(column: str, here: Any, said: Any, names: Mapping[str, str]) -> bool:
+    if column == "printed_name" and isinstance(said, str):
+        return shows(here, said, names)
+    return bool(here == said)
 
 
 def _at(told: Any, place: tuple[str, ...]) -> Any:

@@ -14,6 +14,7 @@ from handoff.models import Adoption, Handoff
 from handoff.moves import chain_of
 from handoff.readiness import Adoptable, adoptable, barred_from_adopting
 from handoff.rules.statements import KIND, OF_ADOPTION, stated
+from handoff.statements import signer_of
 from handoff.states import State
 from handoff.voiding import void_touched
 from models_registry.roles import Role
@@ -79,14 +80,14 @@ def _write(
     handoff: Handoff, known: Known, found: Adoptable, role: str, actor: Person, reason: str, proof: Proof
 ) -> Adoption:
     """Write who adopted what, with the statement that the site signs."""
-    key, printed_name = uuid4(), known.facts.chain.printed_name(role, actor.user_id, actor.label)
+    key, signer = uuid4(), signer_of(actor, role, known)
     predicate = {
         "adoption": str(key),
         "handoff": str(handoff.pk),
         "from": {"policy": handoff.policy_digest, "report": handoff.report_digest},
         "to": {"policy": found.digest, "report": found.offer.report_digest},
         "role": role,
-        "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": printed_name},
+        "person": signer.person,
         "reason": reason,
         "confirmed": {"method": proof.method, "id": proof.reauthentication},
         "signed_at": proof.at.isoformat(),
@@ -101,7 +102,7 @@ def _write(
         to_digest=found.digest,
         role=role,
         adopted_by=actor.user,
-        printed_name=printed_name,
+        printed_name=signer.person["printed_name"],
         reason=reason,
         statement=body.decode(),
         statement_digest=sha256(body).hexdigest(),
@@ -109,6 +110,7 @@ def _write(
         signature=proof.key.sign(KIND, body),
         reauthentication_id=proof.reauthentication,
     )
+    adoption.printed_name = signer.printed_name  # as it is read
     record(
         "policy.adopted",
         actor=actor,

@@ -32,7 +32,7 @@ from handoff.outcomes import end_amendment
 from handoff.rules.amendments import as_plain, requirements, signed_already
 from handoff.rules.scopes import digest
 from handoff.rules.statements import OF_AMENDMENT
-from handoff.statements import Answer, signed_columns
+from handoff.statements import Answer, signed_columns, told_for
 from handoff.states import AmendmentState, DeploymentState
 from models_registry.roles import Role
 
@@ -258,10 +258,10 @@ def _write(
         about, answer, scope, actor=actor, known=known, proof=proof, version=version, kind=OF_AMENDMENT
     )
     signoff = AmendmentSignOff.objects.create(amendment=amendment, **columns)
-    delegator = known.facts.chain.stands_for.get(answer.role, {}).get(actor.user_id, (None, ""))[1]
+    signoff.printed_name = known.facts.chain.printed_name(answer.role, actor.user_id, actor.label)  # as it is read
     told = {"role": answer.role, "meaning": answer.meaning, "decision": answer.decision, "key": signoff.key_id}
     told |= {"scope": signoff.scope_digest, "statement": signoff.statement_digest}
-    told |= {"for": delegator} if delegator else {}
+    told |= told_for(signoff.statement)
     _record("amendment.signed", amendment, handoff, actor, answer.comment, **told)
     return signoff
 

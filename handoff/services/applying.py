@@ -23,6 +23,7 @@ from handoff.plans import AmendPlan, AmendReport
 from handoff.readiness import report_of, unanswered
 from handoff.rules.amendments import parts_of, signed_twice
 from handoff.rules.bindings import BATCH
+from handoff.rules.consumers import spoken
 from handoff.rules.reports import as_content
 from handoff.rules.scopes import digest
 from handoff.states import AmendmentState, DeploymentState, JobState
@@ -71,7 +72,7 @@ def _why_not(handoff: Handoff, amendment: Amendment) -> str:
     known = known_of(handoff)
     for signoff in amendment.signoffs.select_related("signer"):
         if not (signoff.signer.is_active and known.holds(signoff.behalf_of_id or signoff.signer_id, signoff.role)):
-            return f"{signoff.printed_name} does not hold the role any more that they signed in"
+            return f"whoever signed as {spoken(signoff.role)} does not hold the role any more"
     if twice := signed_twice(given(amendment), known.facts.chain):
         return twice
     moved = unanswered(handoff) if rules_of(handoff).drift == "suspend" else {}

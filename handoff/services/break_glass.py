@@ -46,6 +46,7 @@ from handoff.rules.gates import GateResult, evaluate, waits_for_its_time
 from handoff.rules.scopes import digest
 from handoff.rules.seats import title_of
 from handoff.rules.statements import KIND, OF_BREAK_GLASS, stated
+from handoff.statements import signer_of, told_for
 from handoff.states import GATE_OF, OPEN, BreakGlassState, State
 
 B = BreakGlassState
@@ -328,9 +329,8 @@ def _write(
     actor: Person,
 ) -> None:
     """Write the confirmation with its statement, signed by the site's key."""
-    behalf, delegator = known.facts.chain.stands_for.get(role, {}).get(actor.user_id, (None, ""))
+    signer = signer_of(actor, role, known)
     until = proof.at + timedelta(hours=rules.lasts_hours)
-    name = known.facts.chain.printed_name(role, actor.user_id, actor.label)
     body = stated(
         row.asked()
         | {
@@ -339,12 +339,12 @@ def _write(
             "role": role,
             "missing": missing,
             "scope": scope,
-            "person": {"account": actor.user_id, "username": actor.user.username, "printed_name": name},
+            "person": signer.person,
             "confirmed": {"method": proof.method, "id": proof.reauthentication},
             "confirmed_at": proof.at.isoformat(),
             "until": until.isoformat(),
             "previous_event": known.head,
-            **({"for": {"account": behalf, "printed_name": delegator}} if delegator else {}),
+            **signer.standing_in,
         },
         version=known.facts.version,
         kind=OF_BREAK_GLASS,
@@ -353,8 +353,8 @@ def _write(
         B.CONFIRMED,
         role,
         actor.user,
-        behalf,
-        name,
+        signer.behalf,
+        signer.person["printed_name"],
     )
     row.confirmed_at, row.until, row.missing, row.scope = proof.at, until, missing, scope
     row.statement, row.statement_digest = body.decode(), sha256(body).hexdigest()
@@ -366,13 +366,14 @@ def _write(
             "statement", "statement_digest", "key", "signature", "reauthentication",
         ]
     )  # fmt: skip
+    row.printed_name = signer.printed_name  # as it is read
     data = {
         "role": role,
-        "asked_by": row.asked_by.printed_name,
+        "asked_by": row.asked_by.mark,
         "until": until.isoformat(),
         "missing": missing,
         "statement": row.statement_digest,
         "key": row.key_id,
-        **({"for": delegator} if delegator else {}),
+        **told_for(row.statement),
     }
     record_break_glass(row, row.handoff, "confirmed", actor=actor, reason=row.reason, data=data)

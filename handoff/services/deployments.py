@@ -150,7 +150,7 @@ def _order(handoff: Handoff, job: Job, actor: Actor) -> Deployment:
         slot=_slot(handoff),
         order=job.fence,
         digest=handoff.version.digest,
-        ordered_by=actor.label,
+        ordered_by=actor.mark,
     )
     tell_kind(handoff, actor=actor)
     record(

@@ -111,6 +111,7 @@ def raise_finding(
         raise Invalid("Say in a sentence what was found.", fields={"title": "is empty"})
     if severity not in SEVERITIES:
         raise Invalid("Say how severe it is.", fields={"severity": f"must be one of {', '.join(SEVERITIES)}"})
+    person = _owner(known, owner)
     finding = Finding.objects.create(
         handoff=handoff,
         kind=Finding.Kind.ISSUE,
@@ -120,10 +121,10 @@ def raise_finding(
         suspends=blocks,
         another_closes=rules_of(handoff).findings.another_closes,
         raised_by=actor.user,
-        owner=_owner(known, owner),
+        owner=person,
         due_at=_due(due, severity),
     )
-    _recorded(finding, actor=actor, told={"owner": owner, "due": finding.due_at.isoformat()})
+    _recorded(finding, actor=actor, told={"owner": person.mark, "due": finding.due_at.isoformat()})
     return finding
 
 

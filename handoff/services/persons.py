@@ -35,9 +35,9 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     reason, touched = _reason(reason), _open_handoffs(found, main)
     Account.objects.filter(same_person=found).update(same_person=main)
     Account.objects.filter(pk=found.pk).update(same_person=main)
-    told = {"account": found.username, "same_as": main.username}
+    told = {"account": found.mark, "same_as": main.mark}
     _record("account.merged", actor, found, told, reason)
-    cause = f"{account} and {main.username} are one person's accounts"
+    cause = "two accounts are one person's"
     for handoff in touched:
         _void_what_fell(handoff, known_of(handoff), cause, actor)
         _end_what_fell(handoff, known_of(handoff), cause, actor)
@@ -53,7 +53,7 @@ def part(*, actor: Person, account: str, reason: str) -> Account:
         raise WrongState("This account was not merged.", code="not_merged")
     reason = _reason(reason)
     Account.objects.filter(pk=found.pk).update(same_person=None)
-    told = {"account": found.username, "other": found.same_person.username if found.same_person else ""}
+    told = {"account": found.mark, "other": found.same_person.mark if found.same_person else ""}
     _record("account.parted", actor, found, told, reason)
     found.refresh_from_db()
     return found

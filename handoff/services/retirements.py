@@ -153,7 +153,7 @@ def _tell(made: Retirement, deployment: Deployment) -> list[str]:
     RetirementNotice.objects.bulk_create(
         RetirementNotice(retirement=made, consumer=one, owner=one.owner) for one in consumers
     )
-    return [f"{one.owner.printed_name} ({one.name})" for one in consumers]
+    return [f"{one.owner.mark} ({one.name})" for one in consumers]
 
 
 def _said(reason: str, ask: str) -> str:

@@ -34,7 +34,7 @@ from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluat
 from handoff.rules.lapses import lapse
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, in_words, scope_for
-from handoff.statements import Answer, signed_columns
+from handoff.statements import Answer, signed_columns, told_for
 from handoff.states import GATE_OF, State
 from handoff.suspending import passed_by, settle_approvals
 from handoff.voiding import void
@@ -124,7 +124,7 @@ def _answering_anew(
     for signoff in earlier:
         lapsed = lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
         ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
-        who = "the signer" if signoff.person == actor.user_id else actor.label
+        who = "the signer" if signoff.person == actor.user_id else "another in the same seat"
         because = lapsed or f"answered anew by {who}"
         if changed := changed_in(signoff, known.facts):
             ending, because = SignOff.Ending.CHANGED, f"{in_words(changed)} changed after it was given"
@@ -217,9 +217,9 @@ def _write(
     about = {"handoff": str(handoff.pk), "gate": gate, **conditions}
     columns = signed_columns(about, answer, scope, actor=actor, known=known, proof=proof, version=known.facts.version)
     signoff = SignOff.objects.create(handoff=handoff, gate=gate, **columns)
+    signoff.printed_name = known.facts.chain.printed_name(answer.role, actor.user_id, actor.label)  # as it is read
     if promised:
         Condition.objects.bulk_create([one.of(signoff, number) for number, one in enumerate(promised, 1)])
-    delegator = known.facts.chain.stands_for.get(answer.role, {}).get(actor.user_id, (None, ""))[1]
     record(
         TOLD_AS.get(answer.decision, "signoff.given"),
         actor=actor,
@@ -234,7 +234,7 @@ def _write(
             "statement": signoff.statement_digest,
             "key": signoff.key_id,
             **conditions,
-            **({"for": delegator} if delegator else {}),
+            **told_for(signoff.statement),
         },
         reason=answer.comment,
     )
@@ -254,7 +254,7 @@ def withdraw(*, actor: Person, handoff_id: str, signoff_id: str, reason: str) ->
         )
     if not reason.strip():
         raise Invalid("Say why you withdraw it.", fields={"reason": "is empty"})
-    who = "the signer" if fact.person == actor.user_id else actor.label
+    who = "the signer" if fact.person == actor.user_id else "whom it was given for"
     void(handoff, fact, f"withdrawn by {who}: {reason.strip()}", SignOff.Ending.WITHDRAWN, actor=actor)
     return SignOff.objects.get(pk=fact.id)
 

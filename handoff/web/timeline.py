@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from audit.actions import ACTIONS
 from audit.actors import Worker
 from audit.models import AuditEvent
@@ -75,7 +73,7 @@ def told(events: Sequence[AuditEvent], names: Mapping[str, str] | None = None) -
 
 
 def _told(event: AuditEvent, names: Mapping[str, str]) -> Told:
-    body = orjson.loads(event.body)
+    body = event.told
     is_worker = event.actor_kind == Worker.kind
     return Told(
         seq=event.seq,

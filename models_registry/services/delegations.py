@@ -56,7 +56,7 @@ def delegate(
             todo="End that first, or choose other days.",
         ) from error
     days = {"ends": ends.isoformat()} | ({"starts": starts.isoformat()} if starts else {})
-    told = {"role": wanted, "to": to, **days}
+    told = {"role": wanted, "to": who.mark, **days}
     record("role.delegated", actor=actor, on=made, chain=made.chain, data=told, reason=made.reason)
     return made
 

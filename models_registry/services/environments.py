@@ -57,7 +57,7 @@ def create(
         actor=actor,
         on=environment,
         chain=chain_of(environment),
-        data={"slug": slug, "name": name, "kind": kind, "organisation": organisation, "owner": owner},
+        data={"slug": slug, "name": name, "kind": kind, "organisation": organisation, "owner": person.mark},
     )
     return environment
 
@@ -80,21 +80,22 @@ def change(*, actor: Person, slug: str, revision: int | None = None, **changes: 
     _check(changes)
     before = {field: getattr(environment, field) for field in changes if field != "owner"}
     if "owner" in changes:
-        before["owner"] = environment.owner.username
+        before["owner"] = environment.owner.mark
         environment.owner = find_person(changes["owner"])
     for field in FREE:
         if field in changes:
             setattr(environment, field, changes[field])
     environment.revision += 1
     environment.save(update_fields=[*changes, "revision"])
-    if before.get("owner", environment.owner.username) != environment.owner.username:
+    after = changes | ({"owner": environment.owner.mark} if "owner" in changes else {})
+    if before.get("owner") != after.get("owner"):
         _let_answer(environment)
     record(
         "environment.changed",
         actor=actor,
         on=environment,
         chain=chain_of(environment),
-        data={"before": before, "after": changes},
+        data={"before": before, "after": after},
     )
     return environment
 

@@ -83,7 +83,7 @@ def grant(
             todo="End that first, or choose days on which they do not hold it.",
         ) from error
     days = {name: day.isoformat() for name, day in (("starts", starts), ("ends", ends)) if day}
-    _record("role.granted", actor, thing, kind, {"role": wanted, "holder": holder, **days})
+    _record("role.granted", actor, thing, kind, {"role": wanted, "holder": _named(who), **days})
     return row
 
 
@@ -118,7 +118,7 @@ def revoke(
     if not rows.filter(starts_at__lte=last or Now()).update(ends_at=last or Now()) + later:
         raise WrongState(f"{holder} does not hold this role.", code="role_not_held_by_them")
     days = {"ends": ends.isoformat()} if ends else {}
-    _record("role.revoked", actor, thing, kind, {"role": wanted, "holder": holder, **days})
+    _record("role.revoked", actor, thing, kind, {"role": wanted, "holder": _named(who), **days})
     return thing
 
 
@@ -160,6 +160,11 @@ def _holder(holder: str, *, active: bool = True) -> Account | Group:
     if found is None:
         raise Invalid("The holder is not an active account or a group.", fields={"holder": "is not known"})
     return found
+
+
+def _named(who: Account | Group) -> str:
+    """Return a holder as the trail tells it: a person by a mark."""
+    return who.mark if isinstance(who, Account) else f"group:{who.name}"
 
 
 def _rows(kind: str, who: Account | Group) -> Any:

@@ -46,7 +46,13 @@ def declare(
             )
     except IntegrityError as error:
         raise SlugTaken(f"{where.name} has a stream {slug}, or had one.", fields={"slug": "is in use"}) from error
-    told = {"direction": direction, "descriptor": descriptor, "digest": digest, "owner": owner, "purpose": purpose}
+    told = {
+        "direction": direction,
+        "descriptor": descriptor,
+        "digest": digest,
+        "owner": person.mark,
+        "purpose": purpose,
+    }
     _record("stream.declared", actor, stream, told)
     return stream
 
@@ -63,7 +69,7 @@ def change(*, actor: Person, environment: str, stream: str, revision: int | None
         raise Invalid("This cannot change.", fields=dict.fromkeys(odd, "is fixed"))
     before = {name: getattr(found, name) for name in changes if name != "owner"}
     if "owner" in changes:
-        before["owner"] = found.owner.username
+        before["owner"] = found.owner.mark
         found.owner = find_person(changes["owner"])
     if "descriptor" in changes:
         before["digest"] = found.digest
@@ -75,6 +81,7 @@ def change(*, actor: Person, environment: str, stream: str, revision: int | None
     found.revision += 1
     found.save(update_fields=[*changes, "digest", "revision", *FAULT])
     after = {**changes, **({"digest": found.digest} if "descriptor" in changes else {})}
+    after |= {"owner": found.owner.mark} if "owner" in changes else {}
     _record("stream.changed", actor, found, {"before": before, "after": after})
     return found
 

@@ -59,7 +59,7 @@ def told_to_stand_aside(*models: Any) -> None:
 
 FORGED = """
     INSERT INTO audit_auditevent (chain, seq, at, action, actor_kind, actor_label, subject, body, previous, hash)
-    VALUES ('site', 7, '2020-01-01', 'signoff.given', 'person', 'Vera', 'site', '{}', '\\x00', '\\x00')
+    VALUES ('site', 7, '2020-01-01', 'signoff.given', 'worker', 'Vera', 'site', '{}', '\\x00', '\\x00')
 """
 
 

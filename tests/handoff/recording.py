@@ -98,6 +98,9 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     told = {"role": "it_operations", "environment": place.target, "reason": "On leave.", "ends_at": ends}
     Delegation.objects.create(delegator=somebody, delegate=place.iris, **told)
     Account.objects.create(username=f"second-{number}", same_person=somebody)
+    gone = Account.objects.create(username=f"left-{number}", is_active=False)
+    names = {"first_name": "Person", "last_name": f"{number:08x} (left)", "name_salt": ""}
+    Account.objects.filter(pk=gone.pk).update(**names, pseudonymised_at=timezone.now())
     registered(somebody)
     _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)

@@ -81,8 +81,8 @@ def test_a_delegate_signs_for_the_delegator_and_both_names_show(
     assert door(amendment, noah, **signature(amendment, noah)) == 200
     signoff = AmendmentSignOff.objects.get()
     assert (signoff.printed_name, signoff.signer, signoff.behalf_of) == ("Noah for Iris", noah, place.iris)
-    assert f'"for":{{"account":{place.iris.pk},"printed_name":"Iris"}}' in signoff.statement
-    assert '"for":"Iris"' in AuditEvent.objects.get(action="amendment.signed").body
+    assert f'"for":{{"account":{place.iris.pk},"printed_name":"{place.iris.mark}"}}' in signoff.statement
+    assert f'"for":"{place.iris.mark}"' in AuditEvent.objects.get(action="amendment.signed").body
     assert work(amendment).state == "applied"
 
 
@@ -160,7 +160,7 @@ def test_merging_ends_a_proposal_that_one_person_signed_twice_and_no_other(
     other.refresh_from_db()
     amendment.refresh_from_db()
     assert (amendment.state, other.state) == ("expired", "proposed")
-    assert amendment.because == "otto2 and otto are one person's accounts, who signed it twice; propose it anew"
+    assert amendment.because == "two accounts are one person's, who signed it twice; propose it anew"
     assert AuditEvent.objects.get(action="amendment.expired").actor_label == "Ada"
 
 
@@ -176,7 +176,7 @@ def test_a_signature_lasts_as_long_as_the_role_of_the_delegator(place: Place, de
     building.ended(EnvironmentUserGrant, user=place.iris)
     work(second)
     assert (second.state, second.because) == (
-        "failed", "Noah for Iris does not hold the role any more that they signed in"
+        "failed", "whoever signed as integration owner does not hold the role any more"
     )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def test_the_delegator_answers_anew_once_the_delegation_is_over(place: building.
     assert ("Noah for Vera", "asked for changes as validator (review)") in {(row.person, row.act) for row in acts}
     signed(handoff, place.vera, APPROVE)
     asked.refresh_from_db()
-    assert (now(handoff), asked.voided_because) == (State.TESTING, "answered anew by Vera")
+    assert (now(handoff), asked.voided_because) == (State.TESTING, "answered anew by another in the same seat")
     assert verify().wrong == []
 
 
@@ -102,7 +102,7 @@ def test_a_delegate_answers_anew_for_the_delegator(place: building.Place, handof
     asked.refresh_from_db()
     assert (now(handoff), asked.voided_because, answer.behalf_of) == (
         State.TESTING,
-        "answered anew by Noah",
+        "answered anew by another in the same seat",
         place.vera,
     )
 
@@ -238,7 +238,7 @@ def test_a_later_request_for_changes_is_not_lost_by_merging(place: building.Plac
     assert "Vera2 asks for changes" in why_shut(handoff, "review")
     signed(handoff, place.vera, APPROVE)
     asked.refresh_from_db()
-    assert asked.voided_because == "answered anew by Vera"
+    assert asked.voided_because == "answered anew by another in the same seat"
 
 
 def test_merging_changes_nothing_that_was_signed(place: building.Place) -> None:

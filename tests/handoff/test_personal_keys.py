@@ -341,7 +341,7 @@ def test_a_key_is_retired_by_its_holder_or_an_administrator_and_what_it_signed_h
     client_of(ada).post(changelist, act)
     key.refresh_from_db()
     assert key.retired_because == "A lost token."
-    assert AuditEvent.objects.filter(action="personal_key.retired", actor_label=ada.printed_name).exists()
+    assert AuditEvent.objects.filter(action="personal_key.retired", actor=ada).exists()
     assert api(place.vera).post(reverse("api:personal-key-retire", args=[key.pk]), {"reason": "x"}).status_code == 409
     assert verify().wrong == []
 

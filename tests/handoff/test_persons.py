@@ -72,7 +72,7 @@ def test_merging_between_signatures_voids_what_no_longer_holds_and_says_why(site
     assert validation(handoff).met
     merge(site)
     signed.refresh_from_db()
-    assert signed.voided_because.startswith("dana2 and dana are one person's accounts, who created this version")
+    assert signed.voided_because.startswith("two accounts are one person's, who created this version")
     assert not validation(handoff).met
     told = AuditEvent.objects.filter(action="signoff.voided", chain=f"handoff:{handoff.pk}").get()
     assert told.actor_label == "Ada"

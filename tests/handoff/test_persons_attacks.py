@@ -106,7 +106,7 @@ def test_merging_between_signatures_voids_through_each_door(
     signed = building.sign(handoff, "review", place.dana2)
     assert merging(place, told("dana2", "dana")) == 200
     signed.refresh_from_db()
-    assert "are one person's accounts, who created this version" in signed.voided_because
+    assert "two accounts are one person's, who created this version" in signed.voided_because
     assert validation(handoff).by == ()
     assert verify().wrong == []
 

@@ -310,7 +310,7 @@ def test_a_statement_proves_what_was_signed(place: building.Place, handoff: Hand
 
     signoff = building.sign(handoff, "review", place.vera)
     assert sha256(signoff.statement.encode()).hexdigest() == signoff.statement_digest
-    for word in (str(handoff.pk), handoff.version.digest, str(place.target.pk), "validator", "review", "Vera"):
+    for word in (str(handoff.pk), handoff.version.digest, str(place.target.pk), "validator", "review", place.vera.mark):
         assert word in signoff.statement
 
 

@@ -106,7 +106,7 @@ def test_only_the_integration_owner_adds_one(sink: Stream, door: Door, who: str,
         made = Consumer.objects.get()
         assert {name: getattr(made, name) for name in WARD} | {"owner": made.owner.username} == WARD
         event = orjson.loads(AuditEvent.objects.get(action="consumer.added").body)
-        assert event["data"] == {**WARD, "stream": "scores", "consumer": "Ward board"}
+        assert event["data"] == {**WARD, "owner": made.owner.mark, "stream": "scores", "consumer": "Ward board"}
 
 
 @DOORS

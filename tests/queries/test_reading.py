@@ -29,7 +29,7 @@ PAGES = [
     ("/handoffs/{answered}/differences/?facet=tools", "otto", 11),
     ("/handoffs/{live}/differences/print/", "dana", 8),
     ("/handoffs/{answered}/sign/validation/", "vera", 14),
-    ("/handoffs/{live}/signoffs/{signoff}/", "dana", 7),
+    ("/handoffs/{live}/signoffs/{signoff}/", "dana", 8),
     ("/handoffs/{ready}/sign/release/", "otto", 15),
     ("/handoffs/{answered}/adopt/", "vera", 13),
     ("/handoffs/{live}/replays/", "otto", 13),
@@ -134,7 +134,7 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{answered}/", "dana", 8),
     ("/api/v1/handoffs/{live}/", "dana", 8),
     ("/api/v1/handoffs/{live}/decisions/", "dana", 3),
-    ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 3),
+    ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 4),
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/findings/", "dana", 2),
     ("/api/v1/handoffs/{live}/waivers/", "dana", 3),
@@ -209,7 +209,7 @@ ACTS = {
     *(f"{space}exception-{act}" for act in ("answer", "withdraw", "revoke") for space in ("", "api:")),
     *("stream-retire", "api:stream-retire", "api:consumer-retire"),
     *("duty-acknowledge", "api:duty-acknowledgements", "delegation-end", "api:delegation-end"),
-    *("api:accounts-merge", "api:accounts-part", "api:job-retry", "api:job-cancel"),
+    *("api:accounts-merge", "api:accounts-part", "api:accounts-pseudonymise", "api:job-retry", "api:job-cancel"),
     *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
 }
 EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}

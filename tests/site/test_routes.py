@@ -129,6 +129,7 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:organisation-roles", "delete"): ({"role": "it_operations", "holder": "otto"}, "iris", ""),
     ("api:delegations", "post"): (DELEGATION, "dana", ""),
     ("api:accounts-merge", "post"): ({"account": "vera", "same_as": "rita", **REASON}, "dana", ""),
+    ("api:accounts-pseudonymise", "post"): ({"person": "vera", "confirm": "vera", **REASON}, "dana", ""),
     ("api:accounts-part", "post"): ({"account": "vera", **REASON}, "dana", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
     ("api:model-roles", "post"): (HOLDING, "vera", ""),

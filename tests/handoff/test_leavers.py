@@ -1,0 +1,318 @@
+"""The name of somebody who has left goes for good, through every door, and all that they did stays provable."""
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings as site_settings
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, models, transaction
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from audit.models import Account, AuditEvent, PersonalKey, PrintedName
+from audit.verification import verify as verify_audit
+from handoff.errors import Refused
+from handoff.models import FormerPerson, Handoff, SignOff
+from handoff.queries.signatures import verify as verify_signatures
+from handoff.services import leavers
+from models_registry.models import EnvironmentUserGrant, Stream
+from models_registry.services import roles
+from tests.handoff import building, walking
+from tests.handoff.authenticator import registered
+from tests.handoff.building import Place
+from tests.handoff.test_packs import made, verified
+from tests.handoff.test_personal_keys import by_service
+from tests.handoff.test_signoffs_doors import seen_of
+from tests.handoff.walking import by, client_of
+from tests.queries.counting import approve, deployed
+
+pytestmark = pytest.mark.django_db
+NAMES = ("Ottilius", "Vexwright", "otto-vex", "ottilius@example.org", "Ottilius's token")
+WHY = "The years are over."
+PAPER = site_settings.BASE_DIR / "docs/personal-data.md"
+
+
+@pytest.fixture
+def place(store: Any) -> Place:
+    """Return a site on which IT's Otto has a name that stands nowhere else."""
+    place = building.a_place()
+    Account.objects.filter(pk=place.otto.pk).update(
+        username="otto-vex", first_name="Ottilius", last_name="Vexwright", email="ottilius@example.org", title="IT"
+    )
+    place.otto.refresh_from_db()
+    walking.a_site(place)
+    place.target.owner = place.edda
+    place.target.save(update_fields=["owner"])
+    return place
+
+
+@pytest.fixture
+def handoff(place: Place) -> Handoff:
+    """Return a live handoff that Otto signed by password and by a key of his own."""
+    offered = walking.answered(place, walking.offered(place, building.a_version(place, 1)))
+    approve(offered, place.vera, "validation")
+    own, _ = registered(place.otto, "es256", "Ottilius's token")
+    told = {"requirement": "acceptance", "decision": "approve", "meaning": "responsibility", "comment": "Taken over."}
+    told |= {"seen": seen_of(offered)}
+    assert by_service(offered, place.otto, own, told, told) == 200
+    offered.refresh_from_db()
+    found = building.tested(offered)
+    approve(found, place.otto, "release")
+    deployed(found)
+    return found
+
+
+def left(place: Place) -> None:
+    """Let Otto leave, and everything of his be somebody else's."""
+    Stream.objects.filter(owner=place.otto).update(owner=place.edda)
+    for grant in EnvironmentUserGrant.objects.filter(user=place.otto):
+        role = grant.permission.codename.removeprefix("hold_")
+        roles.revoke(actor=by(place.ada), role=role, holder="otto-vex", environment=place.target.slug)
+    place.otto.is_active = False
+    place.otto.save(update_fields=["is_active"])
+
+
+def by_the_service(place: Place, who: Account, **told: str) -> int:
+    """Let the name go by the service."""
+    try:
+        leavers.pseudonymise(actor=by(who), **told)
+    except Refused as refusal:
+        return refusal.status
+    return 200
+
+
+def by_the_api(place: Place, who: Account, **told: str) -> int:
+    """Let the name go over the API."""
+    client = APIClient()
+    client.force_authenticate(who)
+    return int(client.post(reverse("api:accounts-pseudonymise"), told).status_code)
+
+
+def by_the_admin(place: Place, who: Account, **told: str) -> int:
+    """Let the name go by the admin's form."""
+    answer = client_of(who).post(reverse("admin:handoff_formerperson_add"), told)
+    return {302: 200, 200: 409}[answer.status_code] if who.is_staff else 403
+
+
+def by_the_command(place: Place, who: Account, *, person: str, **told: str) -> int:
+    """Let the name go from the command line."""
+    try:
+        call_command("pseudonymise", person, by=who.username, stdout=StringIO(), **told)
+    except CommandError as error:
+        return 403 if "administrator" in str(error) else 409
+    return 200
+
+
+DOORS = pytest.mark.parametrize("door", [by_the_service, by_the_api, by_the_admin, by_the_command])
+TOLD = {"person": "otto-vex", "confirm": "otto-vex", "reason": WHY}
+
+
+def holding(word: str) -> set[str]:
+    """Return every column of ours in which a word stands."""
+    found = set()
+    with connection.cursor() as cursor:
+        for model in apps.get_models(include_auto_created=True):
+            for field in model._meta.concrete_fields if not model._meta.proxy else ():
+                if not isinstance(field, models.CharField | models.TextField | models.JSONField):
+                    continue
+                table, column = model._meta.db_table, field.column
+                cursor.execute(f'SELECT count(*) FROM "{table}" WHERE "{column}"::text ILIKE %s', [f"%{word}%"])
+                if cursor.fetchone()[0]:
+                    found.add(f"{table}.{column}")
+    return found
+
+
+def listed(heading: str) -> set[str]:
+    """Return the columns that the paper lists under a heading."""
+    part = PAPER.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([a-z0-9_]+\.[a-z_]+)`", part, re.MULTILINE))
+
+
+def pages(place: Place, handoff: Handoff, who: Account) -> str:
+    """Return what the doors show of a handoff."""
+    browser, api = client_of(who), APIClient()
+    api.force_authenticate(who)
+    signed = handoff.signoffs.get(requirement="acceptance")
+    addresses = [reverse("handoff", args=[handoff.pk]), reverse("handoff-signoff", args=[handoff.pk, signed.pk])]
+    addresses += [reverse("audit"), reverse("owners-of-record"), reverse("handoff-signers", args=[handoff.pk])]
+    endpoints = [
+        reverse("api:handoff-signoff", args=[handoff.pk, signed.pk]),
+        reverse("api:events"),
+        reverse("api:handoffs"),
+    ]
+    answers = [browser.get(one) for one in addresses] + [api.get(one) for one in endpoints]
+    assert {one.status_code for one in answers} == {200}
+    return "".join(one.content.decode() for one in answers)
+
+
+def test_the_name_is_in_no_byte_that_is_hashed_or_signed(place: Place, handoff: Handoff) -> None:
+    for word in NAMES:
+        assert not holding(word) & {"audit_auditevent.body", "audit_auditevent.actor_label"}
+        assert not [column for column in holding(word) if column.endswith((".statement", ".printed_name"))]
+    assert holding("Vexwright") <= listed("What goes with the name") | listed("What keeps a name")
+    assert "Ottilius Vexwright" in pages(place, handoff, place.rita)
+    assert SignOff.objects.get(requirement="acceptance").printed_name == "Ottilius Vexwright"
+
+
+@DOORS
+def test_everything_of_a_leaver_shows_a_pseudonym_and_stays_provable(
+    door: Callable[..., int], place: Place, handoff: Handoff, tmp_path: Path
+) -> None:
+    before = made(handoff, place)
+    left(place)
+    assert door(place, place.ada, **TOLD) == 200
+    gone = Account.objects.get(pk=place.otto.pk)
+    assert re.fullmatch(r"Person [0-9a-f]{8} \(left\)", gone.printed_name)
+    assert (gone.email, gone.title, gone.name_salt, gone.has_usable_password()) == ("", "", "", False)
+    for word in NAMES:
+        assert holding(word) <= listed("What keeps a name"), word
+    shown = pages(place, handoff, place.rita)
+    assert gone.printed_name in shown
+    assert not [word for word in NAMES if word in shown]
+    assert {one.printed_name for one in SignOff.objects.filter(signer=gone)} == {gone.printed_name}
+    assert verify_audit().whole
+    assert verify_signatures().wrong == []
+    code, words = verified(made(handoff, place), tmp_path)
+    assert (code, gone.printed_name in words, "Vexwright" in words) == (0, True, False), words
+    code, words = verified(before, tmp_path)
+    assert (code, "Ottilius Vexwright" in words) == (0, True), "what left the building before keeps the name"
+    event = AuditEvent.objects.get(action="account.pseudonymised")
+    assert (event.told["reason"], event.told["data"]) == (WHY, {"accounts": 1, "events": 0, "signatures": 0})
+
+
+def test_a_report_that_people_signed_keeps_the_names_of_owners_as_the_paper_says(place: Place) -> None:
+    place.target.owner = place.otto
+    place.target.save(update_fields=["owner"])
+    walking.offered(place, building.a_version(place, 1))
+    place.target.owner = place.edda
+    place.target.save(update_fields=["owner"])
+    left(place)
+    leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    assert "handoff_handoff.report" in holding("Vexwright") <= listed("What keeps a name")
+
+
+REFUSED: dict[str, tuple[str, dict[str, str], int]] = {
+    "no administrator": ("vera", {}, 403),
+    "written otherwise": ("ada", {"confirm": "otto"}, 422),
+    "nobody": ("ada", {"person": "nobody", "confirm": "nobody"}, 422),
+    "named in the reason": ("ada", {"reason": "Mr vexwright asked for it."}, 422),
+    "no reason": ("ada", {"reason": " "}, 422),
+    "not left": ("ada", {"person": "vera", "confirm": "vera"}, 409),
+    "oneself": ("ada", {"person": "ada", "confirm": "ada"}, 409),
+}
+
+
+@DOORS
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_name_is_not_let_go_lightly(door: Callable[..., int], case: str, place: Place) -> None:
+    left(place)
+    who, told, status = REFUSED[case]
+    count = AuditEvent.objects.count()
+    expected = status if door in (by_the_service, by_the_api) or status == 403 else 409
+    got = door(place, place.people[who], **{**TOLD, **told})
+    assert got in (expected, 400 if case == "no reason" else expected)
+    assert Account.objects.get(pk=place.otto.pk).printed_name == "Ottilius Vexwright"
+    assert (AuditEvent.objects.count(), FormerPerson.objects.exclude(pseudonymised_at=None).count()) == (count, 0)
+
+
+def test_who_still_answers_for_something_keeps_their_name(place: Place) -> None:
+    place.target.owner = place.otto
+    place.target.save(update_fields=["owner"])
+    place.otto.is_active = False
+    place.otto.save(update_fields=["is_active"])
+    with pytest.raises(Refused) as refused:
+        leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    assert refused.value.code == "still_answers"
+    assert "the environment production" in refused.value.message
+    assert PrintedName.objects.filter(account=place.otto).exclude(salt="").exists()
+
+
+def test_a_second_time_is_refused_and_all_accounts_of_a_person_go_together(place: Place) -> None:
+    other = Account.objects.create(username="otto-vex2", first_name="Ottilius", same_person=place.otto, is_active=False)
+    left(place)
+    done = leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    other.refresh_from_db()
+    assert (other.printed_name, other.username) == (done.name, f"{done.account}-2")
+    with pytest.raises(Refused) as refused:
+        leavers.pseudonymise(actor=by(place.ada), person=done.account, confirm=done.account, reason=WHY)
+    assert refused.value.code == "pseudonymised_already"
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Place) -> None:
+    left(place)
+    out = StringIO()
+    call_command("pseudonymise", "otto-vex", by="ada", dry_run=True, stdout=out)
+    assert "1 accounts would lose" in out.getvalue()
+    assert Account.objects.filter(username="otto-vex", pseudonymised_at=None).exists()
+
+
+ATTACKS: dict[str, tuple[type[models.Model], dict[str, Any]]] = {
+    "another name": (PrintedName, {"name": "Mallory"}),
+    "no salt": (PrintedName, {"salt": ""}),
+    "a pseudonym that is not theirs": (PrintedName, {"salt": "", "name": "Person 00000000 (left)"}),
+    "another person's": (PrintedName, {"account": 1}),
+    "a key's label": (PersonalKey, {"name": "another"}),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_names_are_never_edited(attack: str, place: Place) -> None:
+    registered(place.otto)
+    table, change = ATTACKS[attack]
+    before = list(PrintedName.objects.values_list().order_by("pk"))
+    with pytest.raises(DatabaseError), transaction.atomic():
+        table._default_manager.update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        PrintedName.objects.all().delete()
+    assert list(PrintedName.objects.values_list().order_by("pk")) == before
+
+
+@pytest.mark.parametrize(
+    "change", [{"is_active": True}, {"first_name": "Otto"}, {"username": "otto"}, {"email": "a@b.c"}]
+)
+def test_nothing_brings_a_name_back(change: dict[str, Any], place: Place) -> None:
+    left(place)
+    leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Account.objects.filter(pk=place.otto.pk).update(**change)
+
+
+def test_an_event_with_a_name_in_it_is_refused_by_the_database(place: Place) -> None:
+    with pytest.raises(DatabaseError, match="names a person by a mark"), transaction.atomic():
+        AuditEvent.objects.create(
+            chain="site", action="answer.given", actor_kind="person", actor=place.otto, actor_label="Ottilius",
+            subject="site", body="{}", previous=b"", hash=b"", at="2026-01-01T00:00:00Z",
+        )  # fmt: skip
+
+
+def test_a_name_of_before_a_renaming_stays_with_what_was_signed_under_it(place: Place, handoff: Handoff) -> None:
+    Account.objects.filter(pk=place.otto.pk).update(last_name="Married")
+    assert SignOff.objects.get(requirement="acceptance").printed_name == "Ottilius Vexwright"
+    assert verify_signatures().wrong == []
+    Account.objects.filter(pk=place.otto.pk).update(is_active=False)
+    names = set(PrintedName.objects.filter(account=place.otto).values_list("name", flat=True))
+    assert names == {"Ottilius Vexwright", "Ottilius Married"} | (names & {"Otto", "otto", "otto-vex"})
+
+
+def test_what_was_written_before_there_were_marks_shows_the_pseudonym_and_is_counted(place: Place) -> None:
+    """An event of an earlier release has the name in its bytes, which nothing changes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER USER")
+        cursor.execute(
+            "INSERT INTO audit_auditevent (chain, seq, at, action, actor_kind, actor_id, actor_label, subject, body,"
+            " previous, hash) VALUES ('old', 1, now(), 'answer.given', 'person', %s, 'Ottilius Vexwright', 'x',"
+            """ '{"data":{},"reason":""}', '', '')""",
+            [place.otto.pk],
+        )
+        cursor.execute("ALTER TABLE audit_auditevent ENABLE TRIGGER USER")
+    left(place)
+    done = leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    assert (done.traces.events, AuditEvent.objects.get(chain="old").actor_label) == (1, done.name)
+    page = client_of(place.ada).get(reverse("admin:handoff_formerperson_change", args=[place.otto.pk]))
+    assert "1 events and 0 signatures" in page.content.decode()
