@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 # Address, who asks, and how many queries that is; session, account and the number in the menu included.
 PAGES = [
-    ("/", "dana", 7),
+    ("/", "dana", 8),
     ("/handoffs/", "dana", 9),
     ("/handoffs/?view=list", "dana", 10),
     ("/handoffs/new/?model=tumours&version=7", "dana", 25),
