@@ -40,9 +40,11 @@ SELECT h.id, json_build_object(
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username), held.for_id)
         ORDER BY u.id, held.for_id)
       FROM (
-        SELECT DISTINCT g.role, g.account_id, g.for_id FROM models_registry_holding g
-         WHERE (g.model_id = h.model_id AND g.role = ANY(%(on_model)s))
-            OR (g.environment_id = h.target_id AND g.role = ANY(%(on_environment)s))
+        SELECT g.role, g.account_id, g.for_id FROM models_registry_holding g
+         WHERE g.model_id = h.model_id AND g.role = ANY(%(on_model)s)
+         UNION
+        SELECT g.role, g.account_id, g.for_id FROM models_registry_holding g
+         WHERE g.environment_id = h.target_id AND g.role = ANY(%(on_environment)s)
       ) held JOIN audit_account u ON u.id = held.account_id WHERE u.is_active),
   'answers', (SELECT json_agg(json_build_array(
         a.item, a.choice, a.reason, COALESCE(u.responsible_id, u.id),
