@@ -1,6 +1,6 @@
 -- A waiver that counts was asked for by one natural person, approved by another, and has a reason, a control and an end.
 -- guard: handoff.services.waivers.answer
--- net: handoff.Waiver:two_people
+-- net: handoff.Waiver:two_people, handoff.Waiver:unbarred
 -- attack: test_the_database_wants_two_people_for_a_waiver, test_the_database_refuses_to_bend_a_waiver
 SELECT w.handoff_id::text, 'waiver:' || w.id, 'whoever asked for it approved it, or it says not why'
   FROM handoff_waiver w

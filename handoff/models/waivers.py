@@ -29,6 +29,48 @@ TWO_PEOPLE = """
     RETURN NEW;
 """
 
+# The same as conflicts() in rules/duties.py says, of whoever answers and of whom they stand in for.
+UNBARRED = """
+    IF TG_OP = 'UPDATE' AND OLD.answer = NEW.answer THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM handoff_handoff WHERE id = NEW.handoff_id FOR UPDATE;
+    IF EXISTS (
+        WITH h AS (
+            SELECT h.*, h.policy->'waivers'->>'approver' AS approver FROM handoff_handoff h WHERE h.id = NEW.handoff_id
+        ), held AS (
+            SELECT g.for_id FROM models_registry_holding g JOIN h
+                ON g.role = h.approver AND (g.model_id = h.model_id OR g.environment_id = h.target_id)
+             WHERE g.account_id = NEW.answered_by_id
+        ), answers AS (
+            SELECT NEW.answered_by_id AS id
+             UNION
+            SELECT for_id FROM held WHERE NOT EXISTS (SELECT FROM held WHERE for_id IS NULL)
+        ), acted AS (
+            SELECT unnest(ARRAY[h.drafted_by_id, h.offered_by_id, v.created_by_id, v.nominated_by_id]) AS id
+              FROM h JOIN models_registry_modelversion v ON v.id = h.version_id
+             UNION
+            SELECT e.set_by_id FROM models_registry_element e JOIN h ON h.version_id = e.version_id
+             UNION
+            SELECT a.answered_by_id FROM handoff_answer a WHERE a.handoff_id = NEW.handoff_id
+             UNION
+            SELECT unnest(ARRAY[s.signer_id, s.behalf_of_id]) FROM handoff_signoff s JOIN h ON h.id = s.handoff_id
+             WHERE s.voided_at IS NULL AND s.role <> h.approver
+             UNION
+            SELECT unnest(ARRAY[b.confirmed_by_id, b.behalf_of_id]) FROM handoff_breakglass b
+              JOIN h ON h.id = b.handoff_id WHERE b.role <> h.approver
+        )
+        SELECT FROM acted
+          JOIN audit_account o ON o.id = acted.id
+          LEFT JOIN audit_account r ON r.id = o.responsible_id
+          JOIN answers ON TRUE JOIN audit_account n ON n.id = answers.id
+         WHERE COALESCE(r.same_person_id, r.id, o.same_person_id, o.id) = COALESCE(n.same_person_id, n.id)) THEN
+        RAISE EXCEPTION 'who created, nominated, offered or answered, or signed in another role, answers for no waiver'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'waiver_unbarred';
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Waiver(models.Model):
     """A request to let a handoff go on without one requirement, and its answer. A correction is a new request."""
@@ -100,6 +142,13 @@ class Waiver(models.Model):
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 condition=pgtrigger.Q(new__answer__in=["approved", "refused"]),
                 func=TWO_PEOPLE,
+            ),
+            pgtrigger.Trigger(
+                name="unbarred",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                condition=pgtrigger.Q(new__answer__in=["approved", "refused"]),
+                func=UNBARRED,
             ),
         ]
 

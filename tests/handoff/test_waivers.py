@@ -15,7 +15,7 @@ from audit.models import AuditEvent
 from handoff import queue, tasks
 from handoff.errors import Invalid, WrongState
 from handoff.facts import known_of, rules_of
-from handoff.models import Finding, Handoff, Job, SignOff, Waiver
+from handoff.models import Finding, Handoff, Job, SignOff, Suspension, Waiver
 from handoff.plans import TestReport
 from handoff.queries.inbox import inbox_of
 from handoff.rules.gates import Requirement, evaluate
@@ -23,6 +23,7 @@ from handoff.services import checklists, jobs, policies, promotion_tests, waiver
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import by
+from tests.queries import counting
 
 REASON = {"reason": "The drill is next week.", "control": "Otto watches it himself."}
 
@@ -35,8 +36,8 @@ def site(db: None, store: Path) -> Place:
     return place
 
 
-def publish(place: Place, waivers: Any) -> None:
-    source = yaml.safe_load(Path("handoff/policies/light.yaml").read_text()) | {"waivers": waivers}
+def publish(place: Place, waivers: Any, **more: Any) -> None:
+    source = yaml.safe_load(Path("handoff/policies/light.yaml").read_text()) | {"waivers": waivers} | more
     policies.publish(actor=by(place.ada), source=yaml.safe_dump(source))
 
 
@@ -264,6 +265,25 @@ def test_before_a_waiver_ends_it_is_in_the_inbox_and_after_it_the_live_approval_
     assert finding.closing == "resolved"
 
 
+def test_a_waiver_that_ended_stops_what_is_live_where_the_policy_says_so(site: Place) -> None:
+    publish(site, {"approver": "risk_compliance", "max_days": 90, "warn_days": 14}, lapses="stop")
+    handoff = walking.answered(site, but=("runbook",))
+    waiver = approved(site, handoff)
+    walking.sign(handoff, site.vera, "validation")
+    walking.sign(handoff, site.otto, "acceptance")
+    walking.sign(building.tested(handoff), site.otto, "release")
+    counting.deployed(handoff)
+    tasks.watch_waivers()
+    tasks.stop_lapsed()
+    assert not Suspension.objects.exists()
+    moved_on(waiver, 31)
+    tasks.watch_waivers()
+    tasks.stop_lapsed()
+    suspension = Suspension.objects.get()
+    assert (suspension.finding, suspension.by) == (Finding.objects.get(kind="waiver"), "the policy")
+    assert suspension.reason == str(suspension.finding)
+
+
 def test_revoking_one_suspends_a_live_approval_at_once(site: Place) -> None:
     handoff = walking.answered(site, but=("runbook",))
     waiver = approved(site, handoff)
@@ -323,3 +343,17 @@ def test_the_database_wants_two_people_for_a_waiver(site: Place) -> None:
     waiver = asked(site, walking.offered(site))
     with pytest.raises(IntegrityError, match="other than the one who asked"), transaction.atomic():
         Waiver.objects.filter(pk=waiver.pk).update(answer="approved", answered_by=site.edda, answered_at=timezone.now())
+
+
+@pytest.mark.parametrize("who", ["dana", "vera"])
+def test_the_database_lets_nobody_answer_for_a_waiver_who_acted_in_the_chain(site: Place, who: str) -> None:
+    handoff = walking.answered(site, but=("runbook",))
+    approved(site, handoff)
+    walking.sign(handoff, site.vera, "validation")
+    answered = {"answer": "approved", "answered_at": timezone.now()}
+    waiver = asked(site, handoff, until=in_days(60))
+    with pytest.raises(IntegrityError, match="answers for no waiver"), transaction.atomic():
+        Waiver.objects.filter(pk=waiver.pk).update(answered_by=site.people[who], **answered)
+    waiver.refresh_from_db()
+    assert waiver.answer == ""
+    Waiver.objects.filter(pk=waiver.pk).update(answered_by=site.rita, **answered)
