@@ -8,8 +8,8 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from audit import anchors, head_anchors
-from audit.models import RequestKey
+from audit import anchors, head_anchors, keeping
+from audit.models import Keeping, RequestKey
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +18,14 @@ KEYS_KEPT_FOR = timedelta(days=2)
 
 @shared_task(name="audit.anchor", ignore_result=True)
 def anchor() -> None:
-    """Write down outside the database where the chains stand."""
-    anchors.write(Path(settings.ANCHORS))
+    """Write down outside the database where the chains stand, and note when that was done, or why it was not."""
+    try:
+        anchors.write(Path(settings.ANCHORS))
+    except (anchors.FileBroken, OSError) as error:
+        words = f"it was changed: {error}" if isinstance(error, anchors.FileBroken) else "it cannot be written"
+        keeping.done(Keeping.Kind.ANCHORS, whole=False, words=words)
+        raise
+    keeping.done(Keeping.Kind.ANCHORS, whole=True)
 
 
 @shared_task(name="audit.anchor_outside", ignore_result=True)

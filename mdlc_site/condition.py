@@ -23,6 +23,7 @@ BEAT_SLACK = timedelta(minutes=5)  # beat writes down every three minutes when i
 SEALED_WITHIN = timedelta(seconds=30)
 RECONCILED_WITHIN = timedelta(minutes=5)
 PROVEN_WITHIN = timedelta(days=2)
+ANCHORED_WITHIN = timedelta(minutes=20)  # a line is written every five minutes
 CHECKED_WITHIN = timedelta(hours=3)
 ROTATED_AFTER = timedelta(days=365)
 CLOCKS_APART = 2.0
@@ -171,8 +172,10 @@ def _keeping() -> Iterator[Part]:
         if one is None:
             yield Part(str(kind.label), LATE, "was never done")
             continue
-        late = timezone.now() - one.at > PROVEN_WITHIN
+        late = timezone.now() - one.at > (ANCHORED_WITHIN if kind == Keeping.Kind.ANCHORS else PROVEN_WITHIN)
         words = "all is whole" if one.whole else one.words or "something is not whole"
+        if late and one.whole:
+            words = f"was last done on {one.at:%-d %B %Y, %H:%M} UTC, which is too long ago"
         yield Part(
             str(kind.label), LATE if late and one.whole else GOOD if one.whole else BAD, words, {"at": _when(one.at)}
         )

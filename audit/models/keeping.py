@@ -14,6 +14,7 @@ class Keeping(models.Model):
         TRAIL = "trail", "proof of the trail"
         SIGNATURES = "signatures", "proof of the signatures"
         STORE = "store", "hashing of stored evidence"
+        ANCHORS = "anchors", "file of anchors"
 
     kind = models.CharField(primary_key=True, max_length=10, choices=Kind)
     at = models.DateTimeField()
@@ -22,7 +23,9 @@ class Keeping(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=["trail", "signatures", "store"]), name="keeping_kind_known")
+            models.CheckConstraint(
+                condition=Q(kind__in=["trail", "signatures", "store", "anchors"]), name="keeping_kind_known"
+            )
         ]
 
     def __str__(self) -> str:

@@ -10,8 +10,10 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from audit.anchors import FileBroken
 from audit.models import Account, AuditEvent, Keeping
 from audit.sealing import seal_all
+from audit.tasks import anchor
 from handoff import queue, tasks
 from handoff.models import Damage, Job, Reconciliation
 from mdlc_site.condition import Part, parts, worst
@@ -120,6 +122,24 @@ def test_the_trail_and_what_keeps_it_are_told(site: Place, tmp_path: Any, settin
     call_command("verify_signatures")
     assert part("proof of the signatures").verdict == "good"
     assert "days old, to be rotated on" in part("signing key").words
+
+
+def test_the_age_of_the_anchors_is_told_and_why_none_is_written(site: Place, tmp_path: Any, settings: Any) -> None:
+    settings.ANCHORS = str(tmp_path / "anchors.jsonl")
+    assert part("file of anchors").words == "was never done"
+    anchor()
+    assert part("file of anchors").verdict == "good"
+    Keeping.objects.update(at=timezone.now() - timedelta(minutes=30))
+    assert part("file of anchors").verdict == "late"
+    assert "too long ago" in part("file of anchors").words
+    (tmp_path / "anchors.jsonl").write_text("{}\n")
+    with pytest.raises(FileBroken):
+        anchor()
+    assert (part("file of anchors").verdict, part("file of anchors").words[:15]) == ("bad", "it was changed:")
+    settings.ANCHORS = str(tmp_path)
+    with pytest.raises(OSError, match="directory"):
+        anchor()
+    assert part("file of anchors").words == "it cannot be written"
 
 
 def test_the_store_tells_when_it_was_hashed_and_what_is_damaged(site: Place) -> None:
