@@ -28,9 +28,10 @@ from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from handoff.rules.standard_changes import MEASURED_BY, judge, scope_of
-from models_registry.roles import DUTIES
+from models_registry.roles import DUTIES, digest_of_duty
 
 HELD_ON_MODEL = [str(role) for role, duty in DUTIES.items() if duty.held_on == "model"]
+BUILT_IN = {str(role): digest_of_duty(role, duty.text) for role, duty in DUTIES.items()}
 HELD_ON_ENVIRONMENT = [str(role) for role, duty in DUTIES.items() if duty.held_on == "environment"]
 
 FACTS = """
@@ -82,6 +83,10 @@ SELECT h.id, json_build_object(
   'owner', (SELECT json_build_array(COALESCE(NULLIF(btrim(o.first_name || ' ' || o.last_name), ''), o.username), o.id)
       FROM models_registry_environment t JOIN audit_account o ON o.id = t.owner_id
       WHERE t.id = h.target_id AND o.is_active),
+  'duties', (SELECT json_agg(json_build_array(k.role, k.digest,
+        (SELECT r.digest FROM models_registry_dutyrevision r WHERE r.role = k.role ORDER BY r.number DESC LIMIT 1)))
+      FROM models_registry_environment t JOIN models_registry_dutyacknowledgement k ON k.person_id = t.owner_id
+      WHERE t.id = h.target_id),
   'acknowledged', (SELECT json_agg(json_build_array(
         k.difference, k.comment, k.acknowledged_by_id, k.mitigation) ORDER BY k.id)
       FROM handoff_acknowledgement k WHERE k.handoff_id = h.id),
@@ -253,6 +258,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         replays=int(found["replays"]),
         owner=raw["owner"][0] if raw["owner"] else "",
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
+        owner_duties=_duties(raw["owner"][1], raw["duties"], holders) if raw["owner"] else {},
         consumers=consumers,
         change=change_in(handoff, found["change"], raw["tests"]),
     )
@@ -260,6 +266,14 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
     proposed = tuple(_proposed(row) for row in raw["amendments"])
     glass = tuple(BreakGlassFact(*row) for row in raw["glass"])
     return Known(facts, roles, str(raw["head"] or ""), ended, proposed, glass)
+
+
+def _duties(
+    owner: int, rows: Sequence[Sequence[str | None]], holders: Mapping[str, Mapping[int, str]]
+) -> dict[str, bool]:
+    """Return the roles that the owner of the target holds, with whether they acknowledged what each answers for now."""
+    told = {role for role, digest, newest in rows if role and digest == (newest or BUILT_IN.get(role))}
+    return {role: role in told for role, people in holders.items() if owner in people and role in BUILT_IN}
 
 
 def _proposed(row: list[Any]) -> Proposed:

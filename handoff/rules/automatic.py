@@ -12,7 +12,8 @@ class Situation:
     the differences that the policy declares nowhere, `unacknowledged` those of them that nobody acknowledged;
     `exceptions` the libraries that are let in by an exception; `moved` what drifted; `findings` the open ones;
     `replays` the number of contract replays that were equal and still hold; `owner` the owner of record of the target
-    by name, if that is somebody active, and `owner_operates` whether they hold IT operations there.
+    by name, if that is somebody active, `owner_operates` whether they hold IT operations there, and `owner_duties` the
+    roles that they hold, each with whether they have acknowledged what it answers for now.
     """
 
     tests: Mapping[str, str] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class Situation:
     replays: int = 0
     owner: str = ""
     owner_operates: bool = False
+    owner_duties: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,15 @@ def _owner(now: Situation) -> str:
     return "" if now.owner_operates else f"{now.owner} is the owner of record, and does not hold IT operations"
 
 
+def _acknowledged(now: Situation) -> str:
+    if not now.owner:
+        return "the target has no active owner of record"
+    if not now.owner_duties:
+        return f"{now.owner} is the owner of record, and holds no role here whose duties they could acknowledge"
+    unread = [role.replace("_", " ") for role, told in now.owner_duties.items() if not told]
+    return f"{now.owner} has not acknowledged the duties of {', '.join(unread)}" if unread else ""
+
+
 KNOWN: dict[str, Automatic] = {
     "tests.passed": Automatic("all promotion tests passed", _tests, "data_scientist", after_tests=True),
     "differences.none_undeclared": Automatic(
@@ -76,4 +87,7 @@ KNOWN: dict[str, Automatic] = {
     "findings.none_open": Automatic("no finding is open", lambda now: _listed("open", now.findings), "data_scientist"),
     "replay.equal": Automatic("a contract replay was equal", _replay, "it_operations"),
     "owner.operates": Automatic("the owner of record holds IT operations", _owner, "it_operations"),
+    "owner.acknowledged": Automatic(
+        "the owner of record has acknowledged their duties", _acknowledged, "it_operations"
+    ),
 }

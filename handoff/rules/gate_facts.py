@@ -90,7 +90,8 @@ class Facts:
     came in the way since the report was signed: what a finding says, or what a worker sees for itself. `now` is what
     the database's clock says. `waivers_asked` maps open requests to the person
     who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
-    replays that were equal and still hold, `owner` the owner of record of the target, and whether they operate it.
+    replays that were equal and still hold, `owner` the owner of record of the target, whether they operate it, and
+    which duties of theirs they have acknowledged.
     `consumers` are those that a change of the output schema concerns. `emergency` is the break-glass on which a
     decision rests; whoever only asks what is missing leaves it out. `change` is what is known of the change against
     what is live, where the policy lets fewer sign for a small one.
@@ -116,6 +117,7 @@ class Facts:
     replays: int = 0
     owner: str = ""
     owner_operates: bool = False
+    owner_duties: Mapping[str, bool] = field(default_factory=dict)
     consumers: tuple[ConsumerFact, ...] = ()
     emergency: EmergencyFact | None = None
     change: ChangeFact | None = None

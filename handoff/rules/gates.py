@@ -172,6 +172,7 @@ def _situation(rules: PolicyRules, facts: Facts) -> Situation:
         replays=facts.replays,
         owner=facts.owner,
         owner_operates=facts.owner_operates,
+        owner_duties=facts.owner_duties,
     )
 
 

@@ -19,8 +19,12 @@ from handoff.errors import Invalid, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Answer, Damage, Evidence, Finding, Handoff, PolicyRevision, SignOff
 from handoff.rules import checklist_templates
+from handoff.rules.automatic import KNOWN, Situation
 from handoff.rules.gates import evaluate
 from handoff.services import checklists, evidence, policies
+from models_registry.duties import current_duties
+from models_registry.roles import Role
+from models_registry.services import duties
 from models_registry.store import path_of
 from tests.handoff import building, walking
 from tests.handoff.building import Place
@@ -353,3 +357,18 @@ def test_a_template_that_changes_changes_no_policy_that_was_published(site: Plac
 
 def test_a_worker_that_looks_at_nothing_does_nothing(site: Place) -> None:
     assert evidence.look(actor=Worker("evidence"), handoff_id=walking.drafted(site).pk) == []
+
+
+def test_an_item_knows_whether_the_owner_of_record_has_acknowledged_their_duties(site: Place) -> None:
+    handoff = walking.offered(site)
+    fact = KNOWN["owner.acknowledged"]
+
+    def why() -> str:
+        facts = known_of(handoff).facts
+        return fact.why(Situation(owner=facts.owner, owner_duties=facts.owner_duties))
+
+    assert "has not acknowledged the duties of it operations" in why()
+    duties.acknowledge(actor=by(site.otto), role="it_operations", seen=current_duties()[Role.IT_OPERATIONS].digest)
+    assert why() == ""
+    duties.publish(actor=by(site.ada), role="it_operations", text="I run it, day and night.", reason="Clearer.")
+    assert "has not acknowledged" in why()

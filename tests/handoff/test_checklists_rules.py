@@ -149,7 +149,9 @@ BAD = Situation(
     moved=("Python moved.",),
     findings=("No alarm.",),
 )
-GOOD = Situation(tests={"golden": "passed"}, replays=1, owner="Otto", owner_operates=True)
+GOOD = Situation(
+    tests={"golden": "passed"}, replays=1, owner="Otto", owner_operates=True, owner_duties={"it_operations": True}
+)
 
 
 @pytest.mark.parametrize("fact", KNOWN)

@@ -147,6 +147,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         now=datetime(2026, 1, 2, tzinfo=UTC),
         waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
         exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_operates=True,
+        owner_duties={"it_operations": True},
         consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
         change=ChangeFact(
             "full", MeasuredFact("d", 1, "v", {"f1": 0.5}), MeasuredFact("e", 2, "w"), 1, 2.5, ("model",),
