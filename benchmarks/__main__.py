@@ -30,6 +30,7 @@ PARTS = {
     "startup": "Start and memory of the demo",
     "differences": "Difference report: 500 packages and 200 fields",
     "policies": "Gates of 200 requirements, and a policy on 10,000 past handoffs",
+    "inbox": "The inbox among 1,000,000 handoffs and 100,000 people",
     "audit": "Audit trail: written and proven",
     "schemas": "Check of whole tables: beside polars, pandera and jsonschema-rs",
     "streams": "Scoring over Valkey Streams: beside the transport alone",

@@ -44,8 +44,9 @@ def inbox_of(user: Account) -> list[Entry]:
 
     Which handoffs are the account's is asked by itself; together with what waits, the database would look at them all.
     """
-    under_way = handoffs_visible_to(user, state__in=(*WAITING, State.RETURNED, *ON_THE_WAY))
-    mine = list(under_way.order_by().values_list("pk", flat=True))
+    under_way = handoffs_visible_to(user, state__in=(*WAITING, State.RETURNED, *ON_THE_WAY)).order_by().values("pk")
+    to_go_back = handoffs_visible_to(user, state=State.SUPERSEDED, break_glass__state=BreakGlassState.ASKED)
+    mine = [row["pk"] for row in under_way.union(to_go_back.order_by().values("pk"))]
     later = Handoff.objects.filter(
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -61,8 +60,8 @@ def done(client: Client, action: str, *records: Any, reason: str = WHY, **more: 
 
 def told(action: str) -> tuple[str, str, str]:
     """Return who did something, by which door, and why."""
-    body = orjson.loads(AuditEvent.objects.filter(action=action).latest("pk").body)
-    return body["actor"]["label"], body["actor"]["via"], body["reason"]
+    said = AuditEvent.objects.filter(action=action).latest("pk").told
+    return said["actor"]["label"], said["actor"]["via"], said["reason"]
 
 
 def unreachable(handoff: Handoff) -> Handoff:
