@@ -5,6 +5,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from handoff import tasks
 from models_registry.models import Environment
 from models_registry.services import profiles, versions
 from tests.browser.handoff_site import Open, site, visit
@@ -38,7 +39,8 @@ def test_the_registry_and_the_trail(visit: Open, site: Place) -> None:
     dana = ["/models/", "/models/new/", model, f"{model}versions/1/", f"{model}versions/2/", f"{model}versions/new/"]
     dana += [f"{model}versions/2/elements/thresholds/", "/environments/", "/environments/production/", "/duties/"]
     look_at(visit("dana", "/"), dana)
-    look_at(visit("rita", "/"), ["/audit/"])
+    tasks.check_invariants()
+    look_at(visit("rita", "/"), ["/audit/", "/invariants/"])
 
 
 def test_streams_and_what_they_feed(visit: Open, site: Place) -> None:
