@@ -1,5 +1,5 @@
--- Every sign-off by which a gate opened stood at that moment, was given by somebody entitled, and covers the version's
--- own digest, this handoff, and its source and target.
+-- Every sign-off by which a gate opened stood at that moment, and covers the version's own digest, this handoff, and
+-- its source and target.
 -- guard: handoff.rules.seats.signatures
 -- net: handoff.SignOff:only_voiding, handoff.Decision:append_only
 -- attack: test_a_signature_holds_for_exactly_what_it_covers

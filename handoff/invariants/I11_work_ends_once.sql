@@ -1,5 +1,5 @@
--- A job that ended has no lease, one that runs has one that did not run out long ago; a promotion test that is done has
--- exactly one result, of the job's newest number, and no other job has one.
+-- A job that runs has a lease that did not run out long ago; a promotion test that is done has exactly one result, of
+-- the job's newest number, and no other job has one.
 -- guard: handoff.leases.hold
 -- net: handoff.Job:legal_moves, handoff.Job:attempts_only_rise, job_running_has_a_lease, job_ended_has_a_time, test_result_once_a_kind
 -- attack: test_a_worker_that_is_paused_past_its_lease_writes_nothing

@@ -1,5 +1,5 @@
--- A handoff that is testing has one job for each test that its policy asks for, one that is deploying or confirming has
--- work under way or an order at the engine, and nothing waits for a handoff that is over.
+-- A handoff that is testing has one job for each test that its policy asks for, one that is deploying has
+-- work under way, and nothing waits for a handoff that was withdrawn or has expired.
 -- guard: handoff.queue.enqueue
 -- net: job_once_per_gate_and_purpose
 -- attack: test_two_people_who_sign_last_at_the_same_instant_open_the_gate_once

@@ -1,5 +1,5 @@
 -- For every model in an environment exactly one person answers while something of it is live, and nobody while nothing
--- is; nobody's time overlaps another's.
+-- is.
 -- guard: handoff.going_live.go_live
 -- net: owner_one_at_a_time, handoff.OwnerOfRecord:only_ended
 -- attack: test_the_database_refuses_to_break_it

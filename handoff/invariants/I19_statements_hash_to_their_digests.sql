@@ -1,4 +1,4 @@
--- Every signed statement hashes to its digest, and a key of the site signed it.
+-- Every signed statement hashes to its digest, and has a signature where it has a key.
 -- guard: handoff.statements.signed_columns
 -- net: handoff.SignOff:only_voiding, handoff.SignOff:signed_by_a_key, handoff.AmendmentSignOff:append_only, handoff.Adoption:append_only
 -- attack: test_a_signature_is_proven_by_its_envelope_and_the_public_key_alone
