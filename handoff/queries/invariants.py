@@ -16,6 +16,9 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.errors import Invalid
+from audit.models import Account
+from audit.queries import require_auditor
+from handoff.models import InvariantCheck
 from handoff.states import MOVES, OPEN, UNDER_OFFER, State, pairs
 
 FOLDER = Path(__file__).parent.parent / "invariants"
@@ -75,6 +78,13 @@ def _read(path: Path) -> Invariant:
     sentence = " ".join(line for line in head if line.partition(": ")[0] not in told)
     nets, attacks = (tuple(told[name].split(", ")) for name in ("net", "attack"))
     return Invariant(path.stem.partition("_")[0], sentence, told["guard"], nets, attacks, path.read_text())
+
+
+def last_check_for(user: Account) -> tuple[InvariantCheck | None, dict[str, list[dict[str, Any]]]]:
+    """Return the last check, and what broke each invariant that it looked at, for who audits. Raises Hidden."""
+    require_auditor(user)
+    last = InvariantCheck.objects.first()
+    return last, last.by_invariant if last else {}
 
 
 def check(only: Iterable[str] = ()) -> Checked:
