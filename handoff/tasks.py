@@ -29,6 +29,7 @@ from handoff.executors.errors import ExecutorError
 from handoff.models import Handoff, Job
 from handoff.plans import RestorePlan
 from handoff.queries.invariants import check
+from handoff.queries.leavers import due, to_announce
 from handoff.services import (
     amendments,
     applying,
@@ -41,6 +42,7 @@ from handoff.services import (
     handoffs,
     invariants,
     jobs,
+    leavers,
     promotion_tests,
     reconciliations,
     replays,
@@ -71,6 +73,7 @@ STOP_LAPSED = "handoff.stop_lapsed"
 WATCH_BREAK_GLASS = "handoff.watch_break_glass"
 RETIRE_DUE = "handoff.retire_due"
 CHECK_INVARIANTS = "handoff.check_invariants"
+LET_NAMES_GO = "handoff.let_names_go"
 
 
 @shared_task(name=queue.RUN_TEST, ignore_result=True)
@@ -334,6 +337,18 @@ def check_invariants() -> None:
     kept = invariants.keep(actor=Worker("check_invariants"), checked=check())
     for row in kept.violations:
         log.error("an invariant is broken: %(invariant)s: %(subject)s: %(words)s", row)
+
+
+@shared_task(name=LET_NAMES_GO, ignore_result=True)
+def let_names_go() -> None:
+    """Announce whose names go, and let those go whose day has come; one who still answers for something keeps it."""
+    for account_id in list(to_announce().values_list("pk", flat=True)):
+        leavers.announce(actor=Worker("names"), account_id=account_id)
+    for account_id in list(due().values_list("pk", flat=True)):
+        try:
+            leavers.let_go_due(actor=Worker("names"), account_id=account_id)
+        except Refused as refusal:
+            log.warning("the name of account %s is due, and stays: %s", account_id, refusal.message)
 
 
 @shared_task(name=RECONCILE, ignore_result=True)

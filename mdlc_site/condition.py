@@ -15,6 +15,7 @@ from django_celery_beat.models import PeriodicTask
 
 from audit.models import AuditEvent, HeadAnchor, Keeping, SigningKey, TreeHead
 from handoff.models import Damage, InvariantCheck, Job, Reconciliation
+from handoff.queries.leavers import overdue, rules
 from models_registry.models import Environment
 
 GOOD, LATE, BAD = "good", "late", "bad"
@@ -197,6 +198,14 @@ def _invariants() -> Iterator[Part]:
     yield Part("invariants", BAD if broken else LATE if late else GOOD, words, figures)
 
 
+def _names() -> Iterator[Part]:
+    """Tell of names that should have gone; where names only go by hand there is nothing to tell."""
+    if rules().by_themselves:
+        count = overdue()
+        words = f"{count} should have gone: see what they answer for" if count else "none is overdue"
+        yield Part("names of leavers", LATE if count else GOOD, words, {"overdue": count})
+
+
 def _signing_key() -> Iterator[Part]:
     key = SigningKey.objects.filter(retired_at=None).order_by("-registered_at").first()
     if key is None:
@@ -213,5 +222,5 @@ def _when(at: datetime | None) -> str | None:
 
 ASKED: tuple[Callable[[], Iterator[Part]], ...] = (
     _database, _migrations, _broker, _relay, _queues, _beat, _engines, _sealing, _anchors, _keeping,
-    _invariants, _signing_key,
+    _invariants, _names, _signing_key,
 )  # fmt: skip

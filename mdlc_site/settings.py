@@ -315,6 +315,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "tests"},
     },
     "retire what is due": {"task": "handoff.retire_due", "schedule": schedule(60), "options": {"queue": "tests"}},
+    "let names go": {
+        "task": "handoff.let_names_go",
+        "schedule": crontab(hour=4, minute=10),
+        "options": {"queue": "tests"},
+    },
     "watch waivers": {"task": "handoff.watch_waivers", "schedule": schedule(600), "options": {"queue": "tests"}},
     "stop what lapsed": {"task": "handoff.stop_lapsed", "schedule": schedule(60), "options": {"queue": "tests"}},
     "watch evidence": {"task": "handoff.watch_evidence", "schedule": schedule(3600), "options": {"queue": "tests"}},
@@ -336,6 +341,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 JOB_LEASE_SECONDS = number("MDLC_JOB_LEASE", 30, least=2)
 JOB_ATTEMPTS = 3
+NAMES_GO_AFTER = timedelta(days=number("MDLC_NAMES_GO_AFTER_DAYS", 0))  # nothing: only by hand
+NAMES_NOTICE = timedelta(days=number("MDLC_NAMES_NOTICE_DAYS", 30, least=1))
 ENGINE_TOKEN = text("MDLC_ENGINE_TOKEN", "")  # set for the deployments worker only
 TEST_LIMITS = {
     "seconds": number("MDLC_TEST_SECONDS", 120, least=1),

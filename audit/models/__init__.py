@@ -4,6 +4,7 @@ from audit.models.accounts import Account
 from audit.models.events import AuditEvent
 from audit.models.keeping import Keeping
 from audit.models.keys import SigningKey
+from audit.models.name_holds import NameHold, NameNotice
 from audit.models.names import PrintedName
 from audit.models.personal_keys import PersonalKey
 from audit.models.requests import RequestKey
@@ -14,6 +15,8 @@ __all__ = [
     "AuditEvent",
     "HeadAnchor",
     "Keeping",
+    "NameHold",
+    "NameNotice",
     "PersonalKey",
     "PrintedName",
     "RequestKey",

@@ -31,6 +31,15 @@ FOR_GOOD = """
     RAISE EXCEPTION 'whoever was pseudonymised stays so'
     USING ERRCODE = 'check_violation', CONSTRAINT = 'account_pseudonymised_for_good';
 """
+HELD = """
+    IF EXISTS (SELECT FROM audit_namehold h JOIN audit_account a ON a.id = h.account_id
+                WHERE COALESCE(a.same_person_id, a.id) = COALESCE(NEW.same_person_id, NEW.id)
+                  AND h.lifted_at IS NULL) THEN
+        RAISE EXCEPTION 'a name that is held does not go'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'account_name_held';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class Account(AbstractUser):
@@ -120,6 +129,13 @@ class Account(AbstractUser):
                     | pgtrigger.Q(old__username__df=pgtrigger.F("new__username"))
                 ),
                 func=FOR_GOOD,
+            ),
+            pgtrigger.Trigger(
+                name="name_held",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__pseudonymised_at__isnull=True, new__pseudonymised_at__isnull=False),
+                func=HELD,
             ),
         ]
 

@@ -12,7 +12,7 @@ from handoff.models.findings import Finding
 from handoff.models.handoffs import Handoff, Return
 from handoff.models.invariants import InvariantCheck
 from handoff.models.jobs import Job
-from handoff.models.persons import FormerPerson, MergedAccount
+from handoff.models.persons import FormerPerson, Leaver, MergedAccount
 from handoff.models.policies import Policy, PolicyRevision
 from handoff.models.promotion_tests import PromotionTest
 from handoff.models.reconciliations import Reconciliation
@@ -43,6 +43,7 @@ __all__ = [
     "Handoff",
     "InvariantCheck",
     "Job",
+    "Leaver",
     "MergedAccount",
     "OwnerOfRecord",
     "Policy",

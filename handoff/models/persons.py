@@ -19,3 +19,12 @@ class FormerPerson(Account):
         proxy = True
         verbose_name = "former person"
         verbose_name_plural = "former people"
+
+
+class Leaver(Account):
+    """The main account of somebody who has left and whose name has not gone yet."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "person who left"
+        verbose_name_plural = "people who left"

@@ -11,6 +11,7 @@ from handoff.models import Handoff
 from handoff.queries.amendments import news_for
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
+from handoff.queries.leavers import announced_to
 from handoff.queries.retirements import notices_for
 from handoff.web.doors import account_of, page
 from models_registry.queries import exceptions_to_answer
@@ -88,6 +89,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     notices = list(notices_for(account_of(request)))
     context = {
         "notices": notices,
+        "names": announced_to(account_of(request)),
         "bundles": bundles,
         "exceptions": exceptions,
         "news": news,

@@ -101,6 +101,8 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     gone = Account.objects.create(username=f"left-{number}", is_active=False)
     names = {"first_name": "Person", "last_name": f"{number:08x} (left)", "name_salt": ""}
     Account.objects.filter(pk=gone.pk).update(**names, pseudonymised_at=timezone.now())
+    Account.objects.create(username=f"leaving-{number}")
+    Account.objects.filter(username=f"leaving-{number}").update(is_active=False)
     registered(somebody)
     _runs_there(place.target, somebody)
     handoff = _handoff(place, number, somebody)

@@ -30,7 +30,10 @@ READ_BY_ALL = {
         model
         for model in DOORS
         if model._meta.model_name
-        in ("policy", "environmentowner", "environmentprofile", "importexception", "delegation", "personalkey")
+        in (
+            *("policy", "environmentowner", "environmentprofile", "importexception", "delegation", "personalkey"),
+            "leaver",
+        )
     ),
 }
 

@@ -46,7 +46,7 @@ class Story:
         """Begin with warm caches."""
         self.site, self.place = site, site.place
         self.counted: dict[str, int] = {}
-        for model in (RegisteredModel, Environment):
+        for model in (RegisteredModel, Environment, Account):
             ContentType.objects.get_for_model(model)
 
     def act(
@@ -88,6 +88,9 @@ class Story:
         merged = {"account": "mallory", "same_as": "rita", "reason": "The same passport."}
         self.act("merge accounts", "ada", "accounts/merge/", merged, status=200)
         Account.objects.create(username="goner", first_name="Gundula", is_active=False)
+        held = {"person": "goner", "reason": "A lawsuit."}
+        self.act("hold a name", "ada", "accounts/leavers/hold/", held)
+        self.act("lift the hold on a name", "ada", "accounts/leavers/lift/", held, status=200)
         gone = {"person": "goner", "confirm": "goner", "reason": "The years are over."}
         self.act("let a name go", "ada", "accounts/pseudonymise/", gone, status=200)
         self.act("publish a matrix", "ada", "raci/", {"source": strict_yaml.text_of(USUAL), "reason": "As agreed."})
@@ -370,6 +373,8 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "delegate": 11,
         "end a delegation": 10,
         "merge accounts": 11,
+        "hold a name": 8,
+        "lift the hold on a name": 12,
         "let a name go": 34,
     },
     Story.of_a_version: {

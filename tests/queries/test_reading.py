@@ -54,6 +54,7 @@ PAGES = [
     ("/deployments/{deployment}/amendments/new/", "iris", 9),
     ("/amendments/{amendment}/", "iris", 12),
     ("/personal-keys/", "vera", 8),
+    ("/api/v1/accounts/leavers/", "ada", 3),
     ("/policies/", "ada", 6),
     ("/policies/light/1/", "dana", 7),
     ("/policies/publish/?from=light", "ada", 6),
@@ -209,7 +210,8 @@ ACTS = {
     *(f"{space}exception-{act}" for act in ("answer", "withdraw", "revoke") for space in ("", "api:")),
     *("stream-retire", "api:stream-retire", "api:consumer-retire"),
     *("duty-acknowledge", "api:duty-acknowledgements", "delegation-end", "api:delegation-end"),
-    *("api:accounts-merge", "api:accounts-part", "api:accounts-pseudonymise", "api:job-retry", "api:job-cancel"),
+    *("api:accounts-merge", "api:accounts-part", "api:accounts-pseudonymise", "api:leaver-hold", "api:leaver-lift"),
+    *("api:job-retry", "api:job-cancel"),
     *("api:deployment-roll-back", "api:version-infer-schemas", "api:version-nominate", "api:version-discard"),
 }
 EXPECTED = {address: exactly for address, _, exactly in PAGES + ENDPOINTS}

@@ -130,6 +130,8 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("api:delegations", "post"): (DELEGATION, "dana", ""),
     ("api:accounts-merge", "post"): ({"account": "vera", "same_as": "rita", **REASON}, "dana", ""),
     ("api:accounts-pseudonymise", "post"): ({"person": "vera", "confirm": "vera", **REASON}, "dana", ""),
+    ("api:leaver-hold", "post"): ({"person": "vera", **REASON}, "dana", ""),
+    ("api:leaver-lift", "post"): ({"person": "vera", **REASON}, "dana", ""),
     ("api:accounts-part", "post"): ({"account": "vera", **REASON}, "dana", ""),
     ("api:model", "patch"): ({"purpose": "other"}, "vera", ""),
     ("api:model-roles", "post"): (HOLDING, "vera", ""),
