@@ -24,7 +24,9 @@ import struct
 import sys
 import zipfile
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
-from hashlib import sha256
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -45,10 +47,9 @@ MARK = re.compile(r"name:[0-9a-f]{64}")
 LEFT = re.compile(r"^Person [0-9a-f]{8} \(left\)$")
 GIVEN = {"signoff.given", "signoff.refused", "signoff.changes_requested"}
 ENDED = {"signoff.voided", "signoff.withdrawn", "signoff.expired", "signoff.revoked"}
-ALSO_SIGNED = {
-    "policy.adopted": "adoption", "amendment.signed": "amendment", "break_glass.confirmed": "break-glass"
-}  # fmt: skip
+ALSO_SIGNED = {"policy.adopted": "adoption", "amendment.signed": "amendment", "break_glass.confirmed": "break-glass"}
 SHOWN = ("handoff", "gate", "requirement", "role", "decision", "meaning", "comment", "signed_at", "scope")
+BY_KEY = ("authenticator_data", "client_data", "signature")
 GLASS = ("gate", "reason", "incident", "role", "missing", "scope", "confirmed_at", "until")
 
 
@@ -90,27 +91,20 @@ class Pack:
         return parsed(self.read(name), name)
 
     def hash_of(self, name: str) -> tuple[str, int]:
-        """Return a file's SHA-256 and size, in pieces. Raises Broken."""
-        found, size = sha256(), 0
+        """Return a file's SHA-256 and size; it is read in pieces. Raises Broken."""
         try:
+            size = self.archive.getinfo(name).file_size
             with self.archive.open(name) as stream:
-                while piece := stream.read(1 << 20):
-                    found.update(piece)
-                    size += len(piece)
+                return file_digest(stream, "sha256").hexdigest(), size  # type: ignore[arg-type]
         except Exception as error:
             raise Broken(f"{name} is damaged ({type(error).__name__})") from None
-        return found.hexdigest(), size
 
 
+@dataclass(frozen=True)
 class Verdict:
-    """What holds and what does not, in the order in which it was looked at."""
+    """Sentences in the order in which they were looked at, each with whether it holds."""
 
-    def __init__(self) -> None:
-        self.lines: list[tuple[bool, str]] = []
-
-    def holds(self, words: str, *, good: bool = True) -> None:
-        """Note what holds, or does not."""
-        self.lines.append((good, words))
+    lines: list[tuple[bool, str]]
 
     @property
     def whole(self) -> bool:
@@ -165,11 +159,6 @@ def opened(envelope: Any, kind: str, keys: dict[str, bytes], name: str) -> tuple
     raise Broken(f"no key that is known has signed {name}")
 
 
-def node(left: bytes, right: bytes) -> bytes:
-    """Return the hash of a node of the tree (RFC 9162)."""
-    return sha256(b"\x01" + left + right).digest()
-
-
 def in_tree(entry: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
     """Tell whether a path of hashes leads from a leaf to the root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
@@ -179,11 +168,11 @@ def in_tree(entry: bytes, index: int, size: int, path: list[bytes], root: bytes)
         if last == 0:
             return False
         if place & 1 or place == last:
-            found = node(other, found)
+            found = sha256(b"\x01" + other + found).digest()
             while place and not place & 1:
                 place, last = place >> 1, last >> 1
         else:
-            found = node(found, other)
+            found = sha256(b"\x01" + found + other).digest()
         place, last = place >> 1, last >> 1
     return last == 0 and found == root
 
@@ -208,12 +197,9 @@ def check_files(pack: Pack) -> str:
 
 def known_keys(pack: Pack, trusted: list[str]) -> dict[str, bytes]:
     """Return the keys to go by: those of the pack, and where some are trusted, of them only those. Raises Broken."""
-    keys = {}
-    for row in pack.json("keys.json"):
-        raw = bytes.fromhex(row["public_key"])
-        if sha256(raw).hexdigest() != row["id"]:
-            raise Broken(f"a key is not called by its own hash: {row['id']}")
-        keys[row["id"]] = raw
+    keys = {row["id"]: bytes.fromhex(row["public_key"]) for row in pack.json("keys.json")}
+    if odd := [name for name, raw in keys.items() if sha256(raw).hexdigest() != name]:
+        raise Broken(f"a key is not called by its own hash: {odd[0]}")
     if not trusted:
         return keys
     found = {name: raw for name, raw in keys.items() if name in trusted}
@@ -222,7 +208,7 @@ def known_keys(pack: Pack, trusted: list[str]) -> dict[str, bytes]:
     return found
 
 
-def check_manifest(pack: Pack, keys: dict[str, bytes], verdict: Verdict, trusted: list[str]) -> None:
+def check_manifest(pack: Pack, keys: dict[str, bytes], trusted: list[str]) -> str:
     """Prove that the site signed the manifest, with a key that is trusted."""
     envelope = pack.json("manifest.dsse.json")
     if canonical(envelope) != pack.read("manifest.dsse.json"):
@@ -231,21 +217,19 @@ def check_manifest(pack: Pack, keys: dict[str, bytes], verdict: Verdict, trusted
     if payload != pack.read("manifest.json"):
         raise Broken("what was signed is not the manifest that is here")
     if trusted:
-        verdict.holds(f"The manifest is signed by a key that you trust, {key}.")
-    else:
-        verdict.holds(
-            f"The manifest is signed by the key {key}. NOBODY BUT THE SITE CAN TELL YOU whether that is its"
-            " own: ask for its name by another way, and give it with --key."
-        )
+        return f"The manifest is signed by a key that you trust, {key}."
+    return (
+        f"The manifest is signed by the key {key}. NOBODY BUT THE SITE CAN TELL YOU whether that is its own: ask for"
+        " its name by another way, and give it with --key."
+    )
 
 
 def signed_head(pack: Pack, keys: dict[str, bytes]) -> dict[str, Any]:
     """Return the tree's head, once its signature is proven. Raises Broken."""
     payload, _ = opened(pack.json("head.dsse.json"), HEAD, keys, "the tree's head")
     head: dict[str, Any] = parsed(payload, "the tree's head")
-    manifest = pack.json("manifest.json")
-    named = (manifest["head"]["size"], manifest["head"]["root"], manifest["site"])
-    if (head["size"], head["root"], head["site"]) != named:
+    told = pack.json("manifest.json")
+    if (head["size"], head["root"], head["site"]) != (told["head"]["size"], told["head"]["root"], told["site"]):
         raise Broken("the head is not the one that the manifest names")
     return head
 
@@ -286,10 +270,8 @@ def check_version(pack: Pack) -> str:
         raise Broken("the version's manifest does not hash to the version's digest")
     elements = {row["name"]: row["sha256"] for row in parsed(raw, "version/manifest.json")["elements"]}
     shown = [name for name in pack.names if name.startswith("version/elements/")]
-    for name in shown:
-        element = name.rpartition("/")[2]
-        if elements.get(element) != pack.hash_of(name)[0]:
-            raise Broken(f"the element {element} is not the one that was sealed")
+    if odd := [name for name in shown if elements.get(name.rpartition("/")[2]) != pack.hash_of(name)[0]]:
+        raise Broken(f"{odd[0]} is not the element that was sealed")
     return f"The version is {digest}, and the {len(shown)} elements that are here are those that were sealed."
 
 
@@ -299,13 +281,6 @@ def parts_here(pack: Pack) -> dict[str, str]:
     now = {name: pack.hash_of(f"parts/{name}.json")[0] for name in about["parts"]}
     now |= {"handoff": about["id"], "version": about["version"]["digest"]}
     return now | {"source": about["source"]["id"], "target": about["target"]["id"]}
-
-
-def statement_in(raw: bytes, name: str) -> dict[str, Any]:
-    """Return what a statement says: an in-toto statement's predicate, or the older form as it is."""
-    told: dict[str, Any] = parsed(raw, name)
-    found: dict[str, Any] = told.get("predicate", told)
-    return found
 
 
 def known_names(pack: Pack) -> dict[str, str]:
@@ -333,12 +308,11 @@ def shows(shown: str, signed: str, names: dict[str, str]) -> bool:
     return len(here) == len(there) and all(a in (b, *LEFT.findall(a)[:1]) for a, b in zip(here, there, strict=True))
 
 
-def check_statement(
-    pack: Pack, keys: dict[str, bytes], told: dict[str, Any], name: str, what: str, envelope: bool = True
-) -> tuple[dict[str, Any], str]:
+def check_statement(pack: Pack, keys: Any, told: Any, name: str, what: str, envelope: bool = True) -> tuple[Any, str]:
     """Prove a signed statement by its keys and by the event that tells of it; return it and its hash. Raises Broken."""
     raw = pack.read(f"{name}.json")
-    digest, says = sha256(raw).hexdigest(), statement_in(raw, name)
+    digest, stated = sha256(raw).hexdigest(), parsed(raw, name)
+    says = stated.get("predicate", stated)  # an in-toto statement, or the form of earlier releases
     if digest not in told:
         raise Broken(f"no event of the chain tells of the {what}")
     if told[digest]["actor"]["id"] != says["person"]["account"]:
@@ -408,10 +382,8 @@ def check_personal_key(pack: Pack, says: dict[str, Any], what: str) -> None:
     key = keys.get(told["key"])
     if key is None or key["account"] != says["person"]["account"]:
         raise Broken(f"the key by which the {what} was confirmed is not here, or not its signer's")
-    public, data, client, signature = (
-        bytes.fromhex(key["public_key"]),
-        *(urlsafe_b64decode(told[name] + "==") for name in ("authenticator_data", "client_data", "signature")),
-    )
+    public = bytes.fromhex(key["public_key"])
+    data, client, signature = (urlsafe_b64decode(told[name] + "==") for name in BY_KEY)
     meant = {"confirmation": says["confirmed"]["id"], "account": says["person"]["account"], "intent": INTENT}
     meant |= {name: says[name] for name in ("handoff", "requirement", "scope_digest", "decision", "meaning", "comment")}
     meant |= {"conditions": says.get("conditions", [])}
@@ -455,15 +427,13 @@ def _told(row: dict[str, Any], says: dict[str, Any], now: dict[str, str], deploy
 
 def check_evidence(pack: Pack) -> str:
     """Prove that every file which an answer names is here, under its hash, and no other."""
-    named = {
-        proof["sha256"] for row in pack.json("answers.json")["answers"] for proof in row["evidence"] if proof["sha256"]
-    }
+    answers = pack.json("answers.json")["answers"]
+    named = {proof["sha256"] for row in answers for proof in row["evidence"] if proof["sha256"]}
     here = {name.rpartition("/")[2] for name in pack.names if name.startswith("evidence/")}
     if named != here:
         raise Broken("the evidence files are not those that the answers name")
-    for digest in here:
-        if pack.hash_of(f"evidence/{digest}")[0] != digest:
-            raise Broken(f"the evidence {digest} is another file")
+    if odd := [digest for digest in here if pack.hash_of(f"evidence/{digest}")[0] != digest]:
+        raise Broken(f"the evidence {odd[0]} is another file")
     return f"The {len(here)} evidence files are those that the answers name."
 
 
@@ -477,33 +447,35 @@ def verify(path: str, trusted: list[str]) -> Verdict:
 
 
 def _verdict(pack: Pack, trusted: list[str]) -> Verdict:
-    verdict = Verdict()
     if not set(pack.names) >= UNLISTED:
         raise Unreadable("The archive has no signed manifest, so it is no evidence pack.")
+    verdict = Verdict([])
     try:
-        check_manifest(pack, known_keys(pack, trusted), verdict, trusted)
-        verdict.holds(check_files(pack))
-        _record(pack, verdict)
+        for sentence in _proven(pack, trusted):
+            verdict.lines.append((True, sentence))
     except Broken as error:
-        verdict.holds(str(error)[:1].upper() + str(error)[1:] + ".", good=False)
+        verdict.lines.append((False, str(error)[:1].upper() + str(error)[1:] + "."))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, RecursionError) as error:
         told = f"A file of the pack is not of the form that it should have ({type(error).__name__}: {error})."
-        verdict.holds(told, good=False)
+        verdict.lines.append((False, told))
     return verdict
 
 
-def _record(pack: Pack, verdict: Verdict) -> None:
+def _proven(pack: Pack, trusted: list[str]) -> Iterator[str]:
+    """Give a sentence for each thing that is proven. Raises Broken at the first that does not hold."""
+    yield check_manifest(pack, known_keys(pack, trusted), trusted)
+    yield check_files(pack)
     keys = known_keys(pack, [])  # the manifest vouches for the others
     head = signed_head(pack, keys)
     events = read_events(pack, head)
-    verdict.holds(
+    yield (
         f"The {len(events)} events of the handoff are one chain without a gap, and lie in the tree of {head['size']}"
         f" events whose head the site signed at {head['at'][:19]}."
     )
-    verdict.holds(check_version(pack))
-    for sentence in check_signoffs(pack, keys, events) + check_statements(pack, keys, events):
-        verdict.holds(sentence)
-    verdict.holds(check_evidence(pack))
+    yield check_version(pack)
+    yield from check_signoffs(pack, keys, events)
+    yield from check_statements(pack, keys, events)
+    yield check_evidence(pack)
 
 
 def main(arguments: list[str] | None = None) -> int:
