@@ -40,10 +40,12 @@ BEFORE = """
         WHERE place >= %s AND place < %s GROUP BY chain) AS one
     LEFT JOIN audit_auditevent AS event ON event.chain = one.chain AND event.seq = one.first - 1
 """
-# Long statements may run long, and the index gives the order sooner than a sort of all bodies.
+# Long statements may run long; the index gives the order sooner than a sort of all bodies, in parallel or not; and
+# compiling the statement takes longer than it saves.
 ROOM = """
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-    SET LOCAL work_mem = '128MB'; SET LOCAL random_page_cost = 1.1
+    SET LOCAL work_mem = '128MB'; SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off;
+    SET LOCAL max_parallel_workers_per_gather = 0
 """
 
 
