@@ -11,21 +11,26 @@ from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
 from handoff.models import AskedConsumer, Deployment, Handoff, OwnerOfRecord
 from handoff.states import DeploymentState
-from models_registry.access import holdings_of
+from models_registry.access import Held, holdings_of
 from models_registry.roles import Role
 
 
-def handoffs_visible_to(user: Account, **only: Any) -> QuerySet[Handoff]:
+def handoffs_visible_to(user: Account, held: Held | None = None, **only: Any) -> QuerySet[Handoff]:
     """Return the handoffs of models, or to environments, on which an account holds a role; only some of them, if told.
 
     And those that asked the account, or whoever was before it, as the owner of a consumer. Each way by itself, for
-    with OR between them the database would look at every handoff there is.
+    with OR between them the database would look at every handoff there is. `held` is what the account holds, where
+    that was read already.
     """
     found = Handoff.objects.filter(**only).order_by().values("pk")
-    held = holdings_of(user)
     asked = AskedConsumer.objects.filter(consumer__owner=user, consumer__retired_at=None)
-    of_models = found.filter(model__in=held.exclude(model=None).values("model"))
-    of_places = found.filter(target__in=held.exclude(environment=None).values("environment"))
+    if held is None:
+        holds = holdings_of(user)
+        of_models = found.filter(model__in=holds.exclude(model=None).values("model"))
+        of_places = found.filter(target__in=holds.exclude(environment=None).values("environment"))
+    else:
+        of_models = found.filter(model__in=held.all_models())
+        of_places = found.filter(target__in=held.all_environments())
     return Handoff.objects.filter(pk__in=of_models.union(of_places, found.filter(pk__in=asked.values("handoff"))))
 
 

@@ -4,6 +4,10 @@ Who holds which role now is said by one view (`Holding`), read fresh each time: 
 last day is over, is gone at once. A superuser sees what they hold a role on, like everybody.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
 from django.contrib.auth.models import Permission
 from django.db.models import Model, Q, QuerySet
 
@@ -46,6 +50,35 @@ def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
         return Holding.objects.none()
     found = Holding.objects.filter(account=user)
     return found.filter(role__in=roles) if roles else found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an account holds at one moment, for whoever asks several things of it: under each role keys of things."""
+
+    models: Mapping[str, frozenset[UUID]]
+    environments: Mapping[str, frozenset[UUID]]
+
+    def all_models(self) -> frozenset[UUID]:
+        """Return the models on which any role is held."""
+        return frozenset().union(*self.models.values())
+
+    def all_environments(self) -> frozenset[UUID]:
+        """Return the environments on which any role is held."""
+        return frozenset().union(*self.environments.values())
+
+
+def held_by(user: Account) -> Held:
+    """Return what an account holds now, by one query. It is not kept: a right that is taken away is gone at once."""
+    models: dict[str, set[UUID]] = {}
+    environments: dict[str, set[UUID]] = {}
+    for role, model, environment in holdings_of(user).values_list("role", "model", "environment"):
+        found, key = (models, model) if model else (environments, environment)
+        found.setdefault(role, set()).add(key)
+    return Held(
+        {role: frozenset(keys) for role, keys in models.items()},
+        {role: frozenset(keys) for role, keys in environments.items()},
+    )
 
 
 def is_site_administrator(user: Account) -> bool:
@@ -224,11 +257,6 @@ def lock_to_ask(actor: Actor, slug: str) -> Environment:
             todo="Data scientists ask, and whoever holds a role on the environment.",
         )
     return Environment.objects.select_for_update().get(pk=found.pk)
-
-
-def environments_run_by(user: Account) -> QuerySet[Environment]:
-    """Return the environments on which an account holds IT operations itself, or through a group."""
-    return environments_held_by(user, Role.IT_OPERATIONS)
 
 
 def lock_model(actor: Actor, slug: str, role: Role) -> RegisteredModel:

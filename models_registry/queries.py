@@ -17,8 +17,8 @@ from engine.import_policy import Verdict
 from engine.schemas import Schema
 from models_registry.access import (
     PREFIX,
+    Held,
     accounts_of,
-    environments_run_by,
     environments_visible_to,
     find_environment,
     find_model,
@@ -237,10 +237,11 @@ def import_exception(reader: Reader, environment: str, exception_id: UUID) -> Im
     return found
 
 
-def exceptions_to_answer(user: Account) -> QuerySet[ImportException]:
+def exceptions_to_answer(user: Account, held: Held) -> QuerySet[ImportException]:
     """Return the open requests that wait for an account, the oldest first: those of others, where it runs IT."""
     mine = Q(asked_by__in=accounts_of(user).values("pk"))
-    found = ImportException.objects.filter(answer="", environment__in=environments_run_by(user)).exclude(mine)
+    run = held.environments.get(Role.IT_OPERATIONS, ())
+    found = ImportException.objects.filter(answer="", environment__in=run).exclude(mine)
     return found.select_related("environment", "asked_by").order_by("asked_at", "pk")
 
 

@@ -17,20 +17,27 @@ from handoff.api.serializers import (
     HandoffIn,
     HandoffOut,
     HandoffRowOut,
+    InboxOut,
+    InboxQuery,
     ReasonIn,
-    TaskOut,
 )
 from handoff.queries import handoffs as queries
 from handoff.queries.inbox import inbox_of
 from handoff.services import handoffs
+from models_registry.access import held_by
 
 
 class Inbox(APIView):
     """What waits for whoever asks."""
 
-    @extend_schema(responses=TaskOut(many=True), operation_id="inbox")
+    @extend_schema(responses=InboxOut, parameters=[OpenApiParameter("after", UUID)], operation_id="inbox")
     def get(self, request: Request) -> Response:
-        return Response(TaskOut(inbox_of(actor_at(request, "api").user), many=True).data)
+        query = InboxQuery(data=known_parameters(request, ("after",)))
+        query.is_valid(raise_exception=True)
+        user = actor_at(request, "api").user
+        waits = inbox_of(user, held_by(user), query.validated_data.get("after"))
+        there = request.build_absolute_uri(f"?after={waits.after}") if waits.after else None
+        return Response(InboxOut({"next": there, "results": waits.entries}).data)
 
 
 class Handoffs(APIView):

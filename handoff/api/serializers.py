@@ -464,6 +464,17 @@ class TaskOut(serializers.Serializer[Any]):
     note = serializers.CharField(source="task.note")
 
 
+class InboxQuery(serializers.Serializer[Any]):
+    after = serializers.UUIDField(required=False)
+
+
+class InboxOut(serializers.Serializer[Any]):
+    """A page of what waits for whoever asks, the overdue and the soonest due first."""
+
+    next = serializers.URLField(allow_null=True)
+    results = TaskOut(many=True)
+
+
 class OwnerOut(serializers.Serializer[Any]):
     """Who answered: for a model with the version that was live, or for an environment, without both."""
 

@@ -57,6 +57,10 @@ class Handoff(models.Model):
 
     class Meta:
         ordering = ["-drafted_at"]
+        indexes = [
+            models.Index(fields=["model", "target", "number"], name="handoff_by_model_and_place"),
+            models.Index(fields=["target", "state"], name="handoff_by_place_and_state"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["model", "number"], name="handoff_number_once"),
             models.UniqueConstraint(

@@ -17,7 +17,7 @@ from handoff.models import Amendment
 from handoff.rules.amendments import COVERED, signed_already
 from handoff.rules.scopes import digest
 from handoff.states import AmendmentState, DeploymentState
-from models_registry.access import models_held_by
+from models_registry.access import Held
 from models_registry.models import Consumer, Stream
 from models_registry.roles import Role
 
@@ -83,11 +83,14 @@ def amendments_of(user: Account, deployment: Any) -> list[Amendment]:
     return list(listed(user, deployment=deployment)) if deployment.bindings.get("outputs") else []
 
 
-def news_for(user: Account) -> list[Amendment]:
-    """Return what was changed lately in what a data scientist has built. They are informed, and not asked."""
+def news_for(held: Held) -> list[Amendment]:
+    """Return what was changed lately in what data scientists have built, for one who holds that role.
+
+    They are informed, and not asked.
+    """
     lately = Amendment.objects.filter(state=AmendmentState.APPLIED, ended_at__gte=timezone.now() - NEWS)
     return list(
-        lately.filter(deployment__model__in=models_held_by(user, Role.DATA_SCIENTIST))
+        lately.filter(deployment__model__in=held.models.get(Role.DATA_SCIENTIST, ()))
         .select_related("deployment__model", "deployment__version", "deployment__environment", "proposed_by")
         .order_by("-ended_at")[:MOST_NEWS]
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,7 +14,9 @@ from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
 from handoff.queries.leavers import announced_to
 from handoff.queries.retirements import notices_for
+from handoff.web.context import told
 from handoff.web.doors import account_of, page
+from models_registry.access import held_by
 from models_registry.queries import exceptions_to_answer
 
 VERBS = {
@@ -81,22 +84,34 @@ class Bundle:
 
 @page("GET")
 def inbox(request: HttpRequest) -> HttpResponse:
-    """Show what waits for me, the overdue first."""
-    bundles = bundled(inbox_of(account_of(request)))
-    exceptions = list(exceptions_to_answer(account_of(request)))
-    count = sum(len(bundle.todos) for bundle in bundles) + len(exceptions)
-    news = news_for(account_of(request))
-    notices = list(notices_for(account_of(request)))
+    """Show what waits for me, the overdue first, a page at a time; exceptions and what I am told stand on the first."""
+    user = account_of(request)
+    held = held_by(user)
+    behind = _key(request.GET.get("after", ""))
+    waits = inbox_of(user, held, behind)
+    exceptions = list(exceptions_to_answer(user, held)) if behind is None else []
+    count = len(waits.entries) + len(exceptions)
     context = {
-        "notices": notices,
-        "names": announced_to(account_of(request)),
-        "bundles": bundles,
+        "notices": list(notices_for(user)) if behind is None else [],
+        "bundles": bundled(waits.entries),
+        "names": announced_to(user) if behind is None else [],
         "exceptions": exceptions,
-        "news": news,
+        "news": news_for(held) if behind is None else [],
         "count": count,
-        "inbox_count": count,
+        "behind": behind,
+        "after": waits.after,
     }
+    if behind is None:
+        context["inbox_count"] = told(count, more=waits.after is not None)
     return render(request, "handoff/inbox/inbox.html", context)
+
+
+def _key(text: str) -> UUID | None:
+    """Return the handoff behind which a page goes on; what is none leads to the first page."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def bundled(entries: list[Entry]) -> list[Bundle]:

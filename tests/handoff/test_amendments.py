@@ -21,7 +21,6 @@ from handoff.connections import changed_since, connected
 from handoff.in_force import bindings_of, bound_to
 from handoff.models import Amendment, AmendmentSignOff, Deployment, Handoff, Job, SignOff
 from handoff.plans import AmendReport
-from handoff.queries.inbox import inbox_of
 from handoff.readiness import moved_since
 from handoff.rules.policies import parse
 from handoff.services import amendments, applying, findings, jobs, runs, signoffs
@@ -348,11 +347,11 @@ def test_what_was_signed_is_in_force_everywhere(place: Place, deployment: Deploy
 
 def test_data_scientists_are_informed_and_not_asked(place: Place, deployment: Deployment) -> None:
     amendment = proposed(deployment, place.iris)
-    assert [one.task.kind for one in inbox_of(place.iris)] == ["amend"]
-    assert inbox_of(place.dana) == []
+    assert [one.task.kind for one in walking.inbox(place.iris)] == ["amend"]
+    assert walking.inbox(place.dana) == []
     sign(amendment, place.iris)
     work(amendment)
-    assert inbox_of(place.iris) == []
+    assert walking.inbox(place.iris) == []
     page = walking.client_of(place.dana).get("/").content.decode()
     assert "For your information" in page
     assert "amendment\n          1" in page or "amendment 1" in page

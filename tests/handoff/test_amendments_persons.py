@@ -13,7 +13,6 @@ from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff.models import Amendment, AmendmentSignOff, Deployment
 from handoff.queries.amendments import sheet_for
-from handoff.queries.inbox import inbox_of
 from handoff.rules.amendments import Given, Proposed, signed_already, signed_twice
 from handoff.rules.duties import Chain
 from handoff.services import amendments, persons
@@ -75,7 +74,7 @@ def test_a_delegate_signs_for_the_delegator_and_both_names_show(
 ) -> None:
     delegated(place, "integration_owner", "iris")
     amendment, noah = proposed(deployment, place.iris), place.people["noah"]
-    assert [one.task.kind for one in inbox_of(noah)] == ["amend"]
+    assert [one.task.kind for one in walking.inbox(noah)] == ["amend"]
     shown = walking.client_of(noah).get(f"/amendments/{amendment.pk}/").content.decode()
     assert "Signed as Noah for Iris" in shown
     assert door(amendment, noah, **signature(amendment, noah)) == 200
@@ -107,7 +106,7 @@ def test_for_two_roles_two_people_sign_also_where_one_stands_in(place: Place, de
     body = signature(amendment, place.otto) | {"reauthentication": proof(place.edda)}
     told = {"actor": Person(place.edda, "test"), "amendment_id": amendment.pk, **body}
     refused("already_signed", lambda: amendments.sign(**told))
-    assert [one.task.kind for one in inbox_of(place.edda)] == []
+    assert [one.task.kind for one in walking.inbox(place.edda)] == []
     sign(amendment, place.otto)
     assert work(amendment).state == "applied"
 
@@ -123,7 +122,7 @@ def test_a_second_account_is_no_second_person(place: Place, deployment: Deployme
     before = counts()
     assert door(amendment, second, **body, seen=seen.seen) == 409
     assert counts() == before
-    assert [one.task.kind for one in inbox_of(second)] == []
+    assert [one.task.kind for one in walking.inbox(second)] == []
     row = amendment.signoffs.get()
     row.pk, row.statement_digest, row.signer, row.requirement = None, "0" * 64, second, "analytic-engineer"
     row.reauthentication_id = proof(second)

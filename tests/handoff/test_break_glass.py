@@ -19,7 +19,6 @@ from handoff.errors import Conflict, Forbidden, GateShut, NotConfirmed, Refused,
 from handoff.models import BreakGlass, Deployment, Finding, Handoff, OwnerOfRecord, PolicyRevision, Reauthentication
 from handoff.plans import DeployReport, RestorePlan
 from handoff.queries.break_glass import sheet_for
-from handoff.queries.inbox import inbox_of
 from handoff.queries.packs import contents, events_of
 from handoff.queries.signatures import verify
 from handoff.rules.break_glass import read_break_glass, united
@@ -176,7 +175,7 @@ def test_the_last_missing_signature_ends_it_well(place: Place) -> None:
     handoff = ready(place, confirm=True)
     glass = broken(place, handoff)
     assert carried_out(handoff).state == State.LIVE  # the confirm gate was stepped over, too
-    waits = [(one.task.kind, one.task.key, one.due) for one in inbox_of(place.otto) if one.task.handoff == handoff]
+    waits = [(one.task.kind, one.task.key, one.due) for one in walking.inbox(place.otto) if one.task.handoff == handoff]
     assert waits == [("sign", "release", glass.until)]
     building.sign(handoff, "release", place.otto)
     glass.refresh_from_db()
@@ -546,7 +545,7 @@ def test_by_the_page(place: Place) -> None:
     assert (empty.status_code, BreakGlass.objects.count()) == (422, 0)
     assert iris.post(f"{path}break-glass/ask/", WHY).status_code == 303
     one = f"{path}break-glass/{BreakGlass.objects.get().pk}/"
-    assert [entry.task.kind for entry in inbox_of(place.rita)] == ["glass"]
+    assert [entry.task.kind for entry in walking.inbox(place.rita)] == ["glass"]
     assert one in rita.get("/").content.decode()
     assert "You cannot confirm this" in iris.get(one).content.decode()
     sheet = rita.get(one)

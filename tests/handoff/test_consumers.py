@@ -18,7 +18,6 @@ from handoff.asked import questions_of
 from handoff.errors import NotReady
 from handoff.facts import known_of, rules_of
 from handoff.models import AskedConsumer, Decision, Deployment, Handoff, Job, SignOff
-from handoff.queries.inbox import inbox_of
 from handoff.queries.signing import sheet_for
 from handoff.rules.consumers import role_of
 from handoff.rules.gates import evaluate
@@ -533,8 +532,8 @@ def test_the_database_knows_whose_agreement_it_is(place: Place, handoff: Handoff
 
 
 def test_an_owner_finds_it_in_the_inbox_on_the_page_and_on_the_sheet(place: Place, handoff: Handoff) -> None:
-    assert [(one.task.kind, one.task.key) for one in inbox_of(place.carla)] == [("sign", role_of(place.carla.pk))]
-    assert inbox_of(place.nick) == []
+    assert [(one.task.kind, one.task.key) for one in walking.inbox(place.carla)] == [("sign", role_of(place.carla.pk))]
+    assert walking.inbox(place.nick) == []
     client = walking.client_of(place.carla)
     assert "Carla signs as the owner of Ward board: approval" in client.get("/").content.decode()
     page = client.get(f"/handoffs/{handoff.pk}/").content.decode()

@@ -18,7 +18,6 @@ from handoff import tasks
 from handoff.errors import Forbidden, Hidden, Invalid, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff, PolicyRevision
-from handoff.queries.inbox import inbox_of
 from handoff.rules.gates import evaluate
 from handoff.services import findings, policies
 from models_registry.models import Environment
@@ -92,8 +91,8 @@ def test_a_moved_package_suspends_the_approval_of_a_live_version(site: Place) ->
     assert finding.severity == "high"
     assert finding.due_at > timezone.now()
     assert events_of(handoff)[-1] == "handoff.suspended"
-    assert [entry.task.kind for entry in inbox_of(site.otto)] == ["clear"]
-    assert inbox_of(site.dana) == []
+    assert [entry.task.kind for entry in walking.inbox(site.otto)] == ["clear"]
+    assert walking.inbox(site.dana) == []
 
 
 def test_looking_again_says_nothing_new(site: Place) -> None:
@@ -113,7 +112,7 @@ def test_what_is_put_right_closes_by_itself(site: Place) -> None:
     finding.refresh_from_db()
     assert (finding.closing, finding.closed_by) == ("resolved", None)
     assert events_of(handoff)[-2:] == ["handoff.suspended", "finding.closed"]
-    assert inbox_of(site.otto) == []
+    assert walking.inbox(site.otto) == []
 
 
 def test_a_further_move_replaces_the_finding(site: Place) -> None:
@@ -151,7 +150,7 @@ def test_a_policy_may_only_report(site: Place) -> None:
     assert not finding.suspends
     assert not known_of(handoff).facts.moved
     assert events_of(handoff)[-1] == "finding.raised"
-    assert inbox_of(site.otto) == []
+    assert walking.inbox(site.otto) == []
     assert "The target drifted" in walking.client_of(site.otto).get(f"/handoffs/{handoff.pk}/").content.decode()
 
 

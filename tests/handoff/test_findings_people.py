@@ -17,7 +17,6 @@ from handoff.errors import Conflict, Forbidden, GateShut, Invalid, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff
 from handoff.queries.findings import open_findings
-from handoff.queries.inbox import inbox_of
 from handoff.rules.gates import evaluate
 from handoff.services import findings, handoffs, policies
 from tests.handoff import building, walking
@@ -67,7 +66,7 @@ def test_whoever_holds_a_role_raises_a_finding_with_an_owner(site: Place, door: 
     assert (str(finding), finding.severity, finding.suspends) == (ISSUE["title"], "high", True)
     assert (finding.owner, finding.raised_by, finding.kind) == (site.edda, site.vera, "issue")
     assert timedelta(days=6) < finding.due_at - timezone.now() < timedelta(days=8)
-    [entry] = [one for one in inbox_of(site.edda) if one.task.kind == "settle"]
+    [entry] = [one for one in walking.inbox(site.edda) if one.task.kind == "settle"]
     assert (entry.task.title, entry.due) == (ISSUE["title"], finding.due_at.replace(microsecond=0))
 
 

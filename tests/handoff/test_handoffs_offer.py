@@ -16,7 +16,6 @@ from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff.models import Handoff, PolicyRevision
 from handoff.queries.handoffs import view_of
-from handoff.queries.inbox import inbox_of
 from handoff.rules.differences import Cargo, Side, broken, report
 from handoff.services import checklists, handoffs, policies
 from handoff.states import State
@@ -27,7 +26,7 @@ from models_registry.models import (
     RegisteredModel,
     RegisteredModelUserGrant,
 )
-from tests.handoff import building
+from tests.handoff import building, walking
 
 pytestmark = pytest.mark.django_db
 
@@ -153,8 +152,8 @@ def test_an_offer_freezes_policy_and_report(place: building.Place, version: Mode
     assert handoff.policy == PolicyRevision.objects.get().content
     assert {i["classed"] for i in handoff.report["items"]} >= {"locked", "constrained", "expected"}
     assert handoff.expires_at == handoff.offered_at + timedelta(days=30)
-    assert [e.task.kind for e in inbox_of(place.vera)] == ["sign"]
-    assert inbox_of(place.dana) == []
+    assert [e.task.kind for e in walking.inbox(place.vera)] == ["sign"]
+    assert walking.inbox(place.dana) == []
 
 
 MISSING: dict[str, tuple[Callable[[building.Place], Any], str]] = {

@@ -20,7 +20,6 @@ from handoff.decisions import plain
 from handoff.errors import NotReady
 from handoff.facts import known_of
 from handoff.models import Decision, Handoff, PolicyRevision
-from handoff.queries.inbox import inbox_of
 from handoff.queries.policies import difference_of, simulated
 from handoff.rules.answers import AnswerFact
 from handoff.rules.change_facts import ChangeFact, MeasuredFact
@@ -256,10 +255,10 @@ def test_thresholds_that_are_too_lax_stand_in_the_way_of_an_offer(site: Place) -
 def test_an_offer_that_ends_soon_is_in_the_inbox_of_whoever_offered(site: Place) -> None:
     policies.publish(actor=by(site.ada), source=LIGHT + "reminders_before_days: [7, 2]\n")
     handoff = walking.offered(site)
-    assert not any(entry.reminded for entry in inbox_of(site.dana))
+    assert not any(entry.reminded for entry in walking.inbox(site.dana))
     Handoff.objects.filter(pk=handoff.pk).update(expires_at=timezone.now() + timedelta(days=6))
-    entries = inbox_of(site.dana)
+    entries = walking.inbox(site.dana)
     assert all(entry.reminded for entry in entries)
     assert "remind" in {entry.task.kind for entry in entries}
     assert "ends soon" in client_of(site.dana).get(reverse("inbox")).content.decode()
-    assert {entry.task.kind for entry in inbox_of(site.vera)} <= {"sign"}
+    assert {entry.task.kind for entry in walking.inbox(site.vera)} <= {"sign"}

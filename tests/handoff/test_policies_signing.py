@@ -9,13 +9,12 @@ from django.urls import reverse
 
 from audit.actors import Person
 from handoff.models import Handoff, Policy, PolicyRevision, SignOff
-from handoff.queries.inbox import inbox_of
 from handoff.readiness import offer_of
 from handoff.rules.policies import digest_of
 from handoff.services import handoffs
 from handoff.states import State
 from models_registry.models import EnvironmentUserGrant, RegisteredModelUserGrant
-from tests.handoff import building
+from tests.handoff import building, walking
 from tests.handoff.test_signoffs_doors import DOORS, by_service, counts, place, seen_of
 
 __all__ = ["place"]
@@ -45,12 +44,12 @@ def approves(key: str) -> dict[str, str]:
 def test_nobody_signs_before_their_turn(door: Callable[..., int], place: building.Place) -> None:
     after = {"key": "risk", "role": "risk_compliance", "meaning": "review", "after": ["validation"]}
     handoff = building.offered(place, building.a_version(place), a_policy(after, FIRST))
-    assert [entry.task.key for entry in inbox_of(place.rita)] == []
+    assert [entry.task.key for entry in walking.inbox(place.rita)] == []
     before = counts()
     assert door(handoff, place.rita, seen=seen_of(handoff), **approves("risk")) == 409
     assert counts() == before
     assert door(handoff, place.vera, seen=seen_of(handoff), **approves("validation")) == 200
-    assert [entry.task.key for entry in inbox_of(place.rita)] == ["risk"]
+    assert [entry.task.key for entry in walking.inbox(place.rita)] == ["risk"]
     assert door(handoff, place.rita, seen=seen_of(handoff), **approves("risk")) == 200
     handoff.refresh_from_db()
     assert handoff.state == State.TESTING
@@ -115,7 +114,7 @@ def test_an_offer_is_refused_whose_quorum_nobody_can_fill(place: building.Place)
 def test_advice_is_given_or_not_and_nobody_waits(place: building.Place) -> None:
     advice = {"key": "risk", "role": "risk_compliance", "meaning": "review", "advisory": True}
     handoff = building.offered(place, building.a_version(place), a_policy(FIRST, advice))
-    assert [entry.task.key for entry in inbox_of(place.rita)] == ["risk"]
+    assert [entry.task.key for entry in walking.inbox(place.rita)] == ["risk"]
     assert by_service(handoff, place.vera, seen=seen_of(handoff), **approves("validation")) == 200
     handoff.refresh_from_db()
     assert handoff.state == State.TESTING

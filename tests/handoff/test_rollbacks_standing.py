@@ -16,7 +16,6 @@ from handoff import queue, tasks
 from handoff.errors import ApprovalLapsed, GateShut, WrongState
 from handoff.models import Deployment, Finding, Handoff, Job
 from handoff.plans import DeployReport
-from handoff.queries.inbox import inbox_of
 from handoff.queries.rollbacks import way_back
 from handoff.rules.answers import AnswerFact
 from handoff.rules.checklists import ChecklistItem
@@ -26,7 +25,7 @@ from handoff.rules.standing import Standing, judge_standing
 from handoff.services import deployments, jobs, rollbacks, signoffs
 from handoff.standing import standing_of
 from handoff.states import State
-from tests.handoff import building
+from tests.handoff import building, walking
 from tests.handoff import test_gates_rules as gates
 from tests.handoff.building import Place
 from tests.handoff.test_break_glass import (
@@ -204,7 +203,7 @@ def test_two_people_go_back_all_the_same_and_all_sign_in_time(place: Place) -> N
     ran_out(first)
     glass = asked(first, place.iris)
     assert glass.gate == "rollback"
-    assert [one.task.kind for one in inbox_of(place.rita) if one.task.handoff == first] == ["glass"]
+    assert [one.task.kind for one in walking.inbox(place.rita) if one.task.handoff == first] == ["glass"]
     confirmed(glass, place.rita)
     order = Deployment.objects.get(rollback_of__handoff=second)
     assert (order.rests_on, order.reason) == ("break_glass", "INC-7: The live version scores everybody as ill.")

@@ -7,7 +7,6 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from handoff.models import SignOff
-from handoff.queries.inbox import inbox_of
 from handoff.queries.signing import sheet_for
 from handoff.services import checklists, signoffs
 from handoff.states import SignOffState
@@ -29,10 +28,10 @@ def site(db: None, store: Any) -> Place:
 def test_the_voided_signer_is_told_in_their_inbox_and_reads_before_and_after(site: Place) -> None:
     handoff = walking.answered(site)
     walking.sign(handoff, site.vera, "validation")
-    assert inbox_of(site.vera) == []
+    assert walking.inbox(site.vera) == []
     about = {"handoff_id": str(handoff.pk), "item": "capacity", "choice": "yes", "evidence": [MORE]}
     checklists.answer(actor=by(site.edda), **about)
-    told = {entry.task.kind: entry.task.note for entry in inbox_of(site.vera)}
+    told = {entry.task.kind: entry.task.note for entry in walking.inbox(site.vera)}
     because = "the checklist answers and acknowledged differences changed after it was given"
     assert told == {"sign": f"Your sign-off was voided because {because}."}
     assert because in client_of(site.vera).get(reverse("inbox")).content.decode()
@@ -51,7 +50,7 @@ def test_the_voided_signer_is_told_in_their_inbox_and_reads_before_and_after(sit
     sheet = client.get(reverse("api:handoff-sheet", args=[handoff.pk, "validation"])).json()
     assert [(one["before"], one["after"]) for one in sheet["changes"]] == [(change.before, change.after)]
     walking.sign(handoff, site.vera, "validation")
-    assert inbox_of(site.vera) == []
+    assert walking.inbox(site.vera) == []
     states = [one.state for one in SignOff.objects.order_by("signed_at")]
     assert states == [SignOffState.VOIDED, SignOffState.GIVEN]
 
@@ -97,4 +96,4 @@ def test_whoever_asked_for_changes_reads_what_became_of_the_answers(site: Place)
     (change,) = sheet_for(site.vera, handoff.pk, "validation").changes
     assert (change.before, change.after) == ("yes (requests a second 40)", "yes (requests a second 55)")
     walking.sign(handoff, site.vera, "validation")
-    assert inbox_of(site.vera) == []
+    assert walking.inbox(site.vera) == []

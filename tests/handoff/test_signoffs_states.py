@@ -16,14 +16,13 @@ from audit.models import Account, AuditEvent
 from handoff.errors import Invalid
 from handoff.facts import known_of, rules_of
 from handoff.models import Condition, ConditionStep, Finding, Handoff, SignOff
-from handoff.queries.inbox import inbox_of
 from handoff.queries.signatures import verify
 from handoff.rules.gates import evaluate
 from handoff.rules.policies import parse
 from handoff.services import approvals, conditions, findings, signoffs
 from handoff.states import SignOffState, State
 from models_registry.models import RegisteredModelUserGrant
-from tests.handoff import building
+from tests.handoff import building, walking
 from tests.handoff.test_signoffs_doors import APPROVE, DOORS, by_service, counts, proof, seen_of
 from tests.handoff.test_signoffs_signatures import as_owner
 from tests.handoff.walking import BACKEND, client_of
@@ -109,7 +108,7 @@ def why_shut(handoff: Handoff, gate: str = "release") -> str:
 
 def tasks(who: Account) -> dict[str, str]:
     """Return what waits for somebody: kinds with notes."""
-    return {entry.task.kind: entry.task.note for entry in inbox_of(who)}
+    return {entry.task.kind: entry.task.note for entry in walking.inbox(who)}
 
 
 # Changes requested

@@ -16,7 +16,6 @@ from handoff.access import may_stop
 from handoff.errors import Forbidden, Hidden, Invalid, NotConfirmed, WrongRole, WrongState
 from handoff.models import Condition, Deployment, Finding, Job, Suspension
 from handoff.plans import DeployReport, StopReport
-from handoff.queries.inbox import inbox_of
 from handoff.queries.moments import environment_at
 from handoff.rules.policies import parse
 from handoff.rules.policy_changes import changes, demands
@@ -180,8 +179,8 @@ def test_the_api_tells_it_and_so_does_the_environment_as_it_was(place: Place, li
 
 def test_the_inbox_tells_who_runs_it_and_who_answers_for_it(place: Place, live: Deployment) -> None:
     suspended(live, place.rita)
-    assert [one.task.key for one in inbox_of(place.otto) if one.task.kind == "suspended"] == [str(live.pk)]
-    assert not [one for one in inbox_of(place.dana) if one.task.kind == "suspended"]
+    assert [one.task.key for one in walking.inbox(place.otto) if one.task.kind == "suspended"] == [str(live.pk)]
+    assert not [one for one in walking.inbox(place.dana) if one.task.kind == "suspended"]
     assert f"/deployments/{live.pk}/" in walking.client_of(place.otto).get("/").content.decode()
 
 
@@ -385,9 +384,9 @@ def test_before_a_condition_is_overdue_those_who_run_the_version_are_told(place:
     signoff = live.handoff.signoffs.get(gate="review")
     due = timezone.now() + timedelta(days=3)
     Condition.objects.create(signoff=signoff, number=1, text="Write it down.", due_at=due, owner=place.dana)
-    (told,) = [one.task for one in inbox_of(place.otto) if one.task.kind == "stops"]
+    (told,) = [one.task for one in walking.inbox(place.otto) if one.task.kind == "stops"]
     assert ("Write it down." in told.title, told.due) == (True, due)
-    assert not [one for one in inbox_of(place.rita) if one.task.kind == "stops"]
+    assert not [one for one in walking.inbox(place.rita) if one.task.kind == "stops"]
 
 
 @pytest.mark.parametrize("odd", ["kill", "", 1, None])

@@ -17,7 +17,6 @@ from handoff.errors import Invalid, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff, Job, SignOff, Suspension, Waiver
 from handoff.plans import TestReport
-from handoff.queries.inbox import inbox_of
 from handoff.rules.gates import Requirement, evaluate
 from handoff.services import checklists, jobs, policies, promotion_tests, waivers
 from tests.handoff import building, walking
@@ -83,7 +82,7 @@ def test_a_waiver_is_asked_for_approved_and_shown_with_its_requirement(site: Pla
     assert door(site, "edda", f"/handoffs/{handoff.pk}/waivers/", body) in (201, 303)
     waiver = Waiver.objects.get()
     assert not required(handoff, "runbook").met
-    assert [one.task.kind for one in inbox_of(site.rita)] == ["waiver"]
+    assert [one.task.kind for one in walking.inbox(site.rita)] == ["waiver"]
     path = f"/handoffs/{handoff.pk}/waivers/{waiver.pk}/answer/"
     assert door(site, "rita", path, {"answer": "approved", "comment": "For a month."}) in (200, 303)
     shown = required(handoff, "runbook")
@@ -247,10 +246,10 @@ def test_before_a_waiver_ends_it_is_in_the_inbox_and_after_it_the_live_approval_
     handoff = walking.answered(site, but=("runbook",))
     waiver = approved(site, handoff)
     live(handoff)
-    assert not [one for one in inbox_of(site.rita) if one.task.kind == "renew"]
+    assert not [one for one in walking.inbox(site.rita) if one.task.kind == "renew"]
     moved_on(waiver, 20)
     for who in (site.rita, site.edda):
-        assert [one.task.key for one in inbox_of(who) if one.task.kind == "renew"] == [str(waiver.pk)]
+        assert [one.task.key for one in walking.inbox(who) if one.task.kind == "renew"] == [str(waiver.pk)]
     tasks.watch_waivers()
     assert not Finding.objects.exists()
     moved_on(waiver, 11)

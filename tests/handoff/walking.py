@@ -12,9 +12,11 @@ from audit.actors import Person
 from audit.models import Account
 from handoff.facts import rules_of
 from handoff.models import Handoff, PolicyRevision, SignOff
+from handoff.queries.inbox import Entry, inbox_of
 from handoff.queries.signing import sheet_for
 from handoff.services import checklists, handoffs, policies, reauthentications, signoffs
 from handoff.states import GATE_OF, State
+from models_registry.access import held_by
 from models_registry.models import EnvironmentUserGrant, ModelVersion
 from tests.handoff import building
 from tests.handoff.building import Place
@@ -28,6 +30,11 @@ FIGURE = {"kind": "figure", "label": "requests a second", "figure": 40}
 def by(account: Account) -> Person:
     """Return a person at the page's door."""
     return Person(account, "web")
+
+
+def inbox(account: Account) -> list[Entry]:
+    """Return what waits for an account on the first page of its inbox."""
+    return inbox_of(account, held_by(account)).entries
 
 
 def a_site(place: Place | None = None) -> Place:
