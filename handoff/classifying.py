@@ -15,7 +15,7 @@ from handoff.rules.standard_signoffs import kind_of
 def tell_kind(handoff: Handoff, *, actor: Actor) -> None:
     """Record of which kind the change of a locked handoff is now, where its policy knows more than one kind."""
     rules = rules_of(handoff)
-    if not rules.standard_change.signers:
+    if not rules.lighter:
         return
     facts = known_of(handoff).facts
     judged, change = kind_of(rules, facts), facts.change
@@ -41,6 +41,8 @@ def keep_kind(deployment: Deployment, known: Known) -> StandardChange | None:
         compared_with_id=change.live.deployment,
         reviewed_id=change.reviewed.deployment,
         number=change.number + 1,
-        complete=evaluate("confirm", replace(rules, standard_change=StandardRules()), known.facts).open,
+        complete=evaluate(
+            "confirm", replace(rules, standard_change=StandardRules(), retrain=StandardRules()), known.facts
+        ).open,
         reasons=list(judged.reasons),
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+import orjson
+
 from engine.thresholds import METRICS
 from handoff.models import Handoff
 from handoff.rules.change_facts import ChangeFact, MeasuredFact
@@ -14,11 +16,13 @@ from handoff.states import State
 # The live deployment l, with the handoff b that it came by; of a handoff that was live itself, what that was compared
 # with then. The version that was last fully reviewed is in r. One row, or none.
 CHANGE = """
-  CASE WHEN h.policy ? 'standard_change' THEN (SELECT json_build_object(
+  CASE WHEN h.policy ?| array['standard_change', 'retrain'] THEN (SELECT json_build_object(
     'recorded', CASE WHEN EXISTS (SELECT FROM handoff_deployment w WHERE w.handoff_id = h.id AND w.live_at IS NOT NULL)
       THEN COALESCE(own.kind, 'full') ELSE '' END,
     'elements', (SELECT json_object_agg(e.name, e.blob_id) FROM models_registry_element e
        WHERE e.version_id = h.version_id),
+    'training', (SELECT e.text FROM models_registry_element e
+       WHERE e.version_id = h.version_id AND e.name = 'training'),
     'live', (SELECT json_build_object(
         'deployment', l.id, 'version', v.number, 'digest', v.digest,
         'policy', b.policy_digest, 'report', b.report, 'number', COALESCE(c.number, 0),
@@ -28,6 +32,8 @@ CHANGE = """
         'bindings', b.bindings,
         'elements', (SELECT json_object_agg(e.name, e.blob_id) FROM models_registry_element e
            WHERE e.version_id = l.version_id),
+        'training', (SELECT e.text FROM models_registry_element e
+           WHERE e.version_id = l.version_id AND e.name = 'training'),
         'figures', (SELECT t.figures FROM handoff_promotiontest t
            WHERE t.handoff_id = b.id AND t.kind = %(measured_by)s AND t.verdict = 'passed'),
         'suspended', EXISTS (SELECT FROM handoff_suspension s WHERE s.deployment_id = l.id AND s.ended_at IS NULL),
@@ -80,6 +86,9 @@ def change_in(handoff: Handoff, raw: Mapping[str, Any] | None, tests: Sequence[S
         elements=tuple(sorted(_other(raw["elements"] or {}, live["elements"] or {}))),
         differs=_differs(handoff.report or {}, as_signed(live["report"] or {}, report or {})),
         same_bindings=handoff.bindings == bindings,
+        other_pipeline=_training(raw).get("pipeline") != _training(live).get("pipeline"),
+        pipeline=str(_training(raw).get("pipeline", "")),
+        retrained_from=int(_training(raw).get("retrained_from", 0)),
         same_policy=handoff.policy_digest == live["policy"],
         against=tuple(_against(live)),
         figures=figures,
@@ -96,8 +105,14 @@ def _metrics(figures: Mapping[str, Any] | None) -> dict[str, float]:
     return {name: float(one) for name, one in found.items() if type(one) in (int, float) and isfinite(one)}
 
 
+def _training(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a version says of its training; nothing of most."""
+    return dict(orjson.loads(row["training"] or "{}"))
+
+
 def _other(mine: Mapping[str, str], theirs: Mapping[str, str]) -> set[str]:
-    return {name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)}
+    """Return the elements that are others; what is said of the training is compared apart."""
+    return {name for name in (mine.keys() | theirs.keys()) - {"training"} if mine.get(name) != theirs.get(name)}
 
 
 def _differs(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

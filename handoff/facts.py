@@ -408,7 +408,7 @@ def _contents(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
 def _change(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return what signatures cover of the kind of the change; nothing where all sign."""
     change = change_in(handoff, raw["change"] or None, raw["tests"])
-    return scope_of(judge(rules_of(handoff).standard_change, change), change) if change else {}
+    return scope_of(judge(rules_of(handoff).lighter, change), change) if change else {}
 
 
 def _parts(handoff: Handoff, raw: Mapping[str, Any]) -> dict[str, str]:

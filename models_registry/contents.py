@@ -1,5 +1,6 @@
 """Check the contents of elements: each by itself when it arrives, and all together before they are sealed."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SIDES: dict[str, Side] = {"input_schema": "inputs", "output_schema": "outputs"}
 LIBRARY = {"onnx": "onnxruntime", "skops": "scikit-learn"}
 UNREAD = {"scan_failed", "model_not_loadable"}  # what a scan says of a file that it cannot read
 SHOWN = 5
+PIPELINE = re.compile(r"[0-9a-f]{64}")
 LIMITS = Limits(seconds=60, memory_mb=4096)
 
 
@@ -58,7 +60,7 @@ def check_model(path: Path, declared: str) -> str:
 
 
 def canonical_text(name: str, content: bytes, filename: str = "") -> tuple[str, list[str]]:
-    """Return the canonical text of a small element: a schema, the runtime, or the thresholds. Raises BadElement.
+    """Return the canonical text of a small element: a schema, runtime, thresholds or training. Raises BadElement.
 
     A schema may come in any language that the engine reads; the notes say what it says differently here.
     """
@@ -68,7 +70,8 @@ def canonical_text(name: str, content: bytes, filename: str = "") -> tuple[str, 
             return schema.canonical().decode(), notes
         if name == "thresholds":
             return Thresholds.parse(content).canonical().decode(), []
-        return rfc8785.dumps(read_runtime(content)).decode(), []
+        read = read_training if name == "training" else read_runtime
+        return rfc8785.dumps(read(content)).decode(), []
     except EngineError as error:
         raise bad(name, error) from error
 
@@ -106,6 +109,22 @@ def read_runtime(content: bytes) -> dict[str, Any]:
         if requirement.url or requirement.extras or requirement.marker or not requirement.specifier:
             raise Refusal("runtime_invalid", "A package has a version range, nothing else.", field=f"packages.{name}")
     return {"python": raw["python"], "packages": raw["packages"]}
+
+
+def read_training(content: bytes) -> dict[str, Any]:
+    """Return {"pipeline": SHA-256, "retrained_from": number of a version, if any}. Raises Refusal naming the field."""
+    try:
+        raw = strict_json.loads(content)
+    except ValueError as error:
+        raise Refusal("training_invalid", f"The training is not JSON: {error}.") from error
+    if not isinstance(raw, dict) or not {"pipeline"} <= set(raw) <= {"pipeline", "retrained_from"}:
+        raise Refusal("training_invalid", "A training has a pipeline, and retrained_from where it is a retrain.")
+    if not isinstance(raw["pipeline"], str) or not PIPELINE.fullmatch(raw["pipeline"]):
+        raise Refusal("training_invalid", "Write the SHA-256 of the pipeline, 64 hex digits.", field="pipeline")
+    number = raw.get("retrained_from", 1)
+    if type(number) is not int or not 0 < number < 2**31:
+        raise Refusal("training_invalid", "Write the number of a version of this model.", field="retrained_from")
+    return dict(raw)
 
 
 def infer_schemas(paths: Mapping[str, Path]) -> tuple[Schema, Schema, list[str]]:

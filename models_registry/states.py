@@ -15,6 +15,7 @@ MOVES: dict[VersionState, frozenset[VersionState]] = {
     VersionState.DISCARDED: frozenset(),
 }
 
-ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds", "training")
+OPTIONAL = frozenset({"training"})
 SCHEMAS = ("input_schema", "output_schema")
-TEXT_ELEMENTS = frozenset({"input_schema", "output_schema", "runtime", "thresholds"})
+TEXT_ELEMENTS = frozenset({"input_schema", "output_schema", "runtime", "thresholds", "training"})

@@ -387,7 +387,9 @@ class DecisionOut(serializers.ModelSerializer[Decision]):
 
 
 class ChangeKindOut(serializers.Serializer[Any]):
-    kind = serializers.CharField(help_text="full, or standard: then only those sign whom the policy names for that.")
+    kind = serializers.CharField(
+        help_text="full; or standard, or retrain: then only those sign whom the policy names for that."
+    )
     reasons = serializers.ListField(child=serializers.CharField(), help_text="Why it is of that kind, in words.")
     to_be_measured = serializers.BooleanField(source="open_", help_text="Whether its metrics decide still.")
 

@@ -1,4 +1,4 @@
-"""Standard changes: what went live with fewer signatures, compared with what, and counted from which full review."""
+"""What went live with fewer signatures: compared with what, and counted from which full review."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from handoff.models.deployments import Deployment
 from handoff.models.handoffs import Handoff
-from handoff.rules.standard_changes import STANDARD
+from handoff.rules.standard_changes import RETRAIN, STANDARD
 
 OVER_WHAT_IS_LIVE = """
     PERFORM FROM handoff_deployment d
@@ -27,6 +27,21 @@ OVER_WHAT_IS_LIVE = """
     END IF;
     RETURN NEW;
 """
+KIND_OF_ITS_POLICY = """
+    PERFORM FROM handoff_handoff h
+     WHERE h.id = NEW.handoff_id
+       AND jsonb_typeof(h.policy -> CASE NEW.kind WHEN 'standard' THEN 'standard_change' ELSE NEW.kind END) = 'object'
+       AND (NEW.kind <> 'retrain' OR EXISTS (
+             SELECT FROM handoff_deployment l
+               JOIN models_registry_element a ON a.version_id = l.version_id AND a.name = 'training'
+               JOIN models_registry_element b ON b.version_id = h.version_id AND b.name = 'training'
+              WHERE l.id = NEW.compared_with_id AND a.text::jsonb -> 'pipeline' = b.text::jsonb -> 'pipeline'));
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'it is of a kind that its policy knows, and a retrain of the very pipeline of what was live'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'standard_change_kind_of_its_policy';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class StandardChange(models.Model):
@@ -34,6 +49,7 @@ class StandardChange(models.Model):
 
     class Kind(models.TextChoices):
         STANDARD = STANDARD, "standard change"
+        RETRAIN = RETRAIN, "retrain"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     handoff = models.OneToOneField(Handoff, models.PROTECT, related_name="standard_change")
@@ -53,7 +69,7 @@ class StandardChange(models.Model):
     class Meta:
         ordering = ["-kept_at"]
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=[STANDARD]), name="standard_change_kind_known"),
+            models.CheckConstraint(condition=Q(kind__in=[STANDARD, RETRAIN]), name="standard_change_kind_known"),
             models.CheckConstraint(condition=Q(number__gte=1), name="standard_change_counted"),
             models.CheckConstraint(
                 condition=~Q(compared_with=F("deployment")) & ~Q(reviewed=F("deployment")),
@@ -64,6 +80,9 @@ class StandardChange(models.Model):
         triggers = [
             pgtrigger.Trigger(
                 name="over_what_is_live", operation=pgtrigger.Insert, when=pgtrigger.Before, func=OVER_WHAT_IS_LIVE
+            ),
+            pgtrigger.Trigger(
+                name="kind_of_its_policy", operation=pgtrigger.Insert, when=pgtrigger.Before, func=KIND_OF_ITS_POLICY
             ),
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]

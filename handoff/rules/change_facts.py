@@ -24,8 +24,9 @@ class ChangeFact:
     `number` counts the changes in a row that went live with fewer signatures, the live one included; `days` is how
     long ago the reviewed one first went live. `elements` have other bytes than those of the live version, `differs` are
     the aspects, each with a name, whose items in the difference report are others. `against` says why the live version
-    is no ground to stand on. `figures` are the candidate's metrics, none if they were not
-    measured; None before its tests have ended.
+    is no ground to stand on. `pipeline` is the digest of what trained the candidate, `other_pipeline` whether the live
+    version was trained by another, and `retrained_from` the number of the version that it retrains, as far as they say
+    so. `figures` are the candidate's metrics, none if they were not measured; None before its tests have ended.
     """
 
     recorded: str = ""
@@ -37,5 +38,8 @@ class ChangeFact:
     differs: tuple[tuple[str, str], ...] = ()
     same_bindings: bool = False
     same_policy: bool = False
+    other_pipeline: bool = False
+    pipeline: str = ""
+    retrained_from: int = 0
     against: tuple[str, ...] = ()
     figures: Mapping[str, float] | None = None

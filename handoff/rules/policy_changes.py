@@ -51,7 +51,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
     found["break-glass"] = _break_glass(rules.break_glass)
-    found["standard-change"] = _standard_change(rules.standard_change)
+    found["standard-change"] = _standard_change(rules.standard_change, "change is standard")
+    found["retrain"] = _standard_change(rules.retrain, "retrain is light")
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)
         found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"
@@ -120,14 +121,14 @@ def _break_glass(rules: BreakGlassRules) -> str:
     return f"break-glass for {rules.lasts_hours} hours, {within}{when}"
 
 
-def _standard_change(rules: StandardRules) -> str:
+def _standard_change(rules: StandardRules, what: str) -> str:
     if not rules.signers:
-        return "no change is standard, so that all sign for each"
+        return f"no {what}, so that all sign for each"
     signers = "; ".join(f"{gate} by {' and '.join(map(title_of, roles))}" for gate, roles in rules.signers.items())
     limits = "; ".join(f"{name} {_limits(one)}" for name, one in rules.metrics.items())
     may = ", ".join(("model", *rules.elements, *rules.aspects))
     row = f"at most {rules.at_most} in a row, within {rules.within_days} days of a full review"
-    return f"standard changes signed at {signers}, where only {may} differ; {limits}; {row}"
+    return f"a {what} if signed at {signers}, where only {may} differ; {limits}; {row}"
 
 
 def _limits(limits: MetricLimits) -> str:

@@ -20,6 +20,7 @@ from handoff.rules.policy_terms import (
     MOST_SIGNERS,
     TESTS,
     TIERS,
+    USUAL_ELEMENTS,
     Gate,
     PolicyRules,
     SignOffRule,
@@ -28,7 +29,7 @@ from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
 from handoff.rules.retention import read_retention_rules
 from handoff.rules.retirement import read_retirement_rules
-from handoff.rules.standard_changes import read_standard_change
+from handoff.rules.standard_changes import read_retrain, read_standard_change
 from handoff.rules.waivers import read_waiver_rules
 
 KEYS = (
@@ -54,6 +55,7 @@ KEYS = (
     "retirement",
     "break_glass",
     "standard_change",
+    "retrain",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -91,7 +93,7 @@ class PolicyReader(Reader):
             title=self.text("title", content.get("title")),
             risk_tiers=tiers,
             target_kinds=self.subset("applies_to.target_kinds", applies.get("target_kinds"), KINDS),
-            elements=self.subset("elements", content.get("elements", list(ELEMENTS)), ELEMENTS),
+            elements=self.subset("elements", content.get("elements", list(USUAL_ELEMENTS)), ELEMENTS),
             tests=tests,
             gates=gates,
             expires_after_days=self.whole(
@@ -112,6 +114,7 @@ class PolicyReader(Reader):
             retirement=read_retirement_rules(self, content.get("retirement", {})),
             break_glass=read_break_glass(self, content.get("break_glass")),
             standard_change=read_standard_change(self, content.get("standard_change"), gates, tests, tiers),
+            retrain=read_retrain(self, content.get("retrain"), gates, tests, tiers),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

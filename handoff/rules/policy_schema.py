@@ -16,7 +16,15 @@ from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, M
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
 from handoff.rules.retention import LONGEST_YEARS
 from handoff.rules.retirement import LONGEST_NOTICE
-from handoff.rules.standard_changes import BOUNDS, LONGEST_ROW, MAY_DIFFER, MOST_IN_A_ROW, MOVES
+from handoff.rules.standard_changes import (
+    BOUNDS,
+    LONGEST_ROW,
+    MAY_DIFFER,
+    MAY_DIFFER_RETRAINED,
+    MOST_IN_A_ROW,
+    MOVES,
+    bound_of,
+)
 from handoff.rules.waivers import LONGEST_DAYS, LONGEST_WARNING
 from handoff.rules.windows import DAYS
 
@@ -53,7 +61,8 @@ def schema() -> dict[str, Any]:
                 "retention": _mapping({"years": _whole(1, LONGEST_YEARS)}),
                 "retirement": _mapping({"notice_days": _whole(0, LONGEST_NOTICE)}),
                 "break_glass": {"anyOf": [{"type": "null"}, _break_glass()]},
-                "standard_change": {"anyOf": [{"type": "null"}, _standard_change()]},
+                "standard_change": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER)]},
+                "retrain": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER_RETRAINED, bounded=True)]},
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),
         ),
@@ -198,22 +207,26 @@ def _break_glass() -> dict[str, Any]:
     )
 
 
-def _standard_change() -> dict[str, Any]:
-    least = {"type": "number", "minimum": 0, "maximum": MOST}
-    bound = {"type": "number", "minimum": -MOST, "maximum": MOST}
-    limits = _mapping(dict.fromkeys(MOVES, least) | dict.fromkeys(BOUNDS, bound))
-    limits |= {"anyOf": [{"required": ["worse_by"]}, {"required": ["worse_by_percent"]}]}
+def _standard_change(elements: Sequence[str], *, bounded: bool = False) -> dict[str, Any]:
+    limits = {name: _limits((bound_of(name),) if bounded else ()) for name in METRICS}
     return _mapping(
         {
             "signers": _mapping({name: _some(ROLES) for name in GATES}) | {"minProperties": 1},
-            "metrics": _mapping(dict.fromkeys(METRICS, limits)) | {"minProperties": 1},
-            "elements": _some(MAY_DIFFER, empty=True),
+            "metrics": _mapping(limits) | {"minProperties": 1},
+            "elements": _some(elements, empty=True),
             "aspects": _some(tuple(USUAL), empty=True),
             "at_most": _whole(1, MOST_IN_A_ROW),
             "within_days": _whole(1, LONGEST_ROW),
         },
         needs=("signers", "metrics"),
     )
+
+
+def _limits(needs: Sequence[str]) -> dict[str, Any]:
+    least = {"type": "number", "minimum": 0, "maximum": MOST}
+    bound = {"type": "number", "minimum": -MOST, "maximum": MOST}
+    either = {"anyOf": [{"required": ["worse_by"]}, {"required": ["worse_by_percent"]}]}
+    return _mapping(dict.fromkeys(MOVES, least) | dict.fromkeys(BOUNDS, bound), needs=needs) | either
 
 
 def _window() -> dict[str, Any]:

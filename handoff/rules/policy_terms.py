@@ -10,7 +10,7 @@ from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
 from handoff.rules.retention import RetentionRules
 from handoff.rules.retirement import RetirementRules
-from handoff.rules.standard_changes import StandardRules
+from handoff.rules.standard_changes import RETRAIN, STANDARD, StandardRules
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
 
@@ -21,7 +21,8 @@ MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
 KINDS = ("test", "staging", "production")
 TESTS = ("integrity", "safety", "schema", "golden", "performance", "robustness", "latency")
-ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+USUAL_ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
+ELEMENTS = (*USUAL_ELEMENTS, "training")
 MOST_SIGNERS = 20
 
 
@@ -100,6 +101,7 @@ class PolicyRules:
     retirement: RetirementRules = field(default_factory=RetirementRules)
     break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
     standard_change: StandardRules = field(default_factory=StandardRules)
+    retrain: StandardRules = field(default_factory=StandardRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""
@@ -108,6 +110,12 @@ class PolicyRules:
     def gate(self, name: str) -> Gate:
         """Return a gate; one that the policy does not name has no requirements."""
         return self.gates.get(name, Gate(name))
+
+    @property
+    def lighter(self) -> dict[str, StandardRules]:
+        """Return the kinds of changes for which fewer sign, with what the policy says of each; retrains first."""
+        both = {RETRAIN: self.retrain, STANDARD: self.standard_change}
+        return {kind: rules for kind, rules in both.items() if rules.signers}
 
     def timeless(self) -> "PolicyRules":
         """Return the same rules without windows and freezes, which only bear on the instant of a release."""

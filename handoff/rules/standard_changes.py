@@ -12,10 +12,12 @@ from handoff.rules.least_thresholds import MOST
 from handoff.rules.reading import ROLES, Reader
 
 STANDARD = "standard"
+RETRAIN = "retrain"
 KEYS = ("signers", "metrics", "elements", "aspects", "at_most", "within_days")
 MOVES = ("worse_by", "worse_by_percent", "better_by", "better_by_percent")
 BOUNDS = ("minimum", "maximum")
 MAY_DIFFER = ("golden", "runtime")  # beside the model; schemas are the contract, the rest is what metrics hang on
+MAY_DIFFER_RETRAINED = (*MAY_DIFFER, "validation")  # new data, where the policy says so
 MEASURED_BY = "performance"
 MOST_IN_A_ROW = 20
 LONGEST_ROW = 365
@@ -72,31 +74,56 @@ class Judged:
     def title(self) -> str:
         """Return the kind as a heading says it."""
         if self.lighter:
-            return "Standard change so far: fewer signatures" if self.open_ else "Standard change: fewer signatures"
-        return "Not a standard change"
+            name = "Retrain" if self.kind == RETRAIN else "Standard change"
+            return f"{name}{' so far' if self.open_ else ''}: fewer signatures"
+        return "A full handoff: all sign"
 
 
-def judge(rules: StandardRules, change: ChangeFact | None) -> Judged:
-    """Return whether a change is standard by the rules of a policy, with the reasons.
+def judge(kinds: Mapping[str, StandardRules], change: ChangeFact | None) -> Judged:
+    """Return of which kind a change is by the rules of a policy for each kind, the first that fits, with the reasons.
 
     Before its tests have ended a candidate may be one so far: what opens on the strength of that are the tests.
     Whatever else is not known speaks against it.
     """
     if change is not None and change.recorded:
         return Judged(change.recorded, (RECORDED.get(change.recorded, "it went live with all signatures"),))
-    if not rules.signers or change is None:
+    if not kinds or change is None:
         return Judged(FULL, ("the policy knows no standard change",))
     if change.live is None or change.reviewed is None:
         return Judged(FULL, ("nothing is live in the target that it could be compared with",))
+    found: dict[str, None] = {}
+    for kind, rules in kinds.items():
+        against = _against(kind, rules, change, change.live, change.reviewed)
+        if not against:
+            reasons = tuple(_reasons(rules, change, change.live, change.reviewed))
+            return Judged(kind, reasons, change.figures is None)
+        found |= dict.fromkeys(f"as a retrain: {one}" if kind == RETRAIN and len(kinds) > 1 else one for one in against)
+    return Judged(FULL, tuple(found))
+
+
+def _against(
+    kind: str, rules: StandardRules, change: ChangeFact, live: MeasuredFact, reviewed: MeasuredFact
+) -> list[str]:
+    """Return what speaks against a change being of a kind; nothing if it is."""
     against = [*_ground(rules, change), *_contract(rules, change)]
+    if kind == RETRAIN:
+        against += _origin(change, live, reviewed)
     if change.figures is not None:
-        against += _metrics(rules, change, change.live, change.reviewed)
-    if against:
-        return Judged(FULL, tuple(against))
-    return Judged(STANDARD, tuple(_reasons(rules, change, change.live, change.reviewed)), change.figures is None)
+        against += _metrics(rules, change, live, reviewed)
+    return against
 
 
-RECORDED = {STANDARD: "it went live as a standard change"}
+def _origin(change: ChangeFact, live: MeasuredFact, reviewed: MeasuredFact) -> Iterator[str]:
+    """Say why a version is no retrain of what is live here."""
+    if not change.pipeline:
+        yield "the version does not say by which pipeline it was trained"
+    if not change.retrained_from:
+        yield "the version does not say that it retrains another one"
+    elif change.retrained_from not in (live.version, reviewed.version):
+        yield f"it retrains version {change.retrained_from}, which is neither live here nor the last that was reviewed"
+
+
+RECORDED = {STANDARD: "it went live as a standard change", RETRAIN: "it went live as a retrain"}
 
 
 def scope_of(judged: Judged, change: ChangeFact | None) -> dict[str, dict[str, Any]]:
@@ -126,6 +153,8 @@ def _contract(rules: StandardRules, change: ChangeFact) -> Iterator[str]:
     """Say what differs from the live version and may not."""
     may = {"model", *rules.elements}
     yield from (f"the {name.replace('_', ' ')} is not that of the live version" for name in _odd(change.elements, may))
+    if change.other_pipeline:
+        yield "the pipeline that trained it is not that of the live version"
     if not change.same_bindings:
         yield "the bindings are not those of the live version"
     for aspect, name in change.differs:
@@ -196,15 +225,28 @@ def read_standard_change(
     """Read `standard_change` of a policy; without it there is none. The rest is the policy's, as it was read."""
     if raw is None:
         return StandardRules()
-    place = "standard_change"
+    return _read(reader, "standard_change", raw, gates, tests, tiers)
+
+
+def read_retrain(
+    reader: Reader, raw: Any, gates: Mapping[str, Any], tests: Collection[str], tiers: Sequence[str]
+) -> StandardRules:
+    """Read `retrain` of a policy, which is like `standard_change`, with bounds on each metric."""
+    return StandardRules() if raw is None else _read(reader, "retrain", raw, gates, tests, tiers)
+
+
+def _read(
+    reader: Reader, place: str, raw: Any, gates: Mapping[str, Any], tests: Collection[str], tiers: Sequence[str]
+) -> StandardRules:
+    known = MAY_DIFFER_RETRAINED if place == RETRAIN else MAY_DIFFER
     row = reader.mapping(place, raw)
     reader.unknown(place, row, KEYS)
     if MEASURED_BY not in tests:
         reader.wrong(place, f"needs the promotion test {MEASURED_BY}, which measures the metrics")
     return StandardRules(
         signers=_signers(reader, f"{place}.signers", row.get("signers"), gates, tiers),
-        metrics=_limits(reader, f"{place}.metrics", row.get("metrics")),
-        elements=reader.subset(f"{place}.elements", row.get("elements", ["golden"]), MAY_DIFFER, empty=True),
+        metrics=_limits(reader, f"{place}.metrics", row.get("metrics"), bounded=place == RETRAIN),
+        elements=reader.subset(f"{place}.elements", row.get("elements", ["golden"]), known, empty=True),
         aspects=reader.subset(f"{place}.aspects", row.get("aspects", []), tuple(USUAL), empty=True),
         at_most=reader.whole(f"{place}.at_most", row.get("at_most", USUAL_IN_A_ROW), 1, MOST_IN_A_ROW),
         within_days=reader.whole(
@@ -243,7 +285,12 @@ def kept(rule: Any, roles: Collection[str]) -> bool:
     return any(role in roles for role in rule.roles)
 
 
-def _limits(reader: Reader, place: str, raw: Any) -> dict[str, MetricLimits]:
+def bound_of(metric: str) -> str:
+    """Return which bound holds a metric where it is worse."""
+    return "maximum" if metric in LOWER_IS_BETTER else "minimum"
+
+
+def _limits(reader: Reader, place: str, raw: Any, *, bounded: bool) -> dict[str, MetricLimits]:
     raw = reader.mapping(place, raw)
     reader.unknown(place, raw, METRICS)
     if not raw:
@@ -256,6 +303,10 @@ def _limits(reader: Reader, place: str, raw: Any) -> dict[str, MetricLimits]:
         given |= {key: reader.number(f"{at}.{key}", row[key], -MOST, MOST) for key in BOUNDS if key in row}
         if not {"worse_by", "worse_by_percent"} & row.keys():
             reader.wrong(at, "must say how much worse it may be: worse_by, or worse_by_percent")
+        if bounded and bound_of(name) not in row:
+            reader.wrong(
+                f"{at}.{bound_of(name)}", "is missing; a retrain stays inside of a bound, however small each step"
+            )
         found[name] = MetricLimits(**given)
     return found
 
@@ -278,7 +329,9 @@ def united(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> di
             if name in one["metrics"] or name in other["metrics"]
         },
         "elements": [
-            name for name in MAY_DIFFER if all(name in part.get("elements", ["golden"]) for part in (one, other))
+            name
+            for name in MAY_DIFFER_RETRAINED
+            if all(name in part.get("elements", ["golden"]) for part in (one, other))
         ],
         "aspects": [name for name in USUAL if all(name in part.get("aspects", ()) for part in (one, other))],
         "at_most": min(part.get("at_most", USUAL_IN_A_ROW) for part in (one, other)),

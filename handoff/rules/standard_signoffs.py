@@ -10,7 +10,7 @@ from handoff.rules.standard_changes import Judged, StandardRules, judge, kept
 
 def kind_of(rules: PolicyRules, facts: Facts) -> Judged:
     """Return of which kind the change of a handoff is, and why."""
-    return judge(rules.standard_change, facts.change)
+    return judge(rules.lighter, facts.change)
 
 
 def lightened(rules: PolicyRules, facts: Facts) -> PolicyRules:
@@ -19,12 +19,13 @@ def lightened(rules: PolicyRules, facts: Facts) -> PolicyRules:
     The others are advisory then: who has something to say against it is heard. The kind is judged once, for a gate and
     those before it.
     """
-    if not rules.standard_change.signers:
+    kinds = rules.lighter
+    if not kinds:
         return rules
     judged = kind_of(rules, facts)
-    signers = rules.standard_change.signers if judged.lighter else {}
+    signers = kinds[judged.kind].signers if judged.kind in kinds else {}
     gates = {name: _lighter(one, signers[name]) if name in signers else one for name, one in rules.gates.items()}
-    return replace(rules, gates=gates, standard_change=StandardRules())
+    return replace(rules, gates=gates, standard_change=StandardRules(), retrain=StandardRules())
 
 
 def _lighter(gate: Gate, roles: Collection[str]) -> Gate:

@@ -13,7 +13,7 @@ from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import USUAL, Declared
 from handoff.rules.break_glass import united as break_glass_of
 from handoff.rules.policies import UNION_OF, digest_of, parse
-from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS
+from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS, USUAL_ELEMENTS
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.retention import years_in
 from handoff.rules.retirement import notice_in
@@ -24,7 +24,7 @@ UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
     *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
-    "standard_change",
+    *("standard_change", "retrain"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -72,8 +72,8 @@ def applied_in(policy: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
     """Add what another policy demands."""
-    for key, words in (("elements", ELEMENTS), ("tests", TESTS)):
-        both = {*found.get(key, words), *other.get(key, words)}
+    for key, words, usual in (("elements", ELEMENTS, USUAL_ELEMENTS), ("tests", TESTS, TESTS)):
+        both = {*found.get(key, usual), *other.get(key, usual)}
         found[key] = [word for word in words if word in both]
     found["expires_after_days"] = min(one.get("expires_after_days", 30) for one in (found, other))
     found["drift"] = min((one.get("drift", DRIFTS[0]) for one in (found, other)), key=DRIFTS.index)
@@ -91,8 +91,9 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:
         found["break_glass"] = break_glass_of(found.get("break_glass"), other.get("break_glass"))
-    if "standard_change" in found or "standard_change" in other:
-        found["standard_change"] = standard_change_of(found.get("standard_change"), other.get("standard_change"))
+    for key in ("standard_change", "retrain"):
+        if key in found or key in other:
+            found[key] = standard_change_of(found.get(key), other.get(key))
     if "thresholds" in found or "thresholds" in other:
         found["thresholds"] = _thresholds(found.get("thresholds", {}), other.get("thresholds", {}))
     if "amendments" in found or "amendments" in other:

@@ -224,6 +224,7 @@ class VersionIn(serializers.Serializer[Any]):
     golden = serializers.FileField(required=False)
     validation = serializers.FileField(required=False)
     thresholds = serializers.FileField(required=False)
+    training = serializers.FileField(required=False)
 
 
 class VersionOut(serializers.ModelSerializer[ModelVersion]):

@@ -14,10 +14,10 @@ from engine.manifests import Element as ManifestElement
 from engine.manifests import Manifest
 from models_registry import contents, store
 from models_registry.access import find_model, lock_model, lock_version, require_role
-from models_registry.errors import Hidden, Invalid, MissingElement, Sealed
+from models_registry.errors import BadElement, Hidden, Invalid, MissingElement, Sealed
 from models_registry.models import Blob, Element, ModelVersion
 from models_registry.roles import Role
-from models_registry.states import ELEMENTS, TEXT_ELEMENTS, VersionState
+from models_registry.states import ELEMENTS, OPTIONAL, TEXT_ELEMENTS, VersionState
 
 FILENAMES = {
     "model": "model",
@@ -27,6 +27,7 @@ FILENAMES = {
     "golden": "golden.jsonl",
     "validation": "validation.jsonl",
     "thresholds": "thresholds.json",
+    "training": "training.json",
 }
 Builder = Person | ServiceAccount
 
@@ -147,7 +148,7 @@ def nominate(*, actor: Builder, model: str, number: int) -> ModelVersion:
     version = lock_version(actor, model, number, Role.DATA_SCIENTIST)
     _check_draft(version)
     elements = {element.name: element for element in version.elements.select_related("blob")}
-    missing = [name for name in ELEMENTS if name not in elements]
+    missing = [name for name in ELEMENTS if name not in elements and name not in OPTIONAL]
     if missing:
         raise MissingElement(
             "The version is not complete: " + ", ".join(missing) + " missing.",
@@ -161,8 +162,9 @@ def nominate(*, actor: Builder, model: str, number: int) -> ModelVersion:
                 code="blob_damaged",
                 fields={element.name: "is damaged"},
             )
-    texts = {name: elements[name].text or "" for name in TEXT_ELEMENTS}
+    texts = {name: elements[name].text or "" for name in TEXT_ELEMENTS if name in elements}
     contents.check_together(store.local_paths(version), version.format, texts)
+    _check_origin(version, texts.get("training", ""))
     manifest = manifest_of(version, elements)
     version.manifest, version.digest = manifest.canonical().decode(), manifest.digest
     version.state, version.nominated_by, version.nominated_at = VersionState.NOMINATED, actor.user, timezone.now()
@@ -189,6 +191,19 @@ def manifest_of(version: ModelVersion, elements: Mapping[str, Element]) -> Manif
     rows = [ManifestElement(e.name, e.blob_id, e.blob.size, e.filename) for e in elements.values()]
     ordered = tuple(sorted(rows, key=lambda e: e.name))
     return Manifest(version.model.slug, version.number, version.format, ordered)
+
+
+def _check_origin(version: ModelVersion, training: str) -> None:
+    """Let a retrain name a sealed version of the same model only."""
+    number = contents.read_training(training.encode()).get("retrained_from") if training else None
+    earlier = ModelVersion.objects.filter(model=version.model_id, number__lt=version.number)
+    if number is not None and not earlier.filter(number=number, state=VersionState.NOMINATED).exists():
+        raise BadElement(
+            f"The version says that it was retrained from version {number}, and there is no such sealed one before it.",
+            code="training_invalid",
+            todo="Name the version that was trained anew, or leave retrained_from out.",
+            fields={"training": "retrained_from is no sealed version before this one"},
+        )
 
 
 def _start(actor: Builder, model: str, notes: str) -> ModelVersion:

@@ -62,6 +62,9 @@ class DraftForm(forms.Form):
     )
     thresholds = forms.FileField(required=False, help_text="JSON: metrics with limits, tolerance, latency, memory.")
     runtime = forms.FileField(required=False, help_text="JSON: the Python and the packages it needs, as ranges.")
+    training = forms.FileField(
+        required=False, help_text="JSON, if you like: the SHA-256 of the pipeline, and the version that it retrains."
+    )
     input_schema = forms.FileField(required=False, label="Input schema", help_text=SCHEMA)
     output_schema = forms.FileField(required=False, label="Output schema", help_text=SCHEMA)
 

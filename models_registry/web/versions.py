@@ -20,7 +20,7 @@ from models_registry.models import Element, ModelVersion
 from models_registry.roles import Role
 from models_registry.schemas import compared, schemas_in
 from models_registry.services import versions
-from models_registry.states import ELEMENTS, SCHEMAS, TEXT_ELEMENTS, VersionState
+from models_registry.states import ELEMENTS, OPTIONAL, SCHEMAS, TEXT_ELEMENTS, VersionState
 from models_registry.web.forms import DraftForm, ElementForm, tell
 
 SHOWN_NOTES = 8
@@ -32,6 +32,7 @@ TITLES = {
     "golden": "Golden records",
     "validation": "Validation set",
     "thresholds": "Thresholds",
+    "training": "Training",
 }
 
 
@@ -48,6 +49,11 @@ class Row:
     pretty: str
     fields: list[dict[str, Any]]
     lines: list[tuple[str, str]]
+
+    @property
+    def optional(self) -> bool:
+        """Tell whether a version is complete without it."""
+        return self.name in OPTIONAL
 
 
 @login_required
@@ -208,7 +214,7 @@ def _page(request: HttpRequest, slug: str, number: int, problem: Refused | None 
         "version": version,
         "model": version.model,
         "rows": rows,
-        "missing": [row for row in rows if row.element is None],
+        "missing": [row for row in rows if row.element is None and not row.optional],
         "may_change": builder and version.state == VersionState.DRAFT,
         "may_offer": builder and version.state == VersionState.NOMINATED,
         "manifest": json.dumps(json.loads(version.manifest), indent=2) if version.manifest else "",
@@ -263,6 +269,12 @@ def _threshold_lines(content: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
+def _training_lines(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return by what a version was trained, and from which one it was trained anew."""
+    origin = [("Retrained from version", str(content["retrained_from"]))] if "retrained_from" in content else []
+    return [("SHA-256 of the pipeline", content["pipeline"]), *origin]
+
+
 def _between(low: float | None, high: float | None) -> str:
     words = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
     return ", ".join(word for word in words if word)
@@ -271,6 +283,7 @@ def _between(low: float | None, high: float | None) -> str:
 LINES: dict[str, Callable[[dict[str, Any]], list[tuple[str, str]]]] = {
     "runtime": _runtime_lines,
     "thresholds": _threshold_lines,
+    "training": _training_lines,
 }
 
 

@@ -54,6 +54,7 @@ def elements(
     wrong_golden: bool = False,
     packages: dict[str, str] | None = None,
     outputs: list[dict[str, Any]] | None = None,
+    training: dict[str, Any] | None = None,
     **thresholds: Any,
 ) -> dict[str, bytes]:
     """Return everything a version is made of, by element name; `outputs` are other fields that it says it returns."""
@@ -80,6 +81,7 @@ def elements(
         "golden": _lines(golden),
         "validation": _lines(validation),
         "thresholds": _json(limits),
+        **({"training": _json(training)} if training else {}),
     }
 
 

@@ -65,6 +65,7 @@ BREAKS: dict[str, str] = {
     "I20": f"UPDATE handoff_reauthentication SET person_id = {OTHER} WHERE used_at IS NOT NULL",
     "I21": "UPDATE handoff_waiver SET answered_by_id = asked_by_id, answer = 'approved', answered_at = now()",
     "I22": "DELETE FROM handoff_amendmentsignoff",
+    "I23": "DELETE FROM handoff_signoff WHERE requirement = 'validation'",
 }  # fmt: skip
 
 

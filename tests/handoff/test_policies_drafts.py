@@ -150,7 +150,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
         change=ChangeFact(
             "full", MeasuredFact("d", 1, "v", {"f1": 0.5}), MeasuredFact("e", 2, "w"), 1, 2.5, ("model",),
-            (("tools.python", "Python"),), True, True, ("no",), {"f1": 0.5},
+            (("tools.python", "Python"),), True, True, True, "a", 1, ("no",), {"f1": 0.5},
         ),
         emergency=EmergencyFact("g", "2026-01-03T00:00:00+00:00", "Iris", "Rita", "INC-7"),
     )  # fmt: skip

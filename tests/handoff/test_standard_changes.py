@@ -348,7 +348,7 @@ def test_the_page_and_the_api_say_which_kind_it_is_and_take_no_word_for_it(place
     assert client.get(address).data["change"] == answer.data["change"]
     assert not StandardChange.objects.exists()
     page = walking.client_of(place.vera).get(reverse("handoff", args=[second.pk])).content.decode()
-    assert "Not a standard change" in page
+    assert "A full handoff: all sign" in page
     assert "The runtime is not that of the live version." in page
     third = offered(place, 3, "other")
     page = walking.client_of(place.otto).get(reverse("handoff", args=[third.pk])).content.decode()
