@@ -233,13 +233,13 @@ def open_release(place: Place, handoff: Handoff) -> Handoff:
     return handoff
 
 
-def tested(handoff: Handoff) -> Handoff:
-    """Let every test of a handoff pass without running anything."""
+def tested(handoff: Handoff, **figures: Any) -> Handoff:
+    """Let every test of a handoff pass with some figures, without running anything."""
     for job in handoff.jobs.filter(task=queue.RUN_TEST):
         claimed = jobs.claim(job.pk, "tester", task=queue.RUN_TEST)
         assert claimed is not None
         assert promotion_tests.begin(claimed.pk, claimed.fence) is not None
-        report = TestReport("passed", "It went well.", {}, {}, "", 0.0)
+        report = TestReport("passed", "It went well.", figures, {}, "", 0.0)
         promotion_tests.finish(claimed.pk, claimed.fence, report, actor=Worker("tester"))
     handoff.refresh_from_db()
     return handoff
