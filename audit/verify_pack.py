@@ -271,7 +271,7 @@ def check_version(pack: Pack) -> str:
     elements = {row["name"]: row["sha256"] for row in parsed(raw, "version/manifest.json")["elements"]}
     shown = [name for name in pack.names if name.startswith("version/elements/")]
     if odd := [name for name in shown if elements.get(name.rpartition("/")[2]) != pack.hash_of(name)[0]]:
-        raise Broken(f"{odd[0]} is not the element that was sealed")
+        raise Broken(f"the element {odd[0].rpartition('/')[2]} is not the one that was sealed")
     return f"The version is {digest}, and the {len(shown)} elements that are here are those that were sealed."
 
 

@@ -18,6 +18,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from engine.errors import EngineError
+from engine.request_ids import Named
 from engine.server import Application
 from engine.streams.addresses import Reach
 from engine.streams.supervisor import Supervisor
@@ -79,7 +80,9 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the engine; a wrong setting is told in one sentence."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(request)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Named())
     options = arguments()
     try:
         check_port(options.host, options.port)

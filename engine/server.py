@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,6 +25,7 @@ from engine.capture import capture
 from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
 from engine.parameters import Fields
+from engine.request_ids import CURRENT, HEADER, plain
 from engine.scoring import Answer, Scorer
 from engine.streams.addresses import Reach
 from engine.streams.orders import RunOrder
@@ -177,6 +179,7 @@ class Application:
     async def _answer(self, scope: Scope, proto: HTTPProtocol, path: str) -> None:
         """Answer everything but inference."""
         parts = path.strip("/").split("/")
+        CURRENT.set(plain(scope.headers.get(HEADER.lower())))
         if scope.method == "POST" and parts[:2] == ["v2", "repository"]:
             _send(proto, 200, await self._repository(scope, proto, parts[2:]))
         elif scope.method != "GET":
@@ -228,19 +231,19 @@ class Application:
                 listed = self.versions.index()
                 return [one for one in listed if one["state"] == "READY"] if wanted.get("ready") is True else listed
             case ["models", model, "suspend"]:
-                return await self._loop.run_in_executor(
-                    self._stops, self._suspend, model, await self._order(scope, proto)
-                )
+                return await self._carry_out(self._stops, self._suspend, model, await self._order(scope, proto))
             case ["models", model, act] if act in self._acts:
-                return await self._loop.run_in_executor(
-                    self._orders, self._acts[act], model, await self._order(scope, proto)
-                )
+                return await self._carry_out(self._orders, self._acts[act], model, await self._order(scope, proto))
             case ["streams", "ask"]:
-                return await self._loop.run_in_executor(self._orders, self._ask, await self._order(scope, proto))
+                return await self._carry_out(self._orders, self._ask, await self._order(scope, proto))
             case ["models", model, "runs", *rest]:
                 fields = await self._order(scope, proto)
-                return await self._loop.run_in_executor(self._orders, self._run, model, rest, fields)
+                return await self._carry_out(self._orders, self._run, model, rest, fields)
         raise Refusal("not_found", "There is nothing here.")
+
+    async def _carry_out(self, pool: ThreadPoolExecutor, act: Callable[..., Any], *given: Any) -> Any:
+        """Return what an act answers, in a thread of a pool, whose log knows the request that it belongs to."""
+        return await self._loop.run_in_executor(pool, copy_context().run, act, *given)
 
     async def _order(self, scope: Scope, proto: HTTPProtocol) -> Fields:
         """Return the parameters of an order by somebody who has the token."""

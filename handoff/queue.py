@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from audit.request_ids import current_request
 from handoff.models import Handoff, Job
 
 RUN_TEST = "handoff.run_test"
@@ -28,6 +29,5 @@ QUEUES = {
 
 def enqueue(handoff: Handoff, *, gate: str, task: str, purposes: Iterable[str]) -> list[Job]:
     """Write one job a purpose, in the caller's transaction. A trigger rings the relay when it commits."""
-    return Job.objects.bulk_create(
-        [Job(handoff=handoff, gate=gate, purpose=purpose, queue=QUEUES[task], task=task) for purpose in purposes]
-    )
+    told = {"handoff": handoff, "gate": gate, "queue": QUEUES[task], "task": task, "request": current_request()}
+    return Job.objects.bulk_create([Job(purpose=purpose, **told) for purpose in purposes])

@@ -17,6 +17,7 @@ from audit import keeping
 from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import Keeping
+from audit.request_ids import of_request
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
@@ -411,7 +412,8 @@ def held(job_id: str, task: str) -> Iterator[Holder | None]:
         return
     holder = Holder(job)
     try:
-        yield holder
+        with of_request(job.request, job=job_id):
+            yield holder
     except LeaseLost:
         log.warning("job %s was taken over; fence %s is not valid any more", job_id, job.fence)
     except Exception as error:

@@ -1,5 +1,6 @@
 """Who may come in: accounts are made by an administrator, nobody signs up; every sign-in is on the trail."""
 
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -14,6 +15,7 @@ from audit.errors import Refused
 from audit.factors import has_second_factor
 from audit.models import Account
 from mdlc_site.errors import problem
+from mdlc_site.sessions import ACTIVE
 
 
 class LockedOut(Refused):
@@ -54,6 +56,7 @@ class ClosedDoor(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Open the session after every stage is passed."""
         super().login(request, user)
+        request.session[ACTIVE] = int(time.time())
         if isinstance(user, Account):
             method = "password and code" if has_second_factor(user) else "password"
             sign_ins.signed_in(actor=Person(user, "browser"), method=method)

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from audit.errors import Forbidden, Hidden, Invalid, Refused, Unavailable, WrongState
+from audit.request_ids import current_request
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def unexpected(request: HttpRequest) -> HttpResponse:
     """Answer our own mistake. It was logged; the page needs neither session nor database."""
-    return plain(request, Unexpected("Something went wrong here; it was written down.", todo="Try again in a moment."))
+    todo = f"Try again in a moment. If it goes on, tell an administrator this: request {current_request()}."
+    return plain(request, Unexpected("Something went wrong here; it was written down.", todo=todo))
 
 
 def plain(request: HttpRequest, refusal: Refused) -> HttpResponse:

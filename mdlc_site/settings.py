@@ -69,6 +69,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "mdlc_site.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -80,6 +81,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "mdlc_site.sessions.SessionMiddleware",
     "mdlc_site.errors.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -174,7 +176,13 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "mdlc_site.accounts.locked_out"
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 60 * number("MDLC_IDLE_MINUTES", 60, least=1)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# A cookie with this prefix is taken by browsers from this host alone, and only over TLS.
+_COOKIE = "__Host-mdlc-" if HTTPS else "mdlc-"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME, MESSAGES_COOKIE = (_COOKIE + name for name in ("session", "csrf", "messages"))
+MESSAGE_STORAGE = "mdlc_site.sessions.MessageStorage"
+CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mdlc_site.errors.csrf_failure"
 
@@ -361,6 +369,7 @@ LOGGING = {
                 structlog.processors.JSONRenderer(),
             ],
             "foreign_pre_chain": [
+                structlog.contextvars.merge_contextvars,
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

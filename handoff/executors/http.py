@@ -9,6 +9,8 @@ from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
+from audit.request_ids import current_request
+from engine.request_ids import HEADER
 from handoff.executors.errors import ExecutorError
 
 LARGEST_ANSWER = 64 << 20
@@ -68,6 +70,7 @@ class Engine:
             with self._connection(seconds) as connection:
                 data = None if body is None else json.dumps(body).encode()
                 headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+                headers |= {HEADER: asked_by} if (asked_by := current_request()) else {}
                 connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
                 answer = connection.getresponse()
                 return answer.status, answer.read(LARGEST_ANSWER + 1)

@@ -23,6 +23,9 @@ class Job(models.Model):
     handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="jobs")
     gate = models.CharField(max_length=8)
     purpose = models.CharField(max_length=40, help_text="Such as test:golden, deploy or rollback:<deployment>.")
+    request = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="The request it is from."
+    )
     queue = models.CharField(max_length=12, choices=Queue)
     task = models.CharField(max_length=40)
     state = models.CharField(max_length=9, choices=JobState, default=JobState.QUEUED)

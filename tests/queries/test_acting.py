@@ -446,7 +446,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_tokens: {
         "sign in": 30,
-        "sign out": 5,
+        "sign out": 6,
     },
 }
 
