@@ -95,7 +95,7 @@ def judge(kinds: Mapping[str, StandardRules], change: ChangeFact | None) -> Judg
     for kind, rules in kinds.items():
         against = _against(kind, rules, change, change.live, change.reviewed)
         if not against:
-            reasons = tuple(_reasons(rules, change, change.live, change.reviewed))
+            reasons = tuple(_reasons(kind, rules, change, change.live, change.reviewed))
             return Judged(kind, reasons, change.figures is None)
         found |= dict.fromkeys(f"as a retrain: {one}" if kind == RETRAIN and len(kinds) > 1 else one for one in against)
     return Judged(FULL, tuple(found))
@@ -203,8 +203,12 @@ def _moved(name: str, limits: MetricLimits, mine: float, theirs: float, whose: s
             yield f"{name} is {way} by {by:.6g} than {before:.6g} of {whose}, and may be by {percent:g} %"
 
 
-def _reasons(rules: StandardRules, change: ChangeFact, live: MeasuredFact, reviewed: MeasuredFact) -> Iterator[str]:
+def _reasons(
+    kind: str, rules: StandardRules, change: ChangeFact, live: MeasuredFact, reviewed: MeasuredFact
+) -> Iterator[str]:
     yield f"schemas and bindings are those of version {live.version}, which is live"
+    if kind == RETRAIN:
+        yield f"it retrains version {change.retrained_from} by the same pipeline, {change.pipeline[:12]}"
     others = ", ".join(name.replace("_", " ") for name in change.elements) or "nothing"
     yield f"of its elements, what differs is {others}"
     if change.figures is None:

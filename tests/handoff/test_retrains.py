@@ -179,6 +179,7 @@ def test_the_page_the_api_and_the_admin_say_that_it_is_a_retrain_and_take_no_wor
     for name, args in (("handoff", [third.pk]), ("handoff-sign", [third.pk, "release"])):
         page = otto.get(reverse(name, args=args)).content.decode()
         assert "Retrain: fewer signatures" in page
+        assert "It retrains version 1 by the same pipeline, aaaaaaaaaaaa." in page
         assert "Roc_auc was 0.9 and is 0.895, within" in page
     signed(third, place.otto, "release")
     deployed(third)
