@@ -32,16 +32,16 @@ def inherit_findings(handoff: Handoff, *, actor: Actor) -> list[Finding]:
         .select_related("handoff")
         .order_by("raised_at", "handoff__number")
     )
-    found = list(rows)
-    newest = {finding.inherited_from_id or finding.pk: finding for finding in found}
-    heirs = [_heir(finding, root, handoff, actor=actor) for root, finding in newest.items()]
-    for finding in found:
-        if finding.handoff.state != State.LIVE:
-            _carry(finding, handoff, actor=actor)
+    found = [(finding, finding.handoff) for finding in rows if finding.handoff is not None]
+    newest = {finding.inherited_from_id or finding.pk: (finding, before) for finding, before in found}
+    heirs = [_heir(finding, before, root, handoff, actor=actor) for root, (finding, before) in newest.items()]
+    for finding, before in found:
+        if before.state != State.LIVE:
+            _carry(finding, before, handoff, actor=actor)
     return heirs
 
 
-def _heir(finding: Finding, root: UUID, handoff: Handoff, *, actor: Actor) -> Finding:
+def _heir(finding: Finding, before: Handoff, root: UUID, handoff: Handoff, *, actor: Actor) -> Finding:
     heir = Finding.objects.create(
         handoff=handoff,
         kind=finding.kind,
@@ -60,18 +60,18 @@ def _heir(finding: Finding, root: UUID, handoff: Handoff, *, actor: Actor) -> Fi
         actor=actor,
         on=handoff,
         chain=chain_of(handoff),
-        data={"finding": str(heir.pk), "from": str(finding.pk), "handoff": finding.handoff.number},
+        data={"finding": str(heir.pk), "from": str(finding.pk), "handoff": before.number},
         reason=str(finding),
     )
     return heir
 
 
-def _carry(finding: Finding, to: Handoff, *, actor: Actor) -> None:
+def _carry(finding: Finding, before: Handoff, to: Handoff, *, actor: Actor) -> None:
     Finding.objects.filter(pk=finding.pk).update(closed_at=timezone.now(), closing=Finding.Closing.CARRIED)
     record(
         "finding.closed",
         actor=actor,
-        on=finding.handoff,
-        chain=chain_of(finding.handoff),
+        on=before,
+        chain=chain_of(before),
         data={"finding": str(finding.pk), "closing": Finding.Closing.CARRIED, "handoff": to.number},
     )

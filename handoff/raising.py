@@ -1,4 +1,4 @@
-"""Keep what workers found about a handoff and its open findings alike: raise what is new, resolve what is gone."""
+"""Keep what workers found about a handoff or an environment and its open findings alike: raise, and resolve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.models import Account
-from audit.trail import record
+from audit.trail import record, subject_of
 from handoff.models import Finding, Handoff
-from handoff.moves import chain_of
+from models_registry.models import Environment
 
 SETTLED_WITHIN = timedelta(days=7)
+Place = Handoff | Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,23 @@ class Wrong:
     due: datetime | None = None
 
 
-def standing(handoff: Handoff, kind: Finding.Kind) -> dict[str, Finding]:
+def standing(on: Place, kind: Finding.Kind) -> dict[str, Finding]:
     """Return the open findings of a kind by what they are about."""
-    return {one.subject: one for one in handoff.findings.filter(kind=kind, closed_at=None)}
+    return {one.subject: one for one in on.findings.filter(kind=kind, closed_at=None)}
 
 
-def reconcile(handoff: Handoff, kind: Finding.Kind, wrong: Mapping[str, Wrong], *, actor: Actor) -> list[Finding]:
-    """Raise a finding on a locked handoff for each new subject, resolve those that are gone; return those raised."""
-    open_ = standing(handoff, kind)
+def reconcile(on: Place, kind: Finding.Kind, wrong: Mapping[str, Wrong], *, actor: Actor) -> list[Finding]:
+    """Raise a finding for each new subject on what is locked, resolve those that are gone; return those raised."""
+    open_ = standing(on, kind)
     for subject in sorted(open_.keys() - wrong.keys()):
-        _resolve(open_[subject], handoff, actor=actor)
-    return [_raise(handoff, kind, one, wrong[one], actor=actor) for one in sorted(wrong.keys() - open_.keys())]
+        _resolve(open_[subject], on, actor=actor)
+    return [_raise(on, kind, one, wrong[one], actor=actor) for one in sorted(wrong.keys() - open_.keys())]
 
 
-def _raise(handoff: Handoff, kind: Finding.Kind, subject: str, wrong: Wrong, *, actor: Actor) -> Finding:
+def _raise(on: Place, kind: Finding.Kind, subject: str, wrong: Wrong, *, actor: Actor) -> Finding:
     finding = Finding.objects.create(
-        handoff=handoff,
+        handoff=on if isinstance(on, Handoff) else None,
+        environment=on if isinstance(on, Environment) else None,
         kind=kind,
         subject=subject,
         items={subject: wrong.sentence},
@@ -55,20 +57,20 @@ def _raise(handoff: Handoff, kind: Finding.Kind, subject: str, wrong: Wrong, *, 
     record(
         "handoff.suspended" if wrong.suspends else "finding.raised",
         actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
+        on=on,
+        chain=subject_of(on),
         data={"finding": str(finding.pk), "severity": wrong.severity, **wrong.told},
         reason=wrong.sentence,
     )
     return finding
 
 
-def _resolve(finding: Finding, handoff: Handoff, *, actor: Actor) -> None:
+def _resolve(finding: Finding, on: Place, *, actor: Actor) -> None:
     Finding.objects.filter(pk=finding.pk).update(closed_at=timezone.now(), closing=Finding.Closing.RESOLVED)
     record(
         "finding.closed",
         actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
+        on=on,
+        chain=subject_of(on),
         data={"finding": str(finding.pk), "closing": Finding.Closing.RESOLVED},
     )

@@ -367,6 +367,8 @@ def reconcile() -> None:
         )
     for handoff_id in list(reconciliations.watched().values_list("pk", flat=True)):
         reconciliations.look(actor=Worker("reconciliation"), handoff_id=handoff_id)
+    for place in list(reconciliations.places_watched().values_list("pk", flat=True)):
+        reconciliations.look_at_place(actor=Worker("reconciliation"), environment_id=place)
 
 
 class Holder:

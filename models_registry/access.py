@@ -39,6 +39,13 @@ def environments_held_by(user: Account, *roles: Role) -> QuerySet[Environment]:
     return Environment.objects.filter(pk__in=held.values("environment"))
 
 
+def environments_answered_for(user: Account) -> QuerySet[Environment]:
+    """Return the environments that an account owns or holds a role on: those it is told of what goes on in."""
+    if not user.is_authenticated or not user.is_active:
+        return Environment.objects.none()
+    return Environment.objects.filter(Q(owner=user) | Q(pk__in=environments_held_by(user).values("pk")))
+
+
 def holds_anywhere(user: Account, *roles: Role) -> bool:
     """Tell whether an account holds one of some roles on anything."""
     return holdings_of(user, *roles).exists()
@@ -105,9 +112,7 @@ def environments_visible_to(user: Account) -> QuerySet[Environment]:
     """
     if is_site_administrator(user) or models_held_by(user).exists():
         return Environment.objects.all()
-    if not user.is_authenticated or not user.is_active:
-        return Environment.objects.none()
-    return Environment.objects.filter(Q(owner=user) | Q(pk__in=environments_held_by(user).values("pk")))
+    return environments_answered_for(user)
 
 
 def roles_on(

@@ -9,7 +9,7 @@ from audit.admin_columns import folded, seen, text
 from audit.admin_doors import Records
 from audit.models import Account
 from handoff.models import Reconciliation
-from models_registry.access import environments_held_by
+from models_registry.access import environments_answered_for
 
 
 @admin.register(Reconciliation)
@@ -27,8 +27,8 @@ class ReconciliationAdmin(Records):
     )
 
     def visible_to(self, user: Account) -> QuerySet[Reconciliation]:
-        """Return those of the environments on which an account holds a role."""
-        return Reconciliation.objects.filter(environment__in=environments_held_by(user))
+        """Return those of the environments that an account owns or holds a role on."""
+        return Reconciliation.objects.filter(environment__in=environments_answered_for(user))
 
     def chain_of(self, record: Reconciliation) -> str:
         """Return the chain of its environment."""

@@ -1,4 +1,4 @@
-"""Findings over the API."""
+"""Findings of handoffs and of environments over the API."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
 from handoff.models import Finding
-from handoff.queries.findings import findings_of, open_findings
+from handoff.queries.findings import findings_in, findings_of, open_findings
 from handoff.services import findings
 
 FILTERS = ("mine", "overdue", "blocks", "severity")
@@ -21,6 +21,13 @@ FILTERS = ("mine", "overdue", "blocks", "severity")
 
 class FindingOut(serializers.ModelSerializer[Finding]):
     kind = serializers.CharField(help_text="drift: found by workers; issue: raised by somebody.")
+    environment = serializers.CharField(
+        source="environment.slug",
+        default=None,
+        allow_null=True,
+        read_only=True,
+        help_text="Where something belongs to no handoff; then `handoff` is null.",
+    )
     severity = serializers.CharField(help_text="low, medium or high")
     title = serializers.CharField(source="__str__")
     differences = serializers.SerializerMethodField(help_text="What came in the way, by its key, of a drift.")
@@ -33,9 +40,9 @@ class FindingOut(serializers.ModelSerializer[Finding]):
     class Meta:
         model = Finding
         fields = (
-            "id", "handoff", "kind", "title", "details", "severity", "suspends", "blocks", "differences", "owner",
-            "raised_by", "raised_at", "due_at", "another_closes", "inherited_from", "closed_at", "closing", "closed_by",
-            "comment", "proof_kind", "proof_label", "proof_link", "proof_sha256",
+            "id", "handoff", "environment", "kind", "title", "details", "severity", "suspends", "blocks", "differences",
+            "owner", "raised_by", "raised_at", "due_at", "another_closes", "inherited_from", "closed_at", "closing",
+            "closed_by", "comment", "proof_kind", "proof_label", "proof_link", "proof_sha256",
         )  # fmt: skip
 
     def get_differences(self, finding: Finding) -> dict[str, str]:
@@ -136,6 +143,33 @@ class CloseFinding(APIView):
         def create() -> Response:
             closed = findings.close(
                 actor=Person.at(request, "api"), handoff_id=handoff_id, finding_id=finding_id, **body.validated_data
+            )
+            return Response(FindingOut(closed).data)
+
+        return once(request, create)
+
+
+class EnvironmentFindings(APIView):
+    """What an engine serves or runs in an environment that belongs to no handoff, found by workers."""
+
+    @extend_schema(responses=FindingOut(many=True), operation_id="environment_findings_list")
+    def get(self, request: Request, environment: str) -> Response:
+        known_parameters(request, ())
+        found = findings_in(actor_at(request, "api").user, environment)
+        return page_of(request, found, FindingOut, ordering="-raised_at")
+
+
+class CloseEnvironmentFinding(APIView):
+    """Close a finding of an environment with a file or a link that shows that it is settled."""
+
+    @extend_schema(request=CloseIn, responses=FindingOut, operation_id="environment_finding_close")
+    def post(self, request: Request, environment: str, finding_id: UUID) -> Response:
+        body = CloseIn(data=request.data)
+        body.is_valid(raise_exception=True)
+
+        def create() -> Response:
+            closed = findings.close_in(
+                actor=Person.at(request, "api"), environment=environment, finding_id=finding_id, **body.validated_data
             )
             return Response(FindingOut(closed).data)
 

@@ -44,6 +44,7 @@ class ReconciledOut(serializers.Serializer[Any]):
     asked_at = serializers.DateTimeField(source="kept.asked_at", default=None, allow_null=True)
     answered_at = serializers.DateTimeField(source="kept.answered_at", default=None, allow_null=True)
     silent_since = serializers.DateTimeField(source="kept.silent_since", default=None, allow_null=True)
+    finding = serializers.CharField(help_text="The open finding of what belongs to no handoff; else empty.")
 
     @extend_schema_field(ServedNowOut(allow_null=True))
     def get_served(self, row: Any) -> dict[str, Any] | None:

@@ -145,6 +145,14 @@ urlpatterns = [
         findings.CloseFinding.as_view(),
         name="finding-close",
     ),
+    path(
+        "environments/<slug:environment>/findings/", findings.EnvironmentFindings.as_view(), name="environment-findings"
+    ),
+    path(
+        "environments/<slug:environment>/findings/<uuid:finding_id>/close/",
+        findings.CloseEnvironmentFinding.as_view(),
+        name="environment-finding-close",
+    ),
     path("handoffs/<uuid:handoff_id>/findings/", findings.Findings.as_view(), name="handoff-findings"),
     path(
         "handoffs/<uuid:handoff_id>/findings/<uuid:finding_id>/accept/",

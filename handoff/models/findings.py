@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from handoff.models.answers import Answer
 from handoff.models.handoffs import Handoff
-from models_registry.models import Blob
+from models_registry.models import Blob, Environment
 
 NO_PROOF = Q(proof_kind="", proof_blob=None, proof_link="", proof_answer=None)
 PROOF = (
@@ -62,7 +62,14 @@ class Finding(models.Model):
         ANSWER = "answer", "answer to a checklist item"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    handoff = models.ForeignKey(Handoff, models.PROTECT, related_name="findings")
+    handoff = models.ForeignKey(Handoff, models.PROTECT, null=True, related_name="findings")
+    environment = models.ForeignKey(
+        Environment,
+        models.PROTECT,
+        null=True,
+        related_name="findings",
+        help_text="Where something is served that belongs to no handoff.",
+    )
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.DRIFT)
     items = models.JSONField(
         help_text="A sentence under its key: of each difference that came in the way, or the issue."
@@ -104,6 +111,21 @@ class Finding(models.Model):
                 condition=Q(closed_at=None) & ~Q(subject=""),
                 name="finding_one_open_per_subject",
             ),
+            models.UniqueConstraint(
+                fields=["environment", "subject"],
+                condition=Q(closed_at=None) & ~Q(subject=""),
+                name="finding_one_open_per_place_and_subject",
+            ),
+            models.CheckConstraint(
+                condition=Q(handoff__isnull=False, environment=None) | Q(handoff=None, environment__isnull=False),
+                name="finding_of_a_handoff_or_an_environment",
+            ),
+            models.CheckConstraint(
+                condition=Q(environment=None)
+                | Q(kind="served", suspends=False, another_closes=False, inherited_from=None, proof_answer=None)
+                & ~Q(subject=""),
+                name="finding_of_an_environment_is_of_what_is_served",
+            ),
             models.UniqueConstraint(fields=["handoff", "inherited_from"], name="finding_inherited_once"),
             models.CheckConstraint(condition=~Q(items={}), name="finding_of_something"),
             models.CheckConstraint(
@@ -137,6 +159,13 @@ class Finding(models.Model):
             ),
             pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
         ]
+
+    @property
+    def place(self) -> Handoff | Environment:
+        """Return the handoff or the environment that it is about: it is always one of both."""
+        found = self.handoff or self.environment
+        assert found is not None
+        return found
 
     def __str__(self) -> str:
         return "; ".join(self.items.values())

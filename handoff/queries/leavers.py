@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.marks import PREFIX
 from audit.models import Account, AuditEvent, NameHold, NameNotice
-from handoff.errors import Forbidden
+from handoff.errors import Hidden
 from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Condition, ConditionStep, Finding, Leaver, SignOff
 from handoff.rules.leavers import NameRules
 from models_registry.models import Consumer, Environment, Holding, Stream
@@ -89,9 +89,9 @@ class Going:
 
 
 def going(user: Account) -> list[Going]:
-    """Return who has left and has their name still, for an administrator of the site. Raises Forbidden."""
+    """Return who has left and has their name still, for an administrator of the site. Raises Hidden."""
     if not (user.is_staff and user.is_person):
-        raise Forbidden("Only an administrator sees whose names go.", code="administrator_required")
+        raise Hidden("There is no such list.")
     rows = list(leavers())
     holds = NameHold.objects.select_related("held_by").in_bulk([one.held for one in rows if one.held])
     return [going_of(one, holds.get(one.held)) for one in rows]

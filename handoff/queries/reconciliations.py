@@ -9,14 +9,15 @@ from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.expected import expected
 from handoff.models import Deployment, Reconciliation
-from handoff.rules.reconciliations import read
+from handoff.queries.findings import of_environments
+from handoff.rules.reconciliations import read, subject_of
 from handoff.rules.tables import Row as Line
-from models_registry.access import environments_held_by
+from models_registry.access import environments_answered_for
 from models_registry.models import Environment
 
 HEADINGS = (
     "environment", "model", "slot", "version", "digest", "order", "bindings", "deployment", "verdict", "differences",
-    "served_version", "served_digest", "served_order", "run", "asked_at", "answered_at", "silent_since",
+    "served_version", "served_digest", "served_order", "run", "asked_at", "answered_at", "silent_since", "finding",
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ class Row:
     served: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
     differences: tuple[str, ...] = ()
+    finding: str = ""
 
     @property
     def looked_at(self) -> bool:
@@ -55,17 +57,18 @@ class Row:
 def rows_for(user: Account) -> list[Row]:
     """Return what an account may know of, by environment: live deployments as on their page, by three queries.
 
-    What nobody approved is told to those who hold a role on the environment.
+    What nobody approved is told to those who hold a role on the environment, and to who answers for it.
     """
     live = list(expected().filter(handoff__in=handoffs_visible_to(user)).order_by("environment__name", "model__name"))
-    mine = set(environments_held_by(user).values_list("pk", flat=True))
+    mine = set(environments_answered_for(user).values_list("pk", flat=True))
     places = mine | {one.environment_id for one in live}
     kept = {
         one.environment_id: one
         for one in Reconciliation.objects.filter(environment__in=places).select_related("environment")
     }
     rows = [_of(one, kept.get(one.environment_id)) for one in live]
-    rows += [row for place in mine for row in _strangers(kept.get(place))]
+    about = {(one.environment_id, one.subject): str(one.pk) for one in of_environments(user)}
+    rows += [row for place in mine for row in _strangers(kept.get(place), about)]
     return sorted(rows, key=lambda row: (row.environment.name, row.model, row.deployment is None))
 
 
@@ -97,6 +100,7 @@ def lines_of(rows: Iterable[Row]) -> Iterator[Line]:
             _instant(kept.asked_at if kept else None),
             _instant(kept.answered_at if kept else None),
             _instant(kept.silent_since if kept else None),
+            row.finding,
         )
 
 
@@ -109,12 +113,13 @@ def _of(live: Deployment, kept: Reconciliation | None) -> Row:
     return Row(live.environment, live.model.slug, live, kept, served, run, words)
 
 
-def _strangers(kept: Reconciliation | None) -> Iterator[Row]:
+def _strangers(kept: Reconciliation | None, about: Mapping[tuple[Any, str], str]) -> Iterator[Row]:
     if kept is None:
         return
     for one in map(read, kept.differences):
         if not one.deployment:
-            yield Row(kept.environment, one.model, None, kept, _served(kept, one.model), "", (one.words,))
+            finding = about.get((kept.environment_id, subject_of(one)), "")
+            yield Row(kept.environment, one.model, None, kept, _served(kept, one.model), "", (one.words,), finding)
 
 
 def _served(kept: Reconciliation, model: str) -> dict[str, Any]:

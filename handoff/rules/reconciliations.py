@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
 
 from handoff.plans import EngineAnswer, Running, Served
 
+LONGEST_SUBJECT = 60
 LOOKS = 2  # a difference is a finding once it was seen as often in a row: between two looks an order may be under way
 SEVERITY = {
     "nothing": "high",
@@ -101,6 +103,14 @@ def counted(found: Iterable[Difference], before: Iterable[Mapping[str, Any]], *,
 def lasting(differences: Iterable[Difference]) -> list[Difference]:
     """Return those that are findings."""
     return [one for one in differences if one.looks >= LOOKS]
+
+
+def subject_of(one: Difference) -> str:
+    """Return under what a finding about a difference is known; of two long names that begin alike each has its own."""
+    whole = f"served:{one.code}:{one.model}"
+    if len(whole) <= LONGEST_SUBJECT:
+        return whole
+    return f"{whole[: LONGEST_SUBJECT - 17]}:{sha256(whole.encode()).hexdigest()[:16]}"
 
 
 def read(row: Mapping[str, Any]) -> Difference:

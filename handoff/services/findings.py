@@ -13,14 +13,16 @@ from audit.acts import act
 from audit.models import Account
 from audit.trail import record
 from handoff.access import lock_handoff, require_role
-from handoff.errors import Conflict, Forbidden, Hidden, Invalid, WrongState
+from handoff.closing import close_finding, may_close, must_be_open, must_be_person, proof_of
+from handoff.errors import Hidden, Invalid, WrongState
 from handoff.facts import Known, rules_of
-from handoff.models import Answer, Finding, Handoff
+from handoff.models import Finding, Handoff
 from handoff.moves import chain_of
 from handoff.readiness import report_of, unanswered
-from handoff.receipts import must_be_link, must_have_sent
-from handoff.rules.findings import SEVERITIES, barred_from_closing, due_within
+from handoff.rules.findings import SEVERITIES, due_within
 from handoff.states import UNDER_OFFER, State
+from models_registry.access import environments_answered_for, roles_on
+from models_registry.models import Environment
 from models_registry.roles import Role
 
 ANSWERED_WITHIN = timedelta(days=7)
@@ -52,7 +54,9 @@ def _judge(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     if found == standing:
         return None
     if standing:
-        _close(_drifts(handoff).get(), Finding.Closing.REPLACED if found else Finding.Closing.RESOLVED, actor=actor)
+        close_finding(
+            _drifts(handoff).get(), Finding.Closing.REPLACED if found else Finding.Closing.RESOLVED, actor=actor
+        )
     return _raise(handoff, found, actor=actor) if found else None
 
 
@@ -66,7 +70,7 @@ def accept(*, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, com
     handoff, known = lock_handoff(actor, handoff_id)
     finding = _of(handoff, finding_id)
     require_role(actor, known, Role.IT_OPERATIONS, "accept a finding")
-    _still_open(finding)
+    must_be_open(finding)
     _of_no_approval(finding)
     if finding.kind != Finding.Kind.DRIFT:
         raise WrongState(
@@ -82,7 +86,7 @@ def accept(*, actor: Person, handoff_id: UUID | str, finding_id: UUID | str, com
         )
     if not comment.strip():
         raise Invalid("Say why it may go on.", fields={"comment": "is empty"})
-    return _close(finding, Finding.Closing.ACCEPTED, actor=actor, comment=comment.strip())
+    return close_finding(finding, Finding.Closing.ACCEPTED, actor=actor, comment=comment.strip())
 
 
 @act
@@ -102,7 +106,7 @@ def raise_finding(
     Without `due` it is wanted as soon as its severity asks. Whoever holds a role on a handoff under offer or on a live
     model may. Raises Hidden, Forbidden, WrongState or Invalid.
     """
-    _is_person(actor, "raise a finding")
+    must_be_person(actor, "raise a finding")
     handoff, known = lock_handoff(actor, handoff_id)
     if handoff.state not in (*UNDER_OFFER, State.LIVE):
         raise WrongState(f"A handoff that is {State(handoff.state).label} takes no findings.")
@@ -124,7 +128,7 @@ def raise_finding(
         owner=person,
         due_at=_due(due, severity),
     )
-    _recorded(finding, actor=actor, told={"owner": person.mark, "due": finding.due_at.isoformat()})
+    _recorded(finding, handoff, actor=actor, told={"owner": person.mark, "due": finding.due_at.isoformat()})
     return finding
 
 
@@ -137,25 +141,43 @@ def close(
     `evidence` is {"kind", "label", and "receipt", "link" or "item"}. A drift closes when the target is put right, or is
     accepted. Raises Hidden, Forbidden, Conflict where the policy wants somebody else, WrongState or Invalid.
     """
-    _is_person(actor, "close a finding")
+    must_be_person(actor, "close a finding")
     handoff, known = lock_handoff(actor, handoff_id)
     finding = _of(handoff, finding_id)
-    _still_open(finding)
+    must_be_open(finding)
     _of_no_approval(finding)
-    _may_close(actor, known, finding)
+    may_close(actor, known.roles.get(actor.user_id, frozenset()), finding)
     if finding.kind == Finding.Kind.DRIFT:
         raise WrongState(
             "A drift is not closed by evidence.",
             code="finding_is_drift",
             todo="Put the target right; then it closes by itself. On a live version IT operations may accept it.",
         )
-    proof = _proof(actor, finding, evidence)
-    return _close(finding, Finding.Closing.FIXED, actor=actor, comment=_fits("comment", comment), proof=proof)
+    proof = proof_of(actor, finding, evidence)
+    return close_finding(finding, Finding.Closing.FIXED, actor=actor, comment=_fits("comment", comment), proof=proof)
 
 
-def _is_person(actor: Person, act: str) -> None:
-    if not actor.user.is_person:
-        raise Forbidden(f"Only a natural person may {act}.", code="person_required")
+@act
+def close_in(
+    *, actor: Person, environment: str, finding_id: UUID | str, evidence: Mapping[str, Any], comment: str = ""
+) -> Finding:
+    """Close a finding of an environment with a file or a link that shows that it is settled.
+
+    Its owner may, and IT operations, validation, and risk and compliance of that environment. While the engine says
+    otherwise the next looks raise it again. Raises Hidden, Forbidden, WrongState or Invalid.
+    """
+    must_be_person(actor, "close a finding")
+    place = environments_answered_for(actor.user).filter(slug=environment).first()
+    if place is None:
+        raise Hidden("There is no such environment.")
+    Environment.objects.select_for_update().get(pk=place.pk)
+    finding = Finding.objects.select_related("owner", "environment").filter(pk=finding_id, environment=place).first()
+    if finding is None:
+        raise Hidden("There is no such finding.")
+    must_be_open(finding)
+    may_close(actor, frozenset(roles_on(actor.user, environment=place)), finding)
+    proof = proof_of(actor, finding, evidence)
+    return close_finding(finding, Finding.Closing.FIXED, actor=actor, comment=_fits("comment", comment), proof=proof)
 
 
 def _of(handoff: Handoff, finding_id: UUID | str) -> Finding:
@@ -164,11 +186,6 @@ def _of(handoff: Handoff, finding_id: UUID | str) -> Finding:
         raise Hidden("There is no such finding.")
     finding.handoff = handoff
     return finding
-
-
-def _still_open(finding: Finding) -> None:
-    if finding.closed_at is not None:
-        raise WrongState("The finding is closed already.", code="finding_closed")
 
 
 def _of_no_approval(finding: Finding) -> None:
@@ -219,46 +236,6 @@ def _due(due: date | None, severity: str) -> datetime:
     return timezone.make_aware(datetime.combine(due, time(23, 59, 59)))
 
 
-def _may_close(actor: Person, known: Known, finding: Finding) -> None:
-    person = actor.user_id
-    why = barred_from_closing(
-        person,
-        known.roles.get(person, frozenset()),
-        owner=finding.owner_id,
-        raised_by=finding.raised_by_id,
-        another_closes=finding.another_closes,
-    )
-    if not why:
-        return
-    if person == finding.owner_id:
-        raise Conflict(f"You own this finding, and {why}.", todo="Ask who raised it, or validation, to close it.")
-    raise Forbidden(f"You may not close this: {why}.", code="finding_of_others")
-
-
-def _proof(actor: Person, finding: Finding, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that hold what settles a finding. Raises Invalid that names the field."""
-    kind, label = given.get("kind"), str(given.get("label") or "").strip()[:200]
-    if kind == Finding.Proof.FILE:
-        file = must_have_sent(actor, str(given.get("receipt", "")), "evidence.receipt")
-        return {"proof_kind": kind, "proof_label": label or file.name, "proof_blob_id": file.sha256}
-    if kind == Finding.Proof.LINK:
-        link = must_be_link(str(given.get("link", "")), "evidence.link")
-        return {"proof_kind": kind, "proof_label": label or link[:200], "proof_link": link}
-    if kind == Finding.Proof.ANSWER:
-        answer = Answer.objects.filter(handoff=finding.handoff, item=str(given.get("item", ""))).order_by("pk").last()
-        if answer is None or answer.choice != Answer.Choice.YES or answer.answered_at <= finding.raised_at:
-            raise Invalid(
-                "An answer settles a finding if it is a yes that was given after the finding was raised.",
-                fields={"evidence.item": "has no such answer"},
-            )
-        return {"proof_kind": kind, "proof_label": label or answer.item, "proof_answer": answer}
-    raise Invalid(
-        "A finding is closed only with evidence: a file, a link or an answer.",
-        code="evidence_missing",
-        fields={"evidence.kind": "must be file, link or answer"},
-    )
-
-
 def _standing(handoff: Handoff) -> dict[str, str]:
     return dict(_drifts(handoff).values_list("items", flat=True).first() or {})
 
@@ -279,49 +256,18 @@ def _raise(handoff: Handoff, items: Mapping[str, str], *, actor: Actor) -> Findi
         suspends=suspends,
         due_at=timezone.now() + ANSWERED_WITHIN,
     )
-    _recorded(finding, actor=actor, told={"differences": dict(items)})
+    _recorded(finding, handoff, actor=actor, told={"differences": dict(items)})
     return finding
 
 
-def _recorded(finding: Finding, *, actor: Actor, told: Mapping[str, Any]) -> None:
-    """Record a new finding. One that blocks suspends what was approved."""
-    live = finding.handoff.state == State.LIVE or finding.kind == Finding.Kind.DRIFT
+def _recorded(finding: Finding, handoff: Handoff, *, actor: Actor, told: Mapping[str, Any]) -> None:
+    """Record a new finding of a handoff. One that blocks suspends what was approved."""
+    live = handoff.state == State.LIVE or finding.kind == Finding.Kind.DRIFT
     record(
         "handoff.suspended" if finding.suspends and live else "finding.raised",
         actor=actor,
-        on=finding.handoff,
-        chain=chain_of(finding.handoff),
+        on=handoff,
+        chain=chain_of(handoff),
         data={"finding": str(finding.pk), "severity": finding.severity, **told},
         reason=str(finding),
     )
-
-
-def _close(
-    finding: Finding,
-    closing: Finding.Closing,
-    *,
-    actor: Actor,
-    comment: str = "",
-    proof: Mapping[str, Any] | None = None,
-) -> Finding:
-    """Close an open finding of a locked handoff."""
-    by_person = closing in (Finding.Closing.ACCEPTED, Finding.Closing.FIXED)
-    Finding.objects.filter(pk=finding.pk).update(
-        closed_at=timezone.now(),
-        closing=closing,
-        closed_by=actor.user if by_person else None,
-        comment=comment,
-        **(proof or {}),
-    )
-    handoff = finding.handoff
-    finding.refresh_from_db()
-    told = {"evidence": [finding.proof_kind, finding.proof_label]} if proof else {}
-    record(
-        "finding.closed",
-        actor=actor,
-        on=handoff,
-        chain=chain_of(handoff),
-        data={"finding": str(finding.pk), "closing": closing, **told},
-        reason=comment,
-    )
-    return finding

@@ -21,7 +21,7 @@ from handoff.expected import accounted_elsewhere, expected, wanted_in
 from handoff.models import Finding, Handoff, Reconciliation
 from handoff.plans import EngineAnswer
 from handoff.raising import Wrong, reconcile, standing
-from handoff.rules.reconciliations import Difference, compare, counted, lasting, read, silent
+from handoff.rules.reconciliations import Difference, compare, counted, lasting, read, silent, subject_of
 from handoff.states import State
 from models_registry.models import Environment
 
@@ -76,6 +76,32 @@ def watched() -> QuerySet[Handoff]:
     return Handoff.objects.filter(Q(pk__in=about) | Q(pk__in=open_)).order_by("pk")
 
 
+def places_watched() -> QuerySet[Environment]:
+    """Return the environments in which something lasting belongs to no handoff, or did when it was found."""
+    kept = Reconciliation.objects.exclude(differences=[]).values_list("environment", "differences")
+    about = {pk for pk, rows in kept for one in map(read, rows) if not one.handoff}
+    open_ = Finding.objects.filter(kind=KIND, closed_at=None, environment__isnull=False).values("environment")
+    return Environment.objects.filter(Q(pk__in=about) | Q(pk__in=open_)).order_by("pk")
+
+
+def look_at_place(*, actor: Actor, environment_id: UUID | str) -> list[Finding]:
+    """Bring the findings of an environment itself in step with the last look at its engine; return those raised.
+
+    These are of what belongs to no handoff: a strange model, or a run of one. Most looks lock nothing.
+    """
+    place = places_watched().select_related("owner").filter(pk=environment_id).first()
+    if place is None or _wrong(place).keys() == standing(place, KIND).keys():
+        return []
+    return _settle_place(actor=actor, environment_id=environment_id)
+
+
+@act
+def _settle_place(*, actor: Actor, environment_id: UUID | str) -> list[Finding]:
+    locked = Environment.objects.select_for_update(of=("self",)).select_related("owner")
+    place = locked.get(pk=environment_id)
+    return reconcile(place, KIND, _wrong(place), actor=actor)
+
+
 def look(*, actor: Actor, handoff_id: UUID | str) -> list[Finding]:
     """Bring the findings of a watched handoff in step with the last look at its engine; return those raised.
 
@@ -94,18 +120,19 @@ def _settle(*, actor: Actor, handoff_id: UUID | str) -> list[Finding]:
     return reconcile(handoff, KIND, _wrong(handoff), actor=actor)
 
 
-def _wrong(handoff: Handoff) -> dict[str, Wrong]:
-    """Return the lasting differences about a handoff, each with whoever answers for the environment."""
-    kept = Reconciliation.objects.filter(environment=handoff.target_id).first()
-    owner = handoff.target.owner if handoff.target.owner.is_active else None
+def _wrong(on: Handoff | Environment) -> dict[str, Wrong]:
+    """Return the lasting differences about a handoff, or about no handoff, with whoever answers for the environment."""
+    place, about = (on.target, str(on.pk)) if isinstance(on, Handoff) else (on, "")
+    kept = Reconciliation.objects.filter(environment=place).first()
+    owner = place.owner if place.owner.is_active else None
     found = {}
     for one in lasting(map(read, kept.differences)) if kept else ():
-        if one.handoff == str(handoff.pk):
-            sentence = f"The engine of {handoff.target.name} {one.words}."
+        if one.handoff == about:
+            sentence = f"The engine of {place.name} {one.words}."
             if one.code == "silent" and kept is not None and kept.silent_since is not None:
-                sentence = f"The engine of {handoff.target.name} is not reachable since {_at(kept.silent_since)}."
-            told = {"environment": handoff.target.slug, "model": one.model, "difference": one.code}
-            found[f"served:{one.code}:{one.model}"[:60]] = Wrong(sentence, one.severity, owner, False, told)
+                sentence = f"The engine of {place.name} is not reachable since {_at(kept.silent_since)}."
+            told = {"environment": place.slug, "model": one.model, "difference": one.code}
+            found[subject_of(one)] = Wrong(sentence, one.severity, owner, False, told)
     return found
 
 

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.urls import reverse
+
 from audit.models import Account
 from handoff.facts import Known
 from handoff.models import Finding, Handoff
 from handoff.rules.findings import SEVERITIES, barred_from_closing
 from handoff.states import UNDER_OFFER, State
 from handoff.web.doors import Choice, Form
+from models_registry.access import holdings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class IssueRow:
     finding: Finding
     barred: str
     form: Form | None
+    close_at: str
 
     @property
     def may_close(self) -> bool:
@@ -59,7 +63,24 @@ def _issue(finding: Finding, user: Account, known: Known, form: Form | None) -> 
     elif finding.kind == Finding.Kind.INVARIANT:
         barred = "It closes by itself at the first check of the invariants after it is mended"
     mine = form if form and form.name == "close" and form.about == str(finding.pk) else None
-    return IssueRow(finding, "" if not barred else barred[0].upper() + barred[1:], mine)
+    there = reverse("handoff-finding-close", args=[finding.handoff_id, finding.pk])
+    return IssueRow(finding, "" if not barred else barred[0].upper() + barred[1:], mine, there)
+
+
+def place_rows(found: list[Finding], user: Account, form: Form | None) -> list[IssueRow]:
+    """Return open findings of environments, with what the reader may do about each."""
+    roles: dict[Any, set[str]] = {}
+    for place, role in holdings_of(user).exclude(environment=None).values_list("environment", "role"):
+        roles.setdefault(place, set()).add(role)
+    return [_of_place(one, user, frozenset(roles.get(one.environment_id, ())), form) for one in found]
+
+
+def _of_place(finding: Finding, user: Account, roles: frozenset[str], form: Form | None) -> IssueRow:
+    barred = barred_from_closing(user.pk, roles, owner=finding.owner_id, raised_by=None, another_closes=False)
+    mine = form if form and form.about == str(finding.pk) else None
+    slug = finding.environment.slug if finding.environment else ""
+    there = reverse("environment-finding-close", args=[slug, finding.pk])
+    return IssueRow(finding, barred[:1].upper() + barred[1:], mine, there)
 
 
 def _owners(known: Known, chosen: str) -> list[Choice]:

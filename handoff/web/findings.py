@@ -84,7 +84,7 @@ def close(request: HttpRequest, handoff_id: UUID, finding_id: UUID) -> HttpRespo
             actor=actor,
             handoff_id=handoff_id,
             finding_id=finding_id,
-            evidence=_evidence(request, actor),
+            evidence=evidence_of(request, actor),
             comment=request.POST.get("comment", ""),
         )
 
@@ -92,7 +92,7 @@ def close(request: HttpRequest, handoff_id: UUID, finding_id: UUID) -> HttpRespo
     return carry_out(request, handoff_id, "close", act, told, at="findings", about=str(finding_id))
 
 
-def _evidence(request: HttpRequest, actor: Person) -> dict[str, Any]:
+def evidence_of(request: HttpRequest, actor: Person) -> dict[str, Any]:
     """Return what was attached: the file before the link, the link before the answer."""
     if sent := receipts_of(request, actor):
         return {"kind": "file", "receipt": sent[0]}

@@ -7,9 +7,11 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from handoff.models import Handoff
 from handoff.queries.amendments import news_for
+from handoff.queries.findings import of_environments
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of
 from handoff.queries.leavers import announced_to
@@ -96,6 +98,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "bundles": bundled(waits.entries),
         "names": announced_to(user) if behind is None else [],
         "exceptions": exceptions,
+        "findings": list(of_environments(user).filter(owner=user)) if behind is None else [],
+        "now": timezone.now(),
         "news": news_for(held) if behind is None else [],
         "count": count,
         "behind": behind,

@@ -116,6 +116,16 @@ urlpatterns = [
     path("deployments/<uuid:deployment_id>/roll-back/", deployments.roll_back, name="deployment-roll-back"),
     path("invariants/", invariants.index, name="invariants"),
     path("reconciliation/", reconciliations.index, name="reconciliation"),
+    path(
+        "reconciliation/<slug:environment>/findings/<uuid:finding_id>/close/",
+        reconciliations.close,
+        name="environment-finding-close",
+    ),
+    path(
+        "reconciliation/<slug:environment>/findings/<uuid:finding_id>/file/",
+        reconciliations.file,
+        name="environment-finding-file",
+    ),
     path("deployments/<uuid:deployment_id>/suspend/", suspensions.suspend, name="deployment-suspend"),
     path("deployments/<uuid:deployment_id>/lift/", suspensions.lift, name="deployment-lift"),
     path("deployments/<uuid:deployment_id>/retire/", retirements.retire, name="deployment-retire"),

@@ -224,7 +224,7 @@ def test_the_list_of_leavers_is_for_administrators(site: Place) -> None:
     page = client_of(site.ada).get(reverse("admin:handoff_leaver_changelist")).content.decode()
     assert "but is held" in page
     client.force_authenticate(site.vera)
-    assert client.get(reverse("api:leavers")).status_code == 403
+    assert client.get(reverse("api:leavers")).status_code == 404
 
 
 def test_the_command_does_what_the_day_does(site: Place) -> None:

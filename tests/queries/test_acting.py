@@ -15,7 +15,7 @@ from audit import personal_keys
 from audit.actors import Worker
 from audit.models import Account, PersonalKey
 from handoff import queue
-from handoff.models import Amendment, Condition, Handoff, Job, Reauthentication, RetirementNotice, Waiver
+from handoff.models import Amendment, Condition, Finding, Handoff, Job, Reauthentication, RetirementNotice, Waiver
 from handoff.plans import DeployReport
 from handoff.queries import adoptions, break_glass, signing_by_key
 from handoff.services import deployments, findings, jobs, policies
@@ -218,6 +218,11 @@ class Story:
         self.act("raise a finding", "vera", path, issue)
         link = {"evidence": {"kind": "link", "link": "https://tracker.example.org/17"}}
         self.act("close a finding", "edda", f"{path}{live.findings.get(kind='issue').pk}/close/", link, status=200)
+        told = {"kind": "served", "subject": "served:stranger:odd", "items": {"x": "y"}, "severity": "high"}
+        place = Environment.objects.get(slug="production")
+        odd = Finding.objects.create(environment=place, suspends=False, due_at=timezone.now(), **told)
+        path = f"environments/production/findings/{odd.pk}/close/"
+        self.act("close a finding of an environment", "otto", path, link, status=200)
 
     def of_replays(self) -> None:
         """Order a replay of two files."""
@@ -402,7 +407,12 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "revoke it": 11,
         "withdraw a request": 9,
     },
-    Story.of_findings: {"accept a finding": 10, "raise a finding": 8, "close a finding": 12},
+    Story.of_findings: {
+        "accept a finding": 10,
+        "raise a finding": 8,
+        "close a finding": 12,
+        "close a finding of an environment": 12,
+    },
     Story.of_signatures: {
         "confirm who one is": 12,
         "sign": 8,

@@ -192,6 +192,10 @@ ACTS: dict[tuple[str, str], tuple[Any, str, str]] = {
     ("handoff-finding-accept", "post"): ({"comment": "because"}, "dana", "live"),
     ("api:finding-close", "post"): ({"evidence": {"kind": "link", "link": "https://x.example/1"}}, "dana", "live"),
     ("handoff-finding-close", "post"): ({"link": "https://x.example/1"}, "dana", "live"),
+    ("api:environment-finding-close", "post"): (
+        {"evidence": {"kind": "link", "link": "https://x.example/1"}}, "iris", "",
+    ),
+    ("environment-finding-close", "post"): ({"link": "https://x.example/1"}, "iris", ""),
     ("api:waiver-answer", "post"): ({"answer": "refused", "comment": "because"}, "dana", "offered"),
     ("api:waiver-withdraw", "post"): (REASON, "dana", "offered"),
     ("api:waiver-revoke", "post"): (REASON, "dana", "offered"),
@@ -324,7 +328,8 @@ def address(site: Site, name: str, state: str = "", *, real: bool = True, number
     there["delegation_id"] = delegation_of(site) if "delegation_id" in ROUTES[name] else ""
     testing = site.handoffs["testing"].jobs
     there["job_id"] = testing.values_list("pk", flat=True).first() if "job_id" in ROUTES[name] else ""
-    there["finding_id"] = finding_of(handoff) if "finding_id" in ROUTES[name] else ""
+    on = site.place.target if "environment" in ROUTES[name] else handoff
+    there["finding_id"] = finding_of(on) if "finding_id" in ROUTES[name] else ""
     keys = (
         "amendment_id", "break_glass_id", "consumer_id", "delegation_id", "deployment_id", "exception_id", "finding_id",
         "handoff_id", "job_id", "signoff_id", "waiver_id",
@@ -361,12 +366,14 @@ def condition_of(signoff: SignOff) -> int:
     return int(Condition.objects.get_or_create(signoff=signoff, number=1, defaults=told)[0].pk)
 
 
-def finding_of(handoff: Handoff) -> str:
-    """Return the open finding of a handoff, which is raised if there is none."""
-    found = handoff.findings.filter(closed_at=None).first() or Finding.objects.create(
-        handoff=handoff, items={"tools.python": "Python moved."}, severity="low", suspends=True, due_at=timezone.now()
-    )
-    return str(found.pk)
+def finding_of(on: Handoff | Environment) -> str:
+    """Return the open finding of a handoff or an environment, which is raised if there is none."""
+    told: dict[str, Any] = {"items": {"tools.python": "Python moved."}, "severity": "low", "due_at": timezone.now()}
+    if isinstance(on, Handoff):
+        told |= {"handoff": on, "suspends": True}
+    else:
+        told |= {"environment": on, "suspends": False, "kind": "served", "subject": "served:stranger:odd"}
+    return str((on.findings.filter(closed_at=None).first() or Finding.objects.create(**told)).pk)
 
 
 def waiver_of(handoff: Handoff) -> str:
@@ -508,6 +515,8 @@ def test_everything_that_is_read_has_a_page_to_browse(site: Site) -> None:
         "api:handoff-sheet": "vera",
         "api:owner-of-record": "otto",
         "api:health": "ada",
+        "api:leavers": "ada",
+        "api:environment-findings": "otto",
     }
     for name in sorted(ROUTES):
         if not name.startswith("api:") or name in PUBLIC or "get" not in handlers(name):
