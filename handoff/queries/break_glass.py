@@ -14,7 +14,7 @@ from handoff.models import BreakGlass, Handoff
 from handoff.queries.handoffs import fetch
 from handoff.rules.break_glass import BreakGlassRules, role_for, same_people, scope_of
 from handoff.rules.duties import conflicts
-from handoff.rules.scopes import digest, word_of
+from handoff.rules.scopes import digest, in_order, word_of
 from handoff.states import GATE_OF, BreakGlassState, State
 
 
@@ -60,7 +60,7 @@ def sheet_for(user: Account, handoff_id: UUID | str, break_glass_id: UUID | str)
         row=row,
         rules=rules,
         role=role,
-        parts=tuple((name, word_of(name), covered) for name, covered in scope.items()),
+        parts=tuple((name, word_of(name), scope[name]) for name in in_order(scope)),
         seen=digest(scope),
         missing=tuple(missing),
         barred=_barred(user, known, rules, row) if asked else (),

@@ -64,6 +64,12 @@ def touched(signed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
     return tuple(name for name, value in signed.items() if now.get(name) != value)
 
 
+def in_order(scope: Mapping[str, str]) -> list[str]:
+    """Return the names of the parts in the order in which people read them, whatever the database made of it."""
+    known = list(WORDS)
+    return sorted(scope, key=lambda name: known.index(name) if name in known else len(known))
+
+
 def in_words(names: Iterable[str]) -> str:
     """Return names of parts as people read them."""
     return ", ".join(word_of(name) for name in names)
