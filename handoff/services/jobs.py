@@ -159,7 +159,7 @@ def cancel(*, actor: Person, job_id: UUID | str, reason: str) -> Job:
     if not reason.strip():
         raise Invalid("Say why it is cancelled.", fields={"reason": "is empty"})
     _must_be_cancellable(job)
-    begun, because = job.attempts > 0, f"was cancelled by {actor.label}: {reason.strip()}"
+    begun, because = job.attempts > 0, f"was cancelled: {reason.strip()}"  # by whom, the trail says
     Job.objects.filter(pk=job.pk).update(state=JobState.CANCELLED, ended_at=Clock(), error=because[:2000])
     came_from, job.state, job.error = job.state, JobState.CANCELLED, because[:2000]
     data = {"purpose": job.purpose, "from": came_from, "fence": job.fence}
