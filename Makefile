@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check machine bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check machine doors bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -44,6 +44,10 @@ deploy-check:
 # So many random acts of the whole cast; after each, every invariant must hold.
 machine:
 	@$(DEV) python -m pytest -n 0 -s tests/handoff/test_invariants_machine.py --steps $(STEPS)
+
+# Ask every door as everybody, write the tables anew, and show what changed.
+doors:
+	@$(DEV) python -m pytest -n 2 --dist loadfile tests/doors --write-doors; git --no-pager diff -U0 -- tests/doors/*.csv
 
 bench:
 	@$(DEV) python -m benchmarks

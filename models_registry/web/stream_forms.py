@@ -16,7 +16,7 @@ encoding: json
 location:
   url: redis://broker.example:6379/0
   stream: patients
-  group: tumours
+  group: mdlc
 """
 
 

@@ -1,0 +1,53 @@
+"""Ask every door as everybody, once for all tests of a file; each test then looks at one side of what was told."""
+
+import gc
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import override_settings
+
+from tests.doors.asking import Asking
+from tests.doors.standing import standing
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make doors` write the tables anew."""
+    parser.addoption("--write-doors", action="store_true", help="write what is told into the tables")
+
+
+@pytest.fixture(scope="session")
+def writing(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the tables are written instead of compared."""
+    return bool(request.config.getoption("--write-doors", False))
+
+
+@pytest.fixture(scope="module")
+def asking(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    """Give the site with all its people, in a transaction that is taken back after the last test of a file."""
+    undone = transaction.atomic()
+    undone._from_testcase = True  # as pytest-django's own: acts insist on a transaction that they end
+    refusals = logging.getLogger("django.request")
+    level = refusals.level
+    refusals.setLevel("CRITICAL")  # thousands are refused on purpose
+    with django_db_blocker.unblock(), override_settings(**_quick(tmp_path_factory.mktemp("doors"))), undone:
+        site = standing()
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # a test may look for long at answers
+        gc.collect(), gc.freeze()  # the site outlives every request; it need not be looked through after each
+        yield Asking(site)
+        gc.unfreeze()
+        transaction.set_rollback(True)
+    refusals.setLevel(level)
+
+
+def _quick(folder: Path) -> dict[str, Any]:
+    """Return settings that keep blobs in a folder of the test's own, and hash passwords quickly."""
+    backend = "django.core.files.storage.FileSystemStorage"
+    files = {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}
+    static = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    return {"STORE": str(folder), "STORAGES": {"default": files, "staticfiles": static}, "PASSWORD_HASHERS": hashers}
