@@ -335,12 +335,22 @@ class SignOffOut(serializers.Serializer[Any]):
         return ConditionOut(signoff.conditions.all(), many=True).data if conditional else []
 
 
+class NameOut(serializers.Serializer[Any]):
+    """A name for a mark: `name:` and the SHA-256 of salt and name. Without a salt the name is a leaver's pseudonym."""
+
+    mark = serializers.CharField()
+    account = serializers.IntegerField()
+    name = serializers.CharField()
+    salt = serializers.CharField()
+
+
 class SignOffProofOut(SignOffOut):
     """One signature with what proves it."""
 
     envelope = serializers.JSONField(allow_null=True, help_text="The statement in a DSSE envelope.")
     verified = serializers.ChoiceField(choices=["verified", "compromised", "unsigned", "wrong"], source="verdict.state")
     verified_words = serializers.CharField(source="verdict.words")
+    names = NameOut(many=True, help_text="Whom the marks in the statement stand for.")
 
 
 class TestOut(serializers.ModelSerializer[PromotionTest]):

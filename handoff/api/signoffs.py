@@ -22,6 +22,7 @@ from handoff.api.serializers import (
 )
 from handoff.queries.signatures import signoff_of, verdict_of
 from handoff.queries.signing import sheet_for
+from handoff.queries.statement_proofs import names_behind
 from handoff.services import reauthentications, signoffs
 
 
@@ -72,6 +73,7 @@ class OneSignOff(APIView):
     def get(self, request: Request, handoff_id: UUID, signoff_id: UUID) -> Response:
         signoff: Any = signoff_of(actor_at(request, "api").user, handoff_id, signoff_id)
         signoff.verdict = verdict_of(signoff)
+        signoff.names = names_behind(signoff.statement)
         return Response(SignOffProofOut(signoff).data)
 
 

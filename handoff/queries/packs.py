@@ -12,11 +12,12 @@ from django.db import connection
 from django.template.loader import render_to_string
 
 from audit import proofs, verify_pack
-from audit.marks import marks_in, told
-from audit.models import PersonalKey, PrintedName, SigningKey, TreeHead
+from audit.marks import told
+from audit.models import PersonalKey, SigningKey, TreeHead
 from handoff.facts import contents_of
 from handoff.models import Adoption, AmendmentSignOff, BreakGlass, Handoff, PolicyRevision, SignOff, StandardChange
 from handoff.moves import chain_of
+from handoff.queries.statement_proofs import names_behind
 from handoff.rules.packs import CONTROLS, Described, bill_of_materials, model_card
 
 EVENTS = """
@@ -67,7 +68,8 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     described = _described(handoff, tests, head)
     broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by").order_by("confirmed_at")]
     others = _others(handoff)
-    names = _names([event["body"] for event in events], [*signoffs, *(one for _, one in others)])
+    statements = [one for _, one in others]
+    names = names_behind(*(event["body"] for event in events), *(one.statement for one in signoffs + statements))
     files: dict[str, Any] = {
         "handoff.json": about,
         "answers.json": answers,
@@ -81,7 +83,7 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
         "controls.json": [{"control": a, "asks": b, "files": list(c)} for a, b, c in CONTROLS],
         "bom.cdx.json": bill_of_materials(described),
         "keys.json": _keys(),
-        "personal_keys.json": _personal_keys([*signoffs, *(one for _, one in others)]),
+        "personal_keys.json": _personal_keys([*signoffs, *statements]),
         "names.json": names,
         "head.dsse.json": orjson.loads(head.envelope),
     }
@@ -276,13 +278,6 @@ def _told_on_the_page(others: list[tuple[str, Any]]) -> list[dict[str, Any]]:
         }
         for kind, one in others
     ]
-
-
-def _names(bodies: list[str], signed: list[Any]) -> list[dict[str, Any]]:
-    """Return the names that the marks in events and statements stand for, each with the salt that proves it."""
-    marks = marks_in(*bodies, *(one.statement for one in signed))
-    rows = PrintedName.objects.filter(pk__in=marks).order_by("pk")
-    return [{"mark": row.pk, "account": row.account_id, "name": row.name, "salt": row.salt} for row in rows]
 
 
 def _keys() -> list[dict[str, Any]]:

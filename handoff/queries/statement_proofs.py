@@ -68,6 +68,15 @@ def names_of(signed: Sequence[Signed]) -> dict[str, str]:
     return {row.pk: row.name for row in proven}
 
 
+def names_behind(*texts: str) -> list[dict[str, Any]]:
+    """Return the names that the marks in events or statements stand for, each with the salt that proves it.
+
+    Who has left has lost both: a pseudonym stands there, and no salt.
+    """
+    rows = PrintedName.objects.filter(pk__in=marks_in(*texts)).order_by("pk")
+    return [{"mark": row.pk, "account": row.account_id, "name": row.name, "salt": row.salt} for row in rows]
+
+
 def _wrong_key(subject: str, signed: Signed, key: SigningKey) -> Iterator[Wrong]:
     try:
         open_envelope(orjson.dumps(signed.envelope).decode(), KIND, {key.pk: bytes(key.public_key)})

@@ -174,7 +174,10 @@ def test_everything_of_a_leaver_shows_a_pseudonym_and_stays_provable(
     shown = pages(place, handoff, place.rita)
     assert gone.printed_name in shown
     assert not [word for word in NAMES if word in shown]
-    assert {one.printed_name for one in SignOff.objects.filter(signer=gone)} == {gone.printed_name}
+    signoff, *others = SignOff.objects.filter(signer=gone)
+    assert {one.printed_name for one in (signoff, *others)} == {gone.printed_name}
+    told = client_of(place.rita).get(f"/api/v1/handoffs/{handoff.pk}/signoffs/{signoff.pk}/").json()["names"]
+    assert [(one["name"], one["salt"]) for one in told] == [(gone.printed_name, "")]
     assert verify_audit().whole
     assert verify_signatures().wrong == []
     code, words = verified(made(handoff, place), tmp_path)

@@ -84,6 +84,9 @@ def test_a_signature_is_proven_by_its_envelope_and_the_public_key_alone(signed: 
         place.vera.mark,
         "review",
     )
+    (name,) = told["names"]
+    assert (name["name"], name["account"]) == (place.vera.printed_name, place.vera.pk)
+    assert name["mark"] == place.vera.mark == "name:" + sha256((name["salt"] + name["name"]).encode()).hexdigest()
 
 
 def test_the_page_of_a_signature_says_that_it_is_verified(signed: SignOff, place: building.Place) -> None:

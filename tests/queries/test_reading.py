@@ -135,7 +135,7 @@ ENDPOINTS = [
     ("/api/v1/handoffs/{answered}/", "dana", 8),
     ("/api/v1/handoffs/{live}/", "dana", 8),
     ("/api/v1/handoffs/{live}/decisions/", "dana", 3),
-    ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 4),
+    ("/api/v1/handoffs/{live}/signoffs/{signoff}/", "dana", 5),
     ("/api/v1/handoffs/{live}/findings/", "dana", 3),
     ("/api/v1/findings/", "dana", 2),
     ("/api/v1/environments/production/findings/", "otto", 3),
