@@ -1,6 +1,7 @@
 """The id of a request reaches the log of the engine that it orders something of."""
 
 import pytest
+from structlog.contextvars import clear_contextvars
 
 from audit.request_ids import of_request
 from benchmarks.serving import TOKEN, Engine
@@ -8,6 +9,11 @@ from handoff.executors import http
 from handoff.executors.errors import ExecutorError
 
 NAME = "0123-abcd_EFGH"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_asks() -> None:
+    clear_contextvars()
 
 
 def test_a_line_of_the_engine_names_the_request_that_ordered_it(engine: Engine, live: object) -> None:
