@@ -46,7 +46,10 @@ class MeOut(serializers.Serializer[Account]):
     title = serializers.CharField()
     kind = serializers.ChoiceField(choices=Account.Kind.choices)
     responsible = serializers.CharField(
-        source="responsible.printed_name", default=None, help_text="The person who answers for a service account."
+        source="responsible.printed_name",
+        default=None,
+        allow_null=True,
+        help_text="The person who answers for a service account.",
     )
     second_factor = serializers.SerializerMethodField()
 

@@ -94,13 +94,13 @@ class Schema(AutoSchema):
 
     def _refusals(self, names: set[str]) -> Iterator[str]:
         if self.get_auth():
-            yield from ("401", "403")
-        if "{" in self.path:
-            yield "404"
+            yield from ("401", "403", "404")  # 404 for a list, too: for a cursor of another one, or for a stranger
         if self.method in {"POST", "PUT", "PATCH"}:
             yield from ("400", "409", "413", "422")
         if names & {"known_parameters", "page_of"}:
             yield "400"
+        if names & {"known_parameters", "is_valid"}:
+            yield "422"
         if "require_match" in names:
             yield from ("412", "428")
         if any(issubclass(throttle, ScopedRateThrottle) for throttle in self.view.throttle_classes):

@@ -51,7 +51,7 @@ class BreakGlassOut(serializers.Serializer[Any]):
     until = serializers.DateTimeField(allow_null=True, help_text="When it is rolled back unless all have signed.")
     missing = SteppedOverOut(many=True, help_text="What it stepped over.")
     statement_digest = serializers.CharField()
-    envelope = serializers.JSONField(allow_null=True, help_text="The confirmation in a DSSE envelope.")
+    envelope = serializers.JSONField(help_text="The confirmation in a DSSE envelope.")
     overdue_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     because = serializers.CharField(help_text="How it ended.")

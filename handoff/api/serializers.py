@@ -347,7 +347,7 @@ class NameOut(serializers.Serializer[Any]):
 class SignOffProofOut(SignOffOut):
     """One signature with what proves it."""
 
-    envelope = serializers.JSONField(allow_null=True, help_text="The statement in a DSSE envelope.")
+    envelope = serializers.JSONField(help_text="The statement in a DSSE envelope.")
     verified = serializers.ChoiceField(choices=["verified", "compromised", "unsigned", "wrong"], source="verdict.state")
     verified_words = serializers.CharField(source="verdict.words")
     names = NameOut(many=True, help_text="Whom the marks in the statement stand for.")
@@ -407,7 +407,7 @@ class ChangeKindOut(serializers.Serializer[Any]):
 class HandoffDetailOut(HandoffOut):
     """One handoff whole: gates with what is missing and who can clear it, answers, signatures, work."""
 
-    report = serializers.JSONField(allow_null=True)
+    report = serializers.JSONField()
     gates = GateOut(many=True, source="view.gates")
     missing = serializers.DictField(child=serializers.CharField(), source="view.offer.missing", default=dict)
     answers = serializers.SerializerMethodField()

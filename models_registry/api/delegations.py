@@ -29,8 +29,8 @@ class DelegationIn(serializers.Serializer[Any]):
 
 
 class DelegationOut(serializers.ModelSerializer[Delegation]):
-    model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-    environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, allow_null=True)
+    environment = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True, allow_null=True)
     delegator = serializers.CharField(source="delegator.username")
     delegate = serializers.CharField(source="delegate.username")
     state = serializers.ChoiceField(choices=["now", "planned", "ended"])

@@ -19,8 +19,8 @@ class WrittenOut(serializers.Serializer[Any]):
     """Both schemas in one language; the sides of an MLflow signature are texts."""
 
     language = serializers.CharField()
-    inputs = serializers.JSONField(allow_null=True)
-    outputs = serializers.JSONField(allow_null=True)
+    inputs = serializers.JSONField()
+    outputs = serializers.JSONField()
     params = serializers.JSONField(required=False, allow_null=True, help_text="Of an MLflow signature alone.")
     notes = serializers.ListField(child=serializers.CharField(), help_text="What the language cannot say.")
 

@@ -13,10 +13,14 @@ from django.test import override_settings
 from tests.doors.asking import Asking
 from tests.doors.standing import standing
 
+FEW, SEED = 4, 2026
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make doors` write the tables anew."""
+    """Let `make doors` write the tables anew, and `make fuzz` send more than a few requests."""
     parser.addoption("--write-doors", action="store_true", help="write what is told into the tables")
+    parser.addoption("--examples", type=int, default=FEW, help="requests to each operation of the API")
+    parser.addoption("--seed", type=int, default=SEED, help="what they are drawn from")
 
 
 @pytest.fixture(scope="session")
