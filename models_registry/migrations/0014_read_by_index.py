@@ -1,10 +1,24 @@
 """Compare the keys of grants as texts, so that the slow index of the constraint is taken for nothing else."""
 
-import django.contrib.postgres.constraints
-import django.contrib.postgres.fields.ranges
-import django.db.models.functions.comparison
 from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField
 from django.db import migrations, models
+from django.db.models.functions import Cast
+
+GRANTS = [
+    (f"{thing}{holder}grant", holder)
+    for thing in ("environment", "organisation", "registeredmodel")
+    for holder in ("group", "user")
+]
+
+
+def once(table: str, holder: str) -> ExclusionConstraint:
+    during = models.Func(
+        models.F("starts_at"), models.F("ends_at"), function="tstzrange", output_field=DateTimeRangeField()
+    )
+    same = [(Cast(key, models.TextField()), "=") for key in (holder, "permission", "content_object")]
+    return ExclusionConstraint(expressions=[*same, (during, "&&")], name=f"{table}_once_at_a_time")
 
 
 class Migration(migrations.Migration):
@@ -15,148 +29,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveConstraint(
-            model_name="environmentgroupgrant",
-            name="environmentgroupgrant_once_at_a_time",
-        ),
-        migrations.RemoveConstraint(
-            model_name="environmentusergrant",
-            name="environmentusergrant_once_at_a_time",
-        ),
-        migrations.RemoveConstraint(
-            model_name="organisationgroupgrant",
-            name="organisationgroupgrant_once_at_a_time",
-        ),
-        migrations.RemoveConstraint(
-            model_name="organisationusergrant",
-            name="organisationusergrant_once_at_a_time",
-        ),
-        migrations.RemoveConstraint(
-            model_name="registeredmodelgroupgrant",
-            name="registeredmodelgroupgrant_once_at_a_time",
-        ),
-        migrations.RemoveConstraint(
-            model_name="registeredmodelusergrant",
-            name="registeredmodelusergrant_once_at_a_time",
-        ),
-        migrations.AddConstraint(
-            model_name="environmentgroupgrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("group", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="environmentgroupgrant_once_at_a_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="environmentusergrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("user", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="environmentusergrant_once_at_a_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="organisationgroupgrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("group", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="organisationgroupgrant_once_at_a_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="organisationusergrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("user", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="organisationusergrant_once_at_a_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="registeredmodelgroupgrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("group", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="registeredmodelgroupgrant_once_at_a_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="registeredmodelusergrant",
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
-                expressions=[
-                    (django.db.models.functions.comparison.Cast("user", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("permission", models.TextField()), "="),
-                    (django.db.models.functions.comparison.Cast("content_object", models.TextField()), "="),
-                    (
-                        models.Func(
-                            models.F("starts_at"),
-                            models.F("ends_at"),
-                            function="tstzrange",
-                            output_field=django.contrib.postgres.fields.ranges.DateTimeRangeField(),
-                        ),
-                        "&&",
-                    ),
-                ],
-                name="registeredmodelusergrant_once_at_a_time",
-            ),
-        ),
+        *(migrations.RemoveConstraint(model_name=table, name=f"{table}_once_at_a_time") for table, _ in GRANTS),
+        *(migrations.AddConstraint(model_name=table, constraint=once(table, holder)) for table, holder in GRANTS),
     ]
