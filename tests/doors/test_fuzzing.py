@@ -11,6 +11,8 @@ from tests.doors.fuzzing import fuzz
 pytestmark = pytest.mark.django_db
 
 
+# What the client of schemathesis puts a large body into, it does not close.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_whatever_is_sent_is_answered_as_described(asking: Asking, request: pytest.FixtureRequest) -> None:
     document = yaml.safe_load((settings.BASE_DIR / "docs/openapi.yaml").read_text())
     many, begin = (request.config.getoption(name, usual) for name, usual in (("--examples", FEW), ("--seed", SEED)))
