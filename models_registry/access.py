@@ -61,7 +61,7 @@ def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What an account holds at one moment, for whoever asks several things of it: under each role keys of things."""
+    """What an account holds at one moment, read once for all that a page asks: the keys of models and environments."""
 
     models: Mapping[str, frozenset[UUID]]
     environments: Mapping[str, frozenset[UUID]]
