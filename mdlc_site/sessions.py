@@ -16,8 +16,8 @@ ACTIVE = "active_at"
 STEP = 60  # seconds: so often at most an activity is written down
 
 
-class SessionMiddleware:
-    """End a session that was idle for too long, and let no cache keep what a signed-in person was shown."""
+class PrivacyMiddleware:
+    """End a session that was idle for too long, and let no cache keep what anybody was shown by session or token."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -28,7 +28,8 @@ class SessionMiddleware:
         if signed_in:
             _end_or_go_on(request)
         response = self.get_response(request)
-        if signed_in and not response.has_header("Cache-Control"):
+        by_token = "Authorization" in request.headers
+        if (signed_in or by_token) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store, private"
         return response
 

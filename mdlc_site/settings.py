@@ -81,7 +81,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "mdlc_site.sessions.SessionMiddleware",
+    "mdlc_site.sessions.PrivacyMiddleware",
     "mdlc_site.errors.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

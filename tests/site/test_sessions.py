@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from knox.models import AuthToken
 
 from audit.models import Account, AuditEvent
 from mdlc_site.sessions import ACTIVE
@@ -68,9 +69,12 @@ def test_how_long_is_the_installations_to_say(browser: Client, settings: Any) ->
     assert "MDLC_IDLE_MINUTES" in read("1", MDLC_IDLE_MINUTES="0").stderr
 
 
-def test_no_cache_keeps_what_somebody_was_shown(browser: Client) -> None:
+def test_no_cache_keeps_what_somebody_was_shown(browser: Client, dana: Account) -> None:
     for address in ("/", "/handoffs/", "/api/v1/handoffs/"):
         assert browser.get(address)["Cache-Control"] == "no-store, private"
+    token = {"Authorization": f"Bearer {AuthToken.objects.create(user=dana)[1]}"}
+    answer = Client().get("/api/v1/handoffs/", headers=token)
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store, private")
 
 
 def test_the_session_of_an_account_that_was_made_inactive_opens_nothing(browser: Client, dana: Account) -> None:
