@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STARTED = time.time()
@@ -30,13 +31,14 @@ _HELP = {
 
 
 class VersionCounters:
-    """The counts of one version of a model."""
+    """The counts of one version of a model, since this process first loaded it."""
 
-    __slots__ = ("buckets", "model", "records", "rejects", "seconds", "statuses", "version")
+    __slots__ = ("began", "buckets", "model", "records", "rejects", "seconds", "statuses", "version")
 
     def __init__(self, model: str, version: str) -> None:
         """Begin at zero."""
         self.model, self.version = model, version
+        self.began = round(time.time(), 3)
         self.statuses: Counter[int] = Counter()
         self.rejects: Counter[str] = Counter()
         self.records = 0
@@ -54,6 +56,27 @@ class VersionCounters:
         """Count one request that was refused, and why."""
         self.statuses[status] += 1
         self.rejects.update(causes)
+
+
+def told(counted: Iterable[VersionCounters]) -> dict[str, Any]:
+    """Return the counts of versions as JSON: since when each counts, in seconds since the epoch, and what.
+
+    `bounds_s` are the upper bounds of the latency buckets in seconds; each version has one bucket more, for what took
+    longer. Counts of another `began` are of another process: nothing is kept over a restart.
+    """
+    versions = [
+        {
+            "model": one.model,
+            "version": one.version,
+            "began": one.began,
+            "statuses": {str(status): n for status, n in sorted(one.statuses.items())},
+            "rejects": dict(sorted(one.rejects.items())),
+            "records": one.records,
+            "buckets": list(one.buckets),
+        }
+        for one in counted
+    ]
+    return {"started": round(STARTED, 3), "bounds_s": list(BUCKETS), "versions": versions}
 
 
 def _labels(**labels: object) -> str:

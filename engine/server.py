@@ -36,7 +36,7 @@ from engine.versions import Loaded, Versions
 
 log = logging.getLogger("engine")
 NAME = "mdlc-engine"
-EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs", "mdlc_profile"]
+EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs", "mdlc_profile", "mdlc_counts"]
 JSON = [("content-type", "application/json")]
 LARGEST_ORDER = 4 << 20
 BODY_TIMEOUT_S = 30
@@ -186,6 +186,9 @@ class Application:
             raise Refusal("method_not_allowed", f"{path} wants GET, or is not there.")
         elif parts == ["metrics"]:
             proto.response_bytes(200, [("content-type", counters.CONTENT_TYPE)], self._metrics())
+        elif parts == ["v2", "counts"]:
+            self._authorise(scope)
+            _send(proto, 200, counters.told(list(self.versions.counters.values())))
         elif parts == ["v2", "profile"]:
             self._authorise(scope)
             named = parse_qs(scope.query_string).get("secret", [])

@@ -28,6 +28,7 @@ from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
 from handoff.rules.scopes import digest
 from handoff.rules.standard_changes import MEASURED_BY, judge, scope_of
+from handoff.rules.watches import CanaryFact, Counts, read_counts
 from models_registry.roles import DUTIES, digest_of_duty
 
 HELD_ON_MODEL = [str(role) for role, duty in DUTIES.items() if duty.held_on == "model"]
@@ -150,6 +151,10 @@ SELECT h.id, json_build_object(
       WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1),
   'deployment', (SELECT json_build_array(d.id, d.state) FROM handoff_deployment d
       WHERE d.handoff_id = h.id ORDER BY d.ordered_at DESC LIMIT 1),
+  'canary', (SELECT json_build_array(extract(epoch FROM clock_timestamp() - w.began_at) / 60, w.scored, w.failed,
+        w.refused, w.records, w.buckets, extract(epoch FROM clock_timestamp() - w.seen_at) / 60)
+      FROM handoff_deployment d LEFT JOIN handoff_watch w ON w.deployment_id = d.id
+      WHERE d.handoff_id = h.id AND d.state = 'confirming'),
   'change', """
 SQL = FACTS + CHANGE + ")::text FROM handoff_handoff h WHERE h.id = "
 OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
@@ -261,11 +266,21 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         owner_duties=_duties(raw["owner"][1], raw["duties"], holders) if raw["owner"] else {},
         consumers=consumers,
         change=change_in(handoff, found["change"], raw["tests"]),
+        canary=_canary(raw["canary"]),
     )
     ended = tuple(EndedFact(*row) for row in raw["ended"])
     proposed = tuple(_proposed(row) for row in raw["amendments"])
     glass = tuple(BreakGlassFact(*row) for row in raw["glass"])
     return Known(facts, roles, str(raw["head"] or ""), ended, proposed, glass)
+
+
+def _canary(row: Sequence[Any]) -> CanaryFact | None:
+    """Return how far the canary is; one that no worker has looked at yet is at its beginning."""
+    if not row:
+        return None
+    minutes, *kept, unseen = row
+    counts = read_counts(kept) if minutes is not None else Counts()
+    return CanaryFact(float(minutes or 0), counts.scored, counts.failed, counts.p99_ms, unseen)
 
 
 def _duties(

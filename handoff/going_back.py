@@ -1,5 +1,7 @@
 """Go back from what serves: to the version that was live before, to nothing, or out of a canary."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -21,18 +23,28 @@ from handoff.states import DeploymentState
 UNDER_WAY = (DeploymentState.ORDERED, DeploymentState.CONFIRMING)
 
 
-def end_canary(handoff: Handoff, reason: str, *, actor: Actor) -> Job:
-    """Have a canary of a locked handoff taken back, which returns the handoff to data science. Raises WrongState."""
+def end_canary(
+    handoff: Handoff,
+    reason: str,
+    *,
+    actor: Actor,
+    reasons: Sequence[str] = (Return.Reason.OPERABILITY.value,),
+    told: Mapping[str, Any] | None = None,
+) -> Job:
+    """Have a canary of a locked handoff taken back, which returns the handoff to data science. Raises WrongState.
+
+    `told` is what the event holds beside the codes of the reasons.
+    """
     if Return.objects.filter(handoff=handoff).exists():
         raise WrongState("It is being taken back already.", code="under_way", todo="Wait for the worker to end.")
     by = actor.user if isinstance(actor, Person) else None
-    Return.objects.create(handoff=handoff, reasons=[Return.Reason.OPERABILITY], comment=reason, returned_by=by)
+    Return.objects.create(handoff=handoff, reasons=list(reasons), comment=reason, returned_by=by)
     record(
         "handoff.returned",
         actor=actor,
         on=handoff,
         chain=chain_of(handoff),
-        data={"reasons": ["operability"], "retests": []},
+        data={"reasons": list(reasons), "retests": [], **(told or {})},
         reason=reason,
     )
     return queue.enqueue(handoff, gate="confirm", task=queue.ROLL_BACK, purposes=["refused"])[0]

@@ -103,7 +103,7 @@ def _open(handoff: Handoff, result: GateResult, actor: Person) -> None:
         kinds = rules_of(handoff).tests
         queue.enqueue(handoff, gate="review", task=queue.RUN_TEST, purposes=[f"test:{kind}" for kind in kinds])
         move(handoff, State.TESTING, actor=actor, because="the review gate opened")
-    else:
+    elif not handoff.jobs.filter(task=queue.CONFIRM).exists():  # a worker may have ordered it when the canary was due
         queue.enqueue(handoff, gate="confirm", task=queue.CONFIRM, purposes=["confirm"])
 
 

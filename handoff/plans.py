@@ -40,6 +40,19 @@ class TestReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What an engine has counted of one version since it `began` to, in seconds since the epoch: requests by status.
+
+    `buckets` are the scored ones by their latency.
+    """
+
+    began: float
+    statuses: dict[int, int]
+    records: int
+    buckets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeployPlan:
     """An order to a target: make this version live there, unless a higher order was accepted.
 

@@ -21,7 +21,7 @@ from audit.request_ids import of_request
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
-from handoff.executors import engine, probes, testing
+from handoff.executors import counting, engine, probes, testing
 from handoff.executors import reconciliations as asking
 from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
@@ -37,6 +37,7 @@ from handoff.services import (
     approvals,
     batches,
     break_glass,
+    canaries,
     deployments,
     evidence,
     findings,
@@ -44,6 +45,7 @@ from handoff.services import (
     invariants,
     jobs,
     leavers,
+    monitoring,
     promotion_tests,
     reconciliations,
     replays,
@@ -52,6 +54,7 @@ from handoff.services import (
     runs,
     suspensions,
     waivers,
+    watches,
     windows,
 )
 from handoff.states import State
@@ -61,6 +64,7 @@ log = logging.getLogger(__name__)
 EXPIRE = "handoff.expire"
 OPEN_WINDOWS = "handoff.open_windows"
 WATCH_RUNS = "handoff.watch_runs"
+WATCH_COUNTS = "handoff.watch_counts"
 RUN_DUE = "handoff.run_due"
 RESTORE_AGAIN = "handoff.restore_again"
 LOOK_FOR_DRIFT = "handoff.look_for_drift"
@@ -221,6 +225,24 @@ def _watch_batches() -> None:
         if told:
             runs.keep(run.deployment_id, told)
             batches.follow(run.pk, told, actor=Worker("watch"))
+
+
+@shared_task(name=WATCH_COUNTS, ignore_result=True)
+def watch_counts() -> None:
+    """Ask every engine what it has counted, and keep it; then see to the canaries, and to what is live."""
+    asked_at = timezone.now()
+    urls, serving = watches.engines(), list(watches.watched())
+    connection.close()  # no engine is waited for with a connection in hand
+    answers = counting.ask_all(urls, token=settings.ENGINE_TOKEN)
+    for name, answer in answers.items():
+        if answer.error:
+            log.warning("the engine %s does not tell what it has counted: %s", name, answer.error)
+    for one in serving:
+        watches.keep(one, answers.get(one.environment.engine, counting.Told()), asked_at=asked_at)
+    for handoff_id in list(canaries.watched().values_list("pk", flat=True)):
+        canaries.look(actor=Worker("canary"), handoff_id=handoff_id)
+    for handoff_id in list(monitoring.watched().values_list("pk", flat=True)):
+        monitoring.look(actor=Worker("monitoring"), handoff_id=handoff_id)
 
 
 @shared_task(name=OPEN_WINDOWS, ignore_result=True)

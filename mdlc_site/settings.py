@@ -344,6 +344,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "tests"},
     },
     "ask how runs go": {"task": "handoff.watch_runs", "schedule": schedule(5), "options": {"queue": "deployments"}},
+    "ask what engines count": {
+        "task": "handoff.watch_counts",
+        "schedule": schedule(60),
+        "options": {"queue": "deployments"},
+    },
     "run what is due": {"task": "handoff.run_due", "schedule": crontab(), "options": {"queue": "tests"}},
     "put engines right": {"task": "handoff.restore_again", "schedule": schedule(60), "options": {"queue": "tests"}},
 }

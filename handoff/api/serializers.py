@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from handoff.api.break_glass import BreakGlassOut
 from handoff.api.consumers import AskedConsumerOut
+from handoff.api.watches import WatchOut
 from handoff.models import (
     Answer,
     Decision,
@@ -540,6 +541,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
         allow_null=True, help_text="Since when it is stopped; its suspensions tell by whom, and why."
     )
     by_break_glass = serializers.BooleanField(help_text="Whether it was deployed before all had signed.")
+    watch = WatchOut(allow_null=True, help_text="What its engine has counted; null before a worker has asked.")
 
     class Meta:
         model = Deployment
@@ -566,6 +568,7 @@ class DeploymentOut(serializers.ModelSerializer[Deployment]):
             "live_at",
             "ended_at",
             "suspended_at",
+            "watch",
         )
 
     def get_next_run_at(self, deployment: Deployment) -> datetime | None:

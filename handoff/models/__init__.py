@@ -23,6 +23,7 @@ from handoff.models.signoffs import Reauthentication, SignOff
 from handoff.models.standard_changes import StandardChange
 from handoff.models.suspensions import Suspension
 from handoff.models.waivers import Waiver
+from handoff.models.watches import Watch
 
 __all__ = [
     "Acknowledgement",
@@ -60,4 +61,5 @@ __all__ = [
     "StandardChange",
     "Suspension",
     "Waiver",
+    "Watch",
 ]

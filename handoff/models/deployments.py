@@ -12,6 +12,8 @@ from django.db.models.functions import Now
 
 from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
+from handoff.rules.canaries import USUAL_MINUTES, USUAL_PERCENT, USUAL_REQUESTS
+from handoff.rules.watches import ENOUGH
 from handoff.states import DEPLOYMENT_MOVES, DeploymentState, pairs
 from models_registry.models import Environment, ModelVersion, Organisation, RegisteredModel
 
@@ -24,6 +26,21 @@ TWO_PEOPLE_ANSWER = """
     END IF;
     RETURN NEW;
 """
+# As the confirm gate says, of what can be counted here.
+CANARY_RAN_FIRST = f"""
+    IF EXISTS (SELECT FROM handoff_handoff h, LATERAL (SELECT h.policy->'strategy' AS asked) s
+               WHERE h.id = NEW.handoff_id AND s.asked->>'kind' = 'canary' AND NOT EXISTS (
+                 SELECT FROM handoff_watch w WHERE w.deployment_id = NEW.id AND w.seen_at IS NOT NULL
+                    AND w.began_at <= clock_timestamp()
+                      - make_interval(mins => COALESCE((s.asked->>'least_minutes')::int, {USUAL_MINUTES}))
+                    AND w.scored + w.failed >= COALESCE((s.asked->>'least_requests')::bigint, {USUAL_REQUESTS})
+                    AND 100 * w.failed <= COALESCE((s.asked->>'most_failed_percent')::numeric, {USUAL_PERCENT:g})
+                      * GREATEST(w.scored + w.failed, {ENOUGH}))) THEN
+        RAISE EXCEPTION 'a canary goes live after its time and its requests, within its limits'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'deployment_canary_ran_first';
+    END IF;
+    RETURN NEW;
+"""  # noqa: S608 - of our own numbers
 SUSPENSION_ENDS_FIRST = """
     IF EXISTS (SELECT FROM handoff_suspension s WHERE s.deployment_id = NEW.id AND s.ended_at IS NULL) THEN
         RAISE EXCEPTION 'what is suspended stays live on record until the suspension has ended'
@@ -113,6 +130,14 @@ class Deployment(models.Model):
                 when=pgtrigger.Before,
                 condition=pgtrigger.Q(old__state="live") & ~pgtrigger.Q(new__state="live"),
                 func=SUSPENSION_ENDS_FIRST,
+            ),
+            pgtrigger.Trigger(
+                name="canary_ran_first",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(new__state="live", new__rollback_of__isnull=True)
+                & ~pgtrigger.Q(old__state="live"),
+                func=CANARY_RAN_FIRST,
             ),
             pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
         ]

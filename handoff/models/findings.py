@@ -43,6 +43,7 @@ class Finding(models.Model):
         SERVED = "served", "what is served"
         BREAK_GLASS = "glass", "break-glass"
         INVARIANT = "always", "broken invariant"
+        MONITORING = "watch", "monitoring"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"

@@ -12,7 +12,7 @@ from handoff.errors import Hidden
 from handoff.in_force import with_bindings, with_suspension
 from handoff.models import Deployment
 
-RELATED = ("model", "version", "environment", "handoff", "rollback_of__version")
+RELATED = ("model", "version", "environment", "handoff", "rollback_of__version", "watch")
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Any]:

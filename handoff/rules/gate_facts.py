@@ -10,6 +10,7 @@ from handoff.rules.change_facts import ChangeFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.lapses import ConditionFact
+from handoff.rules.watches import CanaryFact
 
 APPROVALS = ("approve", "conditional")
 
@@ -94,7 +95,8 @@ class Facts:
     which duties of theirs they have acknowledged.
     `consumers` are those that a change of the output schema concerns. `emergency` is the break-glass on which a
     decision rests; whoever only asks what is missing leaves it out. `change` is what is known of the change against
-    what is live, where the policy lets fewer sign for a small one.
+    what is live, where the policy lets fewer sign for a small one. `canary` is how far the canary is, while there is
+    one.
     """
 
     version: str
@@ -121,6 +123,7 @@ class Facts:
     consumers: tuple[ConsumerFact, ...] = ()
     emergency: EmergencyFact | None = None
     change: ChangeFact | None = None
+    canary: CanaryFact | None = None
 
 
 @dataclass(frozen=True, slots=True)

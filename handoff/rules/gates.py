@@ -6,6 +6,8 @@ from dataclasses import replace
 from handoff.rules.answers import AnswerFact, choices_of, judge_item, short_of
 from handoff.rules.automatic import Situation
 from handoff.rules.break_glass import stepped
+from handoff.rules.canaries import KIND as CANARY
+from handoff.rules.canaries import asked_of
 from handoff.rules.checklists import ChecklistItem, visible
 from handoff.rules.consumer_signoffs import with_owners
 from handoff.rules.gate_facts import (
@@ -41,6 +43,7 @@ __all__ = [
     "waits_for_its_time",
 ]
 TIMED = ("window", "freeze")
+BY_ITSELF = (*TIMED, CANARY)  # nobody has to do anything
 
 
 def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
@@ -50,7 +53,8 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     conflict in the chain, and what it covers is byte for byte what is there now. Nobody fills two seats, no role fills
     two of a quorum, and one that comes after another counts only if it was given after it. A refusal blocks, also one
     of somebody whose sign-off is advisory; so does whoever asks for changes, until they answer again. Owners of
-    consumers that the outputs change for sign beside those whom the policy names. Where the change is standard by the
+    consumers that the outputs change for sign beside those whom the policy names. A canary is confirmed only after its
+    time, within its limits. Where the change is standard by the
     policy, only those are waited for whom it names for that. Only while a break-glass is among
     the facts, its time is not over and the policy knows of it, are missing signatures stepped over.
     """
@@ -66,6 +70,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
     ]
     found += signatures(gate, facts)
     found += _timed(rules, facts) if name == "release" else []
+    found += asked_of(rules.strategy, facts.canary) if name == "confirm" else []
     found = stepped(found, rules.break_glass, facts)
     refused = any(s.decision == "refuse" for s in facts.signoffs)
     against = refused or any(s.decision == "changes" and s.gate == name for s in facts.signoffs)
@@ -76,14 +81,14 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
 
 def before_approval(result: GateResult, key: str) -> list[Requirement]:
     """Return what must be done before somebody can approve for a rule: the open questions, and those who sign first."""
-    return [r for r in result.missing if r.kind not in ("signoff", *TIMED)] + [
+    return [r for r in result.missing if r.kind not in ("signoff", *BY_ITSELF)] + [
         r for r in result.requirements if r.kind == "signoff" and r.key == key and not r.met and not r.turn
     ]
 
 
 def waits_for_its_time(result: GateResult) -> bool:
-    """Tell whether a gate is shut by nothing but a window or a freeze, so that it opens by itself."""
-    return bool(result.missing) and not result.refused and all(r.kind in TIMED for r in result.missing)
+    """Tell whether a gate is shut by a window, a freeze or a canary under way alone, so that it opens by itself."""
+    return bool(result.missing) and not result.refused and all(r.kind in BY_ITSELF for r in result.missing)
 
 
 def _timed(rules: PolicyRules, facts: Facts) -> list[Requirement]:

@@ -53,6 +53,10 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["break-glass"] = _break_glass(rules.break_glass)
     found["standard-change"] = _standard_change(rules.standard_change, "change is standard")
     found["retrain"] = _standard_change(rules.retrain, "retrain is light")
+    if rules.strategy.canary:
+        found["strategy"] = rules.strategy.words()
+    if rules.monitoring:
+        found["monitoring"] = rules.monitoring.words()
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)
         found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"

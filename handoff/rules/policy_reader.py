@@ -7,9 +7,11 @@ from typing import Any
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL, Aspect, Case, mistakes_in
 from handoff.rules.break_glass import read_break_glass
+from handoff.rules.canaries import read_strategy
 from handoff.rules.checklists import check_checklists, read_checklist
 from handoff.rules.findings import read_finding_rules
 from handoff.rules.least_thresholds import read_thresholds
+from handoff.rules.monitoring import read_monitoring
 from handoff.rules.policy_terms import (
     DRIFTS,
     ELEMENTS,
@@ -56,6 +58,8 @@ KEYS = (
     "break_glass",
     "standard_change",
     "retrain",
+    "strategy",
+    "monitoring",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -115,6 +119,8 @@ class PolicyReader(Reader):
             break_glass=read_break_glass(self, content.get("break_glass")),
             standard_change=read_standard_change(self, content.get("standard_change"), gates, tests, tiers),
             retrain=read_retrain(self, content.get("retrain"), gates, tests, tiers),
+            strategy=read_strategy(self, content.get("strategy"), gates),
+            monitoring=read_monitoring(self, content.get("monitoring")),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

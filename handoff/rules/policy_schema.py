@@ -9,8 +9,11 @@ from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL
 from handoff.rules.automatic import KNOWN
 from handoff.rules.break_glass import LONGEST_HOURS, LONGEST_MINUTES
+from handoff.rules.canaries import LONGEST_MINUTES as LONGEST_CANARY
+from handoff.rules.canaries import MOST_REQUESTS, STRATEGIES
 from handoff.rules.checklists import CHOICES, EVIDENCE, LONGEST_LIFE
 from handoff.rules.least_thresholds import MOST
+from handoff.rules.monitoring import LONGEST_SILENCE, LONGEST_UNSEEN, SHORTEST_UNSEEN
 from handoff.rules.policy_reader import MOST_REMINDERS
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, MEANINGS, MOST_SIGNERS, TESTS, TIERS
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
@@ -26,6 +29,7 @@ from handoff.rules.standard_changes import (
     bound_of,
 )
 from handoff.rules.waivers import LONGEST_DAYS, LONGEST_WARNING
+from handoff.rules.watches import MOST_MS, MOST_PERCENT
 from handoff.rules.windows import DAYS
 
 ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -62,6 +66,8 @@ def schema() -> dict[str, Any]:
                 "retirement": _mapping({"notice_days": _whole(0, LONGEST_NOTICE)}),
                 "break_glass": {"anyOf": [{"type": "null"}, _break_glass()]},
                 "standard_change": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER)]},
+                "strategy": {"anyOf": [{"type": "null"}, *_strategies()]},
+                "monitoring": {"anyOf": [{"type": "null"}, _monitoring()]},
                 "retrain": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER_RETRAINED, bounded=True)]},
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),
@@ -204,6 +210,30 @@ def _break_glass() -> dict[str, Any]:
             "any_time": {"type": "boolean"},
         },
         needs=("roles",),
+    )
+
+
+def _strategies() -> list[dict[str, Any]]:
+    """Return that of what goes live at once, which says nothing more, and that of a canary."""
+    direct, canary = STRATEGIES
+    limits = {
+        "kind": {"const": canary},
+        "least_minutes": _whole(1, LONGEST_CANARY),
+        "least_requests": _whole(0, MOST_REQUESTS),
+        "most_failed_percent": {"type": "number", "minimum": 0, "maximum": MOST_PERCENT},
+        "most_p99_ms": _whole(1, MOST_MS),
+    }
+    return [_mapping({"kind": {"const": direct}}, needs=("kind",)), _mapping(limits, needs=("kind",))]
+
+
+def _monitoring() -> dict[str, Any]:
+    return _mapping(
+        {
+            "most_failed_percent": {"type": "number", "minimum": 0, "maximum": MOST_PERCENT},
+            "most_p99_ms": _whole(1, MOST_MS),
+            "most_silent_hours": _whole(1, LONGEST_SILENCE),
+            "most_unseen_minutes": _whole(SHORTEST_UNSEEN, LONGEST_UNSEEN),
+        }
     )
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from handoff.rules.aspects import Aspect, Declared, declared
 from handoff.rules.break_glass import BreakGlassRules
+from handoff.rules.canaries import StrategyRules
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.findings import FindingRules
 from handoff.rules.least_thresholds import LeastThresholds
+from handoff.rules.monitoring import MonitoringRules
 from handoff.rules.retention import RetentionRules
 from handoff.rules.retirement import RetirementRules
 from handoff.rules.standard_changes import RETRAIN, STANDARD, StandardRules
@@ -102,6 +104,8 @@ class PolicyRules:
     break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
     standard_change: StandardRules = field(default_factory=StandardRules)
     retrain: StandardRules = field(default_factory=StandardRules)
+    strategy: StrategyRules = field(default_factory=StrategyRules)
+    monitoring: MonitoringRules = field(default_factory=MonitoringRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

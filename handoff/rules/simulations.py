@@ -13,6 +13,7 @@ from handoff.rules.gate_facts import AnswerFact, EmergencyFact, Facts, FindingFa
 from handoff.rules.gates import evaluate
 from handoff.rules.lapses import ConditionFact
 from handoff.rules.policies import PolicyRules
+from handoff.rules.watches import CanaryFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def simulate(rules: PolicyRules, passed: Iterable[Passed]) -> Simulation:
     """Return which gates would have been shut under the rules when they opened, and what was missing.
 
     A waiver of the time stands only where the rules allow waivers. The differences that had to be acknowledged are
-    those of the time; the rules do not make another report.
+    those of the time; the rules do not make another report. A canary is judged by what was counted then; of decisions
+    from before there were counts, nothing is said.
     """
     found = Simulation()
     for one in passed:
@@ -90,6 +92,7 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         consumers=tuple(ConsumerFact(**_known(ConsumerFact, one)) for one in plain.get("consumers", ())),
         emergency=EmergencyFact(**_known(EmergencyFact, plain["emergency"])) if plain.get("emergency") else None,
         change=change_of(plain["change"]) if plain.get("change") else None,
+        canary=CanaryFact(**_known(CanaryFact, plain["canary"])) if plain.get("canary") else None,
     )
 
 

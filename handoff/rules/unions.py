@@ -12,6 +12,8 @@ from handoff.errors import Conflicting, Invalid
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import USUAL, Declared
 from handoff.rules.break_glass import united as break_glass_of
+from handoff.rules.canaries import united as strategy_of
+from handoff.rules.monitoring import united as monitoring_of
 from handoff.rules.policies import UNION_OF, digest_of, parse
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS, USUAL_ELEMENTS
 from handoff.rules.reading import LONGEST_TEXT
@@ -24,7 +26,7 @@ UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
     *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
-    *("standard_change", "retrain"),
+    *("standard_change", "retrain", "strategy", "monitoring"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -94,6 +96,9 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
     for key in ("standard_change", "retrain"):
         if key in found or key in other:
             found[key] = standard_change_of(found.get(key), other.get(key))
+    for key, stricter in (("strategy", strategy_of), ("monitoring", monitoring_of)):
+        if key in found or key in other:
+            found[key] = stricter(found.get(key), other.get(key))
     if "thresholds" in found or "thresholds" in other:
         found["thresholds"] = _thresholds(found.get("thresholds", {}), other.get("thresholds", {}))
     if "amendments" in found or "amendments" in other:

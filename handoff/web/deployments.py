@@ -29,6 +29,7 @@ from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
 from handoff.web.runs import may_run, runs_shown, why_none
 from handoff.web.scores import scores_of
+from handoff.web.watches import traffic_of
 from models_registry.models import Environment
 from models_registry.roles import Role
 
@@ -154,6 +155,7 @@ def show(
         "deployment": deployment,
         "owners": owners_of(deployment),
         "scores": scores_of(deployment.run),
+        "traffic": traffic_of(deployment),
         "jobs": jobs,
         "amendments": amendments_of(user, deployment),
         "may_propose": bool(roles) and deployment.state == DeploymentState.LIVE and stopping["suspension"] is None,

@@ -53,6 +53,20 @@ def test_the_profile_needs_the_token_and_tells_no_secret(tmp_path: Path, registr
         engine.kill()
 
 
+def test_the_counts_need_the_token_and_tell_each_version_apart(engine: Engine, live: Sealed, sample: Sample) -> None:
+    assert engine.ask("GET", "/v2/counts")[0] == engine.ask("GET", "/v2/counts", None, {"Authorization": "x"})[0] == 401
+    assert engine.ask("POST", URL, packed(sample.records[:2].tolist()))[0] == 200
+    assert engine.ask("POST", URL, b"{")[0] == 400
+    status, told = engine.ask("GET", "/v2/counts", None, {"Authorization": f"Bearer {TOKEN}"})
+    [counted] = told["versions"]
+    assert (status, counted["model"], counted["version"]) == (200, "sample", "1")
+    assert (counted["statuses"], counted["records"]) == ({"200": 1, "400": 1}, 2)
+    assert counted["rejects"] == {"bad_json": 1}
+    assert sum(counted["buckets"]) == 1
+    assert len(counted["buckets"]) == len(told["bounds_s"]) + 1
+    assert told["started"] <= counted["began"] <= time.time()
+
+
 def test_without_a_token_every_order_is_refused(tmp_path: Path, registry: Registry) -> None:
     engine = Engine(tmp_path / "engine", registry.url, token="")
     try:

@@ -149,8 +149,8 @@ def a_version(place: Place, number: int = 1, quality: str = "good", **more: Any)
     return version
 
 
-def a_policy(tests: tuple[str, ...] = TESTS, *, confirm: bool = False) -> PolicyRevision:
-    """Return a published policy with one signature a gate."""
+def a_policy(tests: tuple[str, ...] = TESTS, *, confirm: bool = False, **more: Any) -> PolicyRevision:
+    """Return a published policy with one signature a gate, and more keys perhaps."""
 
     def asks(key: str, role: str, meaning: str) -> dict[str, Any]:
         return {"signoffs": [{"key": key, "role": role, "meaning": meaning}]}
@@ -167,6 +167,7 @@ def a_policy(tests: tuple[str, ...] = TESTS, *, confirm: bool = False) -> Policy
         "applies_to": {"risk_tiers": ["low", "medium", "high"], "target_kinds": ["production"]},
         "tests": list(tests),
         "gates": gates,
+        **more,
     }
     policy, _ = Policy.objects.get_or_create(slug="short", defaults={"title": "Short"})
     found = policy.revisions.filter(digest=digest_of(content)).first()

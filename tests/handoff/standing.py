@@ -10,7 +10,7 @@ from audit.actors import Person, Worker
 from audit.models import Account
 from handoff import queue
 from handoff.facts import known_of, rules_of
-from handoff.models import Handoff, PolicyRevision, Reauthentication, SignOff
+from handoff.models import Handoff, Job, PolicyRevision, Reauthentication, SignOff
 from handoff.plans import DeployReport, TestReport
 from handoff.rules.approvals import taken_now
 from handoff.rules.policies import digest_of, parse
@@ -111,13 +111,17 @@ def measured(handoff: Handoff, **figures: Any) -> Handoff:
 
 def deployed(handoff: Handoff) -> Handoff:
     """Let a worker carry the order out, or refuse it."""
-    job = handoff.jobs.filter(task=queue.DEPLOY).latest("queued_at")
-    claimed = jobs.claim(job.pk, "deployer", task=queue.DEPLOY)
+    carried_out(handoff.jobs.filter(task=queue.DEPLOY).latest("queued_at"))
+    handoff.refresh_from_db()
+    return handoff
+
+
+def carried_out(job: Job) -> None:
+    """Let a worker carry an order out as if the engine did, or refuse it."""
+    claimed = jobs.claim(job.pk, "deployer", task=job.task)
     assert claimed is not None
     if deployments.begin(claimed.pk, claimed.fence) is not None:
         deployments.finish(claimed.pk, claimed.fence, DONE, actor=Worker("deployer"))
-    handoff.refresh_from_db()
-    return handoff
 
 
 def in_full(place: Place, number: int = 1, roc_auc: float = 0.9, **more: Any) -> Handoff:

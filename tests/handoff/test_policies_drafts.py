@@ -29,6 +29,7 @@ from handoff.rules.gate_facts import EmergencyFact, Facts, FindingFact, SignOffF
 from handoff.rules.lapses import ConditionFact
 from handoff.rules.policies import understood
 from handoff.rules.simulations import facts_of
+from handoff.rules.watches import CanaryFact
 from handoff.services import handoffs, policies, waivers
 from tests.handoff import walking
 from tests.handoff.building import Place
@@ -153,6 +154,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
             (("tools.python", "Python"),), True, True, True, "a", 1, ("no",), {"f1": 0.5},
         ),
         emergency=EmergencyFact("g", "2026-01-03T00:00:00+00:00", "Iris", "Rita", "INC-7"),
+        canary=CanaryFact(2.5, 10, 1, 4.5, 0.5),
     )  # fmt: skip
     assert not [one.name for one in fields(Facts) if not getattr(facts, one.name)]
     assert not [one.name for one in fields(Chain) if not getattr(chain, one.name)]

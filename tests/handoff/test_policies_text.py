@@ -57,6 +57,7 @@ BAD = {
         "policy_invalid",
         "visible_if",
     ),
+    "a canary that no gate ends": (GOOD + "strategy: {kind: canary}\n", "policy_invalid", "ends at the confirm gate"),
     "nobody signs": (GOOD[: GOOD.index("  release:")], "policy_invalid", "gates.release.signoffs"),
 }
 
@@ -198,7 +199,7 @@ ONLY_READ = (
     "means nothing for", "must be a rule such", "and no other kind", "is no item of this",
     "has no answer", "tests run after",
     "takes no list", "it can be", "nobody answers", "such as 2026-12-24", "does not go with",
-    "needs the promotion test", "signs nothing at that gate", "nobody would have to sign",
+    "needs the promotion test", "signs nothing at that gate", "ends at the confirm gate", "nobody would have to sign",
 )  # fmt: skip
 
 
