@@ -1,4 +1,4 @@
-"""Content-addressed storage: bytes under the SHA-256 of what they are, streamed, and never overwritten."""
+"""Content-addressed storage: bytes under the SHA-256 of what they are, streamed, and never overwritten by others."""
 
 import errno
 import os
@@ -151,11 +151,11 @@ def _write(chunks: Iterable[bytes], stream: IO[bytes]) -> tuple[str, int]:
 
 
 def _send(path: Path, name: str) -> None:
-    """Put a complete file into object storage, unless it is there. Raises Unavailable when that does not answer."""
+    """Put a complete file into object storage, unless it is there, whole. Raises Unavailable without an answer."""
     from botocore.exceptions import BotoCoreError, ClientError  # 20 MB, and needed for object storage only
 
     try:
-        if not default_storage.exists(name):
+        if not default_storage.exists(name) or not verify(Path(name).name):
             with path.open("rb") as stream:
                 default_storage.save(name, File(stream))
     except (BotoCoreError, ClientError) as error:
@@ -167,12 +167,14 @@ def _send(path: Path, name: str) -> None:
 
 
 def _link(path: Path, target: Path) -> None:
-    """Give a complete file its name in one step, and make sure that it outlives a power cut."""
+    """Give a complete file its name in one step, also instead of a damaged one; make sure it outlives a power cut."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
     except FileExistsError:
-        return
+        if verify(target.name):
+            return
+        os.replace(path, target)  # what lay there was damaged, and these are the bytes that belong there
     os.chmod(target, 0o444)
     folder = os.open(target.parent, os.O_RDONLY)
     try:

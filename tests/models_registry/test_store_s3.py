@@ -115,6 +115,14 @@ def test_the_same_bytes_are_kept_once(dana: APIClient, bucket: Any) -> None:
     assert {one.key: one.last_modified for one in bucket.objects.all()} == seen
 
 
+def test_damaged_bytes_are_mended_by_the_same_bytes(dana: APIClient, bucket: Any) -> None:
+    digest = blobs.keep_bytes(b"some bytes").pk
+    bucket.Object(f"of/ours/{blobs.path_of(digest)}").put(Body=b"other bytes")
+    assert not blobs.verify(digest)
+    assert blobs.keep_bytes(b"some bytes").pk == digest
+    assert blobs.verify(digest)
+
+
 def test_what_is_refused_is_not_even_sent(dana: APIClient, bucket: Any) -> None:
     answer = dana.post(URL, files({"model": b"this is no model"}), format="multipart")
     assert (answer.status_code, answer.json()["code"]) == (422, "format_unknown")

@@ -272,6 +272,20 @@ def test_damaged_bytes_in_the_store_are_not_sealed(api: Api, elements: dict[str,
     assert (answer.status_code, answer.json()["code"]) == (422, "blob_damaged")
 
 
+def test_damaged_bytes_are_mended_by_the_same_file_sent_again(
+    api: Api, elements: dict[str, bytes], store: Path
+) -> None:
+    assert post(api("dana"), elements).status_code == 201
+    digest = Element.objects.get(name="golden").blob_id
+    path = store / storage.path_of(digest)
+    path.chmod(0o644)
+    path.write_bytes(b"other bytes")
+    assert post(api("dana"), elements).status_code == 201
+    assert storage.verify(digest)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert [api("dana").post(f"{URL}{number}/nominate/").status_code for number in (1, 2)] == [200, 200]
+
+
 def test_missing_schemas_are_inferred_for_correction(api: Api, elements: dict[str, bytes]) -> None:
     rest = {n: c for n, c in elements.items() if not n.endswith("_schema")}
     assert post(api("dana"), rest).status_code == 201
