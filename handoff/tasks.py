@@ -442,6 +442,7 @@ def held(job_id: str, task: str) -> Iterator[Holder | None]:
         log.warning("job %s was taken over; fence %s is not valid any more", job_id, job.fence)
     except Exception as error:
         log.exception("job %s failed", job_id)
+        connection.close_if_unusable_or_obsolete()  # what broke may be the connection, and the job is given back by one
         jobs.release(job.pk, job.fence, f"{type(error).__name__}: {error}")
     finally:
         holder.stop()

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from handoff import queue
+from handoff import queue, tasks
 from handoff.errors import LeaseLost
 from handoff.leases import end, hold
 from handoff.models import Handoff, Job
@@ -173,6 +173,15 @@ def test_a_failure_of_ours_gives_the_job_back_until_attempts_are_used_up(job: Jo
         jobs.release(job.pk, claimed.fence, f"failure {attempt}")
     job.refresh_from_db()
     assert (job.state, job.error) == (JobState.DEAD, "failure 3")
+
+
+def test_a_worker_whose_connection_broke_gives_its_job_back_at_once(job: Job) -> None:
+    with tasks.held(str(job.pk), queue.RUN_TEST) as holder, connection.cursor() as cursor:
+        assert holder is not None
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    job.refresh_from_db()
+    assert job.state == JobState.QUEUED
+    assert "terminating connection" in job.error
 
 
 def test_only_the_holder_gives_a_job_back(job: Job) -> None:
