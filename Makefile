@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check machine doors fuzz bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check machine doors fuzz faults bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -58,6 +58,10 @@ openapi:
 # Send so many generated requests to each operation of the API: make fuzz EXAMPLES=100 SEED=1
 fuzz:
 	@$(DEV) python -m pytest -n 0 -s tests/doors/test_fuzzing.py --examples $(or $(EXAMPLES),50) --seed $(or $(SEED),2026)
+
+# Break something at every moment of the fault matrix, so many times each: make faults TRIALS=10
+faults:
+	@$(DEV) python -m pytest -n 0 -s tests/faults --trials $(or $(TRIALS),1) $(if $(CELLS),--cells $(CELLS))
 
 screenshots:
 	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from engine import durable
 from engine.errors import LoadError
+from engine.fault_points import fault_point
 
 CHUNK = 1 << 18
 SOCKET_TIMEOUT_S = 15.0
@@ -137,6 +138,7 @@ class BlobStore:
         try:
             with durable.telling_full_disk(), registry.open(url) as answer, part.open("wb") as out:
                 _copy(answer, out, sha256, size)
+                fault_point("engine.fetching")
                 out.flush()
                 os.fsync(out.fileno())
             durable.publish(part, self.path(sha256))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import LoadError
+from engine.fault_points import fault_point
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -45,6 +46,7 @@ def write(target: Path, content: bytes) -> None:
     try:
         with telling_full_disk(), part.open("wb") as stream:
             stream.write(content)
+            fault_point("engine.writing")
             stream.flush()
             os.fsync(stream.fileno())
         publish(part, target)

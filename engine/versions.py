@@ -16,6 +16,7 @@ from typing import Any
 from engine.blobs import BlobStore, Registry
 from engine.counters import VersionCounters
 from engine.errors import EngineError, LoadError, RecordError
+from engine.fault_points import fault_point
 from engine.formats import open_model
 from engine.manifests import Manifest
 from engine.orders import OrderBook, Place, State
@@ -167,7 +168,9 @@ class Versions:
             place = Place(version, digest, order)
             after = self.states[model].with_live(place).placed(version, order, suspended)
             fresh = Loaded(model, place, loaded.manifest, loaded.scorer, loaded.counters)
+            fault_point("engine.before_swap")
             self._remember(model, after, {(model, version): fresh, (model, ""): fresh})
+            fault_point("engine.swapped")
         self._sweep()
         log.info("live is %s version %s (order %s)", model, version, order)
         previous = after.previous and {"version": after.previous.version, "digest": after.previous.digest}

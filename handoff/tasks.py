@@ -18,6 +18,7 @@ from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import Keeping
 from audit.request_ids import of_request
+from engine.fault_points import fault_point
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
@@ -88,6 +89,7 @@ def run_test(job_id: str) -> None:
         if holder and (plan := promotion_tests.begin(job_id, holder.fence)):
             holder.say(f"running the {plan.kind} test")
             report = testing.run(plan, **settings.TEST_LIMITS)
+            fault_point("test.computed")
             promotion_tests.finish(job_id, holder.fence, report, actor=holder.actor)
 
 
@@ -119,6 +121,7 @@ def roll_back(job_id: str) -> None:
                 report = engine.restore(plan, token=settings.ENGINE_TOKEN, say=holder.say)
             else:
                 report = engine.deploy(plan, token=settings.ENGINE_TOKEN, say=holder.say)
+            fault_point("rollback.swapped")
             rollbacks.finish(job_id, holder.fence, report, actor=holder.actor)
 
 
@@ -430,6 +433,7 @@ class Holder:
 def held(job_id: str, task: str) -> Iterator[Holder | None]:
     """Claim a job and keep its lease; None if it is not there to be taken. A failure of ours gives it back."""
     worker = f"{socket.gethostname()}:{os.getpid()}:{get_ident() % 10**6}"
+    fault_point("job.received")
     job = jobs.claim(job_id, worker, task=task)
     if job is None:
         yield None
@@ -437,7 +441,9 @@ def held(job_id: str, task: str) -> Iterator[Holder | None]:
     holder = Holder(job)
     try:
         with of_request(job.request, job=job_id):
+            fault_point("job.claimed")
             yield holder
+            fault_point("job.recorded")
     except LeaseLost:
         log.warning("job %s was taken over; fence %s is not valid any more", job_id, job.fence)
     except Exception as error:

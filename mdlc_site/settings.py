@@ -8,6 +8,7 @@ from celery.schedules import crontab, schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from engine import fault_points
 from mdlc_site.environment import addresses, env, flag, key, names, number, storage, text, urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,6 +20,8 @@ if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY must have at least 32 characters.")
 SITE_URL = text("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 HTTPS = SITE_URL.startswith("https://")
+if HTTPS and fault_points.armed():
+    raise ImproperlyConfigured(f"{fault_points.VARIABLE} lets tests break this process; unset it where people work.")
 ALLOWED_HOSTS = names("ALLOWED_HOSTS", "127.0.0.1,localhost")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 ENGINE_URLS = urls("ENGINE_URLS")

@@ -14,6 +14,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 
 from audit.errors import Unavailable
+from engine.fault_points import fault_point
 from models_registry.errors import TooLarge
 from models_registry.models import Blob, ModelVersion
 
@@ -58,6 +59,7 @@ def keep_file(path: Path, digest: str, size: int) -> Blob:
         _link(path, Path(default_storage.path(name)))
     else:
         _send(path, name)
+    fault_point("store.kept")
     blob, _ = Blob.objects.get_or_create(sha256=digest, defaults={"size": size})
     return blob
 
@@ -147,6 +149,7 @@ def _write(chunks: Iterable[bytes], stream: IO[bytes]) -> tuple[str, int]:
             )
         seen.update(chunk)
         stream.write(chunk)
+        fault_point("store.half")
     return seen.hexdigest(), size
 
 

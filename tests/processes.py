@@ -163,13 +163,13 @@ def relay(folder: Path, env: dict[str, str], name: str = "relay", every: float =
 class Engine:
     """A real scoring engine, and what its clients see of it."""
 
-    def __init__(self, folder: Path, registry: str, *options: str) -> None:
-        """Start it, with more options perhaps, and wait until it answers."""
+    def __init__(self, folder: Path, registry: str, *options: str, **more: str) -> None:
+        """Start it, with more options and variables perhaps, and wait until it answers."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         args = ["--host", "127.0.0.1", "--port", str(port), "--home", str(folder / "home"), "--registry", registry]
         args += options
-        env = {**os.environ, "MDLC_ENGINE_TOKEN": TOKEN}
+        env = {**os.environ, "MDLC_ENGINE_TOKEN": TOKEN, **more}
         self.process = Process("engine", [sys.executable, "-m", "engine", *args], folder / "engine.log", env)
         self.start()
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.fault_points import fault_point
 from handoff.executors.errors import ExecutorError
 from handoff.executors.http import Engine
 from handoff.executors.replay import replay
@@ -48,8 +49,10 @@ def deploy(plan: DeployPlan, *, token: str, say: Say = lambda text: None) -> Dep
         wait_until_up(engine, steps)
         staged = _load(engine, plan, steps)
         _prove(engine, plan, steps)
+        fault_point("deploy.staged")
         swapped = True  # from here on nobody knows: an order that timed out may have been carried out
         _swap(engine, plan, steps)
+        fault_point("deploy.swapped")
     except ExecutorError as error:
         if error.code == "stale_order":
             return DeployReport(False, error.message, tuple(steps.done), "stale_order")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.comparison import Mismatch, compare
+from engine.fault_points import fault_point
 from handoff.executors.errors import ExecutorError
 from handoff.executors.http import Engine
 
@@ -16,6 +17,7 @@ def replay(engine: Engine, path: str, golden: Sequence[dict[str, Any]], toleranc
         return "there are no golden records to replay"
     fields = engine.get(path)["inputs"]
     found: list[dict[str, Any]] = []
+    fault_point("golden.replaying")
     for start in range(0, len(golden), BATCH):
         batch = [pair["input"] for pair in golden[start : start + BATCH]]
         found += records_of(engine.post(f"{path}/infer", {"inputs": tensors_of(fields, batch)}), len(batch))

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from audit.actors import Actor, Person, Worker
 from audit.acts import act
 from audit.trail import record
+from engine.fault_points import fault_point
 from handoff.access import lock_handoff, require_role
 from handoff.asking import asked_anew
 from handoff.classifying import keep_kind, tell_kind
@@ -57,6 +58,7 @@ def begin(job_id: UUID | str, fence: int) -> DeployPlan | None:
     admitted = _admit(job_id, fence, damage_in(version))
     if admitted is None:
         return None
+    fault_point("deploy.admitted")
     return deploy_plan(admitted.deployment, job_id=str(job_id), fence=fence, previous=admitted.previous)
 
 
@@ -77,6 +79,7 @@ def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | Non
             make_ready_again(handoff, why, actor=actor, unknown=job.attempts > 1)
         return None
     deployment = _order(handoff, job, actor)
+    fault_point("deploy.ordered")
     return _Admitted(deployment, live_in(deployment))
 
 

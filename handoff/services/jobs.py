@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from audit.actors import Actor, Person, Worker
 from audit.acts import act
 from audit.trail import record
+from engine.fault_points import fault_point
 from handoff import queue
 from handoff.access import lock_handoff, require_role
 from handoff.errors import Hidden, Invalid, WrongState
@@ -81,6 +82,7 @@ def sweep() -> list[Bell]:
     """Put jobs of silent workers back, bury those out of attempts, and return a bell for every job that waits."""
     with connection.cursor() as cursor:
         cursor.execute(REQUEUE, [settings.JOB_ATTEMPTS])
+    fault_point("sweep.requeued")
     spent = Job.objects.filter(
         state=JobState.RUNNING, lease_until__lt=Now(), attempts__gte=settings.JOB_ATTEMPTS
     ).values_list("pk", "fence", "worker")

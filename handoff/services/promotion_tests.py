@@ -7,6 +7,7 @@ import orjson
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
+from engine.fault_points import fault_point
 from handoff.asking import asked_anew
 from handoff.decisions import decide
 from handoff.leases import end, hold
@@ -113,4 +114,5 @@ def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) 
         reason=report.summary,
     )
     settle_tests(handoff, actor=actor)
+    fault_point("test.written")
     return test

@@ -9,6 +9,7 @@ from django.utils import timezone
 from audit.actors import Person
 from audit.acts import act
 from audit.trail import record
+from engine.fault_points import fault_point
 from handoff.access import lock_handoff
 from handoff.confirmations import Proof, use_up
 from handoff.errors import (
@@ -87,6 +88,7 @@ def sign(
     answer = Answer(rule.key, role, decision, meaning, comment)
     signoff = _write(handoff, known, gate, answer, scope, actor, proof, promised)
     settle(handoff, known, signoff, reasons, retests, actor=actor)
+    fault_point("signoff.written")
     return signoff
 
 

@@ -10,6 +10,7 @@ from audit.actors import Person, ServiceAccount
 from audit.acts import act
 from audit.errors import StaleView
 from audit.trail import record
+from engine.fault_points import fault_point
 from engine.manifests import Element as ManifestElement
 from engine.manifests import Manifest
 from models_registry import contents, store
@@ -296,6 +297,7 @@ def _put(actor: Builder, version: ModelVersion, checked: Checked, *, inferred: b
         {"element": checked.name, "sha256": checked.blob.sha256, "size": checked.blob.size, "inferred": inferred}
         | ({"notes": checked.notes} if checked.notes else {}),
     )
+    fault_point("element.written")
     return element
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.fault_points import fault_point
 from engine.records import read_golden, read_validation
 from engine.runner import Limits, Outcome, Runner
 from engine.schemas import Schema
@@ -17,6 +18,7 @@ def running(elements: dict[str, Path], format: str, limits: Limits) -> Iterator[
     """Run a version in a process of its own, loaded; the process is gone afterwards."""
     with Runner(elements, format, limits) as runner:
         runner.load()
+        fault_point("test.running")
         yield runner
 
 

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
 from audit import sealer
+from engine.fault_points import fault_point
 from handoff.listening import ear
 from handoff.services import jobs
 from handoff.services.jobs import Bell
@@ -40,9 +41,11 @@ class Ringer:
         for bell in bells:
             if not fresh and now - self._rung.get(bell.job_id, -RING_AGAIN) < RING_AGAIN:
                 continue
+            fault_point("relay.before_bell")
             current_app.send_task(
                 bell.task, args=[bell.job_id], queue=bell.queue, expires=EXPIRES, ignore_result=True, retry=False
             )
+            fault_point("relay.after_bell")
             self._rung[bell.job_id] = now
             sent += 1
         if len(self._rung) > 10_000:

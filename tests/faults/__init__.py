@@ -1,0 +1,1 @@
+"""Break the product at every named point, and look whether anything is lost, doubled or let through."""
