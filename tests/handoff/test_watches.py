@@ -280,6 +280,10 @@ def test_an_engine_that_nobody_can_ask_is_a_finding(live: Deployment) -> None:
     finding = Finding.objects.get()
     assert (finding.subject, finding.severity) == ("monitoring:unseen", "medium")
     assert "It cannot be reached." in str(finding)
+    Deployment.objects.filter(pk=live.pk).update(state="superseded", ended_at=timezone.now())
+    monitoring.look(actor=ROBOT, handoff_id=live.handoff_id)
+    finding.refresh_from_db()
+    assert finding.closing == "resolved", "what is live no more is held to nothing"
 
 
 def test_an_engine_that_tells_what_cannot_be_read_tells_nothing() -> None:
