@@ -59,9 +59,11 @@ openapi:
 fuzz:
 	@$(DEV) python -m pytest -n 0 -s tests/doors/test_fuzzing.py --examples $(or $(EXAMPLES),50) --seed $(or $(SEED),2026)
 
-# Break something at every moment of the fault matrix, so many times each: make faults TRIALS=10
+# Break something at every moment of the fault matrix, so many times each: make faults TRIALS=10 CELLS=F1,F3-M10
+# Or so many faults at random times on whole processes: make faults STACK=100
 faults:
-	@$(DEV) python -m pytest -n 0 -s tests/faults --trials $(or $(TRIALS),1) $(if $(CELLS),--cells $(CELLS))
+	@$(DEV) python -m pytest -n 0 -s $(if $(STACK),tests/faults/test_whole_stack.py --stack $(STACK),\
+		tests/faults --trials $(or $(TRIALS),1) $(if $(CELLS),--cells $(CELLS)))
 
 screenshots:
 	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots

@@ -24,19 +24,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cells", default="", help="only these cells, such as F1-M9,F3-M10; or whole rows, such as F6")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faults_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder whose path is short: sockets lie there."""
     return tmp_path_factory.mktemp("f")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plan(faults_folder: Path) -> Path:
     """Return the file that says where something fails."""
     return faults_folder / "plan"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faults_broker(faults_folder: Path) -> Iterator[tuple[Process, str]]:
     """Start a broker that may be killed."""
     process, url = processes.broker(faults_folder)
@@ -44,7 +44,7 @@ def faults_broker(faults_folder: Path) -> Iterator[tuple[Process, str]]:
     process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faults_engine(live_server: Any, faults_folder: Path, plan: Path) -> Iterator[Engine]:
     """Start an engine that may be killed."""
     engine = Engine(faults_folder, live_server.url, MDLC_FAULTS=str(plan))
@@ -52,7 +52,7 @@ def faults_engine(live_server: Any, faults_folder: Path, plan: Path) -> Iterator
     engine.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def zygote(
     django_db_setup: None,
     live_server: Any,
