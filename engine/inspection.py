@@ -28,9 +28,10 @@ def inspect(path: Path, declared: str = "", *, limits: Limits | None = None) -> 
     format_ = detect(path)
     if declared and declared != format_:
         raise FormatError("format_mismatch", f"The file is {format_}, not {declared}; declare it as what it is.")
-    process = Process(limits or Limits(seconds=60))
+    place = path.resolve()
+    process = Process(limits or Limits(seconds=60), (place,))
     try:
-        seen = process.ask("inspect", path=str(path.resolve()), format=format_)
+        seen = process.ask("inspect", path=str(place), format=format_)
     finally:
         process.close()
     inputs, outputs = (Schema.parse(seen[key]) if seen.get(key) else None for key in ("input_schema", "output_schema"))

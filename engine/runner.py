@@ -2,11 +2,11 @@
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine.errors import FormatError, RunnerError
+from engine.errors import EngineError, FormatError, RunnerError
 from engine.limits import Limits
+from engine.sandbox.acts import through
+from engine.sandbox.levels import ENCLOSED, NONE
+from engine.sandbox.starting import ROOT, start, strays
 from engine.schemas import Schema, Violation
 
 __all__ = ["Limits", "Outcome", "Process", "Runner"]
 
-ROOT = Path(__file__).resolve().parent.parent
+log = logging.getLogger(__name__)
 CHUNK = 1000
 CHUNK_BYTES = 1 << 16
 LARGEST_ANSWER = 64_000_000
 LAST_WORDS = 2000
 LINGER_S = 5.0
+SHELL_SIGNALS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,22 @@ class Outcome:
 class Process:
     """The child process and the conversation with it: one request, one answer, under a deadline."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, reads: Sequence[Path] = ()) -> None:
+        """Start it on the rung of the ladder that the limits name, with nothing but `reads` to read.
+
+        Raises RunnerError `sandbox_lost` where that level does not hold.
+        """
         self.deadline = time.monotonic() + limits.seconds
-        self.seconds = limits.seconds
-        arguments = [str(limits.memory_mb), str(limits.seconds), str(os.getpid())]
-        self.process = subprocess.Popen(
-            [sys.executable, "-s", "-E", "-B", "-W", "ignore", "-m", "engine.runner_child", *arguments],
-            cwd=ROOT,
-            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+        self.seconds, self.level = limits.seconds, limits.level
+        # `pid` is the process that holds the model; at L2 bubblewrap stands before it.
+        self.process, self.pid = start("engine.runner_child", limits, reads, root=ROOT)
         os.set_blocking(self._pipe(self.process.stdin).fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._pipe(self.process.stdout), selectors.EVENT_READ)
         self._selector.register(self._pipe(self.process.stderr), selectors.EVENT_READ)
         self._last_words = b""
+        if limits.level != NONE:
+            self._prove()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a request. Raises what the child told, or RunnerError if it ended, hung or babbled."""
@@ -75,20 +76,39 @@ class Process:
     def peak_memory_mb(self) -> float:
         """Return the greatest resident memory the process had so far, in megabytes (VmHWM)."""
         try:
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            status = Path(f"/proc/{self.pid}/status").read_text()
             return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
         except (OSError, IndexError) as error:  # without the line it has ended, and waits to be told apart
             raise self._ended() from error
 
     def close(self) -> None:
-        """End the process and everything it started."""
+        """End the process and everything it started, also what left its group."""
+        if self.pid != self.process.pid and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.kill(self.pid, signal.SIGKILL)  # the first of its world, which ends with it; bubblewrap collects it
+                self.process.wait(LINGER_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for stray in strays(self.process.pid):
+            log.warning("a model's process left process %s behind; it was ended", stray)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stray, signal.SIGKILL)
         self._selector.close()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+
+    def _prove(self) -> None:
+        """Have the process try what a hostile model would, before it holds one. Raises RunnerError."""
+        try:
+            refused = self.ask("confined").get("refused")
+        except EngineError as error:
+            self.close()
+            raise RunnerError("sandbox_lost", f"The sandbox {self.level} cannot be had: {error.message}") from error
+        if let_through := through(refused):
+            self.close()
+            raise RunnerError("sandbox_lost", f"The sandbox {self.level} does not hold: {', '.join(let_through)}.")
 
     def _converse(self, line: bytes) -> bytes:
         """Send a line and return the line that answers it, listening all the while, so that neither side waits."""
@@ -149,6 +169,8 @@ class Process:
     def _ended(self) -> RunnerError:
         try:
             code = self.process.wait(LINGER_S)
+            if self.level == ENCLOSED and code > SHELL_SIGNALS:
+                code = SHELL_SIGNALS - code  # as bubblewrap tells of a signal
             known = {one.value: one.name for one in signal.Signals}
             how = known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
         except subprocess.TimeoutExpired:
@@ -194,7 +216,7 @@ class Runner:
         self.limits = limits or Limits()
 
     def __enter__(self) -> "Runner":
-        self.process = Process(self.limits)
+        self.process = Process(self.limits, (self.path.resolve(),))
         return self
 
     def __exit__(

@@ -8,11 +8,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import EngineError, FormatError
 from engine.limits import confine
+from engine.sandbox.acts import Stage, tried
 
 
 class Child:
@@ -22,6 +24,16 @@ class Child:
         self.model: Any = None
         self.inputs: Any = None
         self.outputs: Any = None
+
+    def confined(self, **stage: Any) -> dict[str, Any]:
+        """Try what a hostile model would, before there is one, and tell what refused it."""
+        return {"refused": tried(Stage(**stage))}
+
+    def scan(self, path: str, format: str) -> dict[str, Any]:
+        """Read a model file for what must not be in it, without loading it."""
+        from engine.scan import scan  # here, after the limits are in force
+
+        return asdict(scan(Path(path), format))
 
     def inspect(self, path: str, format: str) -> dict[str, Any]:
         """Load a model without schemas, and tell what it shows of them."""
@@ -66,7 +78,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the input ends."""
     child = Child()
     acts: dict[str, Callable[..., dict[str, Any]]]
-    acts = {"inspect": child.inspect, "load": child.load, "predict": child.predict}
+    acts = {name: getattr(child, name) for name in ("confined", "scan", "inspect", "load", "predict")}
     for line in requests:
         request = json.loads(line)
         try:
@@ -86,7 +98,7 @@ def _error(code: str, message: str, field: str = "") -> str:
 
 
 if __name__ == "__main__":
-    confine(*(int(argument) for argument in sys.argv[1:4]))
+    confine(**json.loads(sys.argv[1]))
     # Whatever the model prints goes nowhere; only we write answers.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

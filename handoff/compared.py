@@ -70,7 +70,7 @@ def change_in(handoff: Handoff, raw: Mapping[str, Any] | None, tests: Sequence[S
     """Return what is known of the change from what was read of it, and the results of the candidate's own tests."""
     if not raw:
         return None
-    mine = {kind: figures for kind, verdict, _, figures in tests if verdict == "passed"}
+    mine = {kind: figures for kind, verdict, _, figures, *_ in tests if verdict == "passed"}
     figures = None if handoff.state in UNMEASURED else _metrics(mine.get(MEASURED_BY))
     live = raw["live"]
     if live is None:

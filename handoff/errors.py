@@ -17,6 +17,7 @@ __all__ = [
     "NotReady",
     "OpenAlready",
     "Refused",
+    "SandboxTooLow",
     "StaleView",
     "Unavailable",
     "WrongRole",
@@ -46,6 +47,12 @@ class Conflict(Forbidden):
     """Separation of duties: the person did something earlier in this chain."""
 
     code = "duty_conflict"
+
+
+class SandboxTooLow(Unavailable):
+    """The worker runs models in a lower sandbox than the policy of the handoff asks for."""
+
+    code = "sandbox_too_low"
 
 
 class WrongRole(Forbidden):

@@ -107,7 +107,9 @@ SELECT h.id, json_build_object(
         audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id), s.voided_as, s.voided_because)
         ORDER BY s.voided_at)
       FROM handoff_signoff s WHERE s.handoff_id = h.id AND s.voided_as IN ('changed', 'expired', 'merged', 'revoked')),
-  'tests', (SELECT json_agg(json_build_array(t.kind, t.verdict, t.version_digest, t.figures) ORDER BY t.kind)
+  'tests', (SELECT json_agg(CASE WHEN t.sandbox = 'L0'
+          THEN json_build_array(t.kind, t.verdict, t.version_digest, t.figures)
+          ELSE json_build_array(t.kind, t.verdict, t.version_digest, t.figures, t.sandbox) END ORDER BY t.kind)
       FROM handoff_promotiontest t WHERE t.handoff_id = h.id),
   'builders', (SELECT json_agg(DISTINCT COALESCE(u.responsible_id, u.id))
       FROM models_registry_element e JOIN audit_account u ON u.id = e.set_by_id WHERE e.version_id = h.version_id),
@@ -252,7 +254,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         answers=_answers(handoff, answers),
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
         signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
-        tests={t[0]: TestFact(t[1], t[2]) for t in raw["tests"]},
+        tests={kind: TestFact(verdict, of, *rest[1:]) for kind, verdict, of, *rest in raw["tests"]},
         holders=holders,
         chain=_chain(raw, holders),
         tier=str(raw["tier"]),

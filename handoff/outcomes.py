@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from audit.actors import Actor
 from audit.trail import record
+from engine.sandbox.levels import NONE
 from handoff import queue
 from handoff.decisions import decide
 from handoff.facts import known_of, rules_of
@@ -55,9 +56,13 @@ class Ended(NamedTuple):
     verdict: str | None
     digest: str | None
     summary: str | None
+    sandbox: str | None
 
 
-COLUMNS = ("purpose", "state", "error", "result__verdict", "result__version_digest", "result__summary")
+COLUMNS = (
+    *("purpose", "state", "error"),
+    *("result__verdict", "result__version_digest", "result__summary", "result__sandbox"),
+)
 
 
 def settle_tests(handoff: Handoff, *, actor: Actor) -> None:
@@ -97,7 +102,9 @@ def _all_passed(required: int, waived: int) -> str:
 
 
 def _passed(job: Ended | None, handoff: Handoff) -> bool:
-    return job is not None and job.verdict == "passed" and job.digest == handoff.version.digest
+    if job is None or job.verdict != "passed" or job.digest != handoff.version.digest:
+        return False
+    return not rules_of(handoff).sandbox.short(job.sandbox or NONE)
 
 
 def _reason(kind: str, job: Ended | None) -> str:

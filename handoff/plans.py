@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.sandbox.levels import NONE, Level
+
 
 @dataclass(frozen=True, slots=True)
 class TestPlan:
@@ -27,7 +29,10 @@ class TestPlan:
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """What one promotion test found. Figures are plain numbers and short texts under stable names."""
+    """What one promotion test found. Figures are plain numbers and short texts under stable names.
+
+    `sandbox` is the level that held in each process which touched the model, or that the host is declared to be.
+    """
 
     __test__ = False
 
@@ -37,6 +42,7 @@ class TestReport:
     thresholds: dict[str, Any]
     log: str
     seconds: float
+    sandbox: Level = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,12 @@ LET_NAMES_GO = "handoff.let_names_go"
 def run_test(job_id: str) -> None:
     """Run one promotion test. A second delivery finds the row claimed and returns."""
     with held(job_id, queue.RUN_TEST) as holder:
-        if holder and (plan := promotion_tests.begin(job_id, holder.fence)):
+        if holder is None:
+            return
+        level = testing.level_in_force(apart=settings.RUNNER_HOST_APART)
+        if plan := promotion_tests.begin(job_id, holder.fence, sandbox=level):
             holder.say(f"running the {plan.kind} test")
-            report = testing.run(plan, **settings.TEST_LIMITS)
+            report = testing.run(plan, **settings.TEST_LIMITS, level=level)
             fault_point("test.computed")
             promotion_tests.finish(job_id, holder.fence, report, actor=holder.actor)
 

@@ -10,3 +10,4 @@ app = Celery("mdlc_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("handoff.stopper:Step")  # by name: Django is not up yet
+app.steps["worker"].add("mdlc_site.sandbox:Step")

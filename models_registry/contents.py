@@ -17,6 +17,7 @@ from engine.formats import detect
 from engine.inspection import inspect
 from engine.records import read_golden, read_validation
 from engine.runner import Limits, Runner
+from engine.sandbox import ladder
 from engine.scanning import scan_apart
 from engine.schemas import Schema, infer_schema
 from engine.thresholds import Thresholds
@@ -27,7 +28,11 @@ LIBRARY = {"onnx": "onnxruntime", "skops": "scikit-learn"}
 UNREAD = {"scan_failed", "model_not_loadable"}  # what a scan says of a file that it cannot read
 SHOWN = 5
 PIPELINE = re.compile(r"[0-9a-f]{64}")
-LIMITS = Limits(seconds=60, memory_mb=4096)
+
+
+def limits_here() -> Limits:
+    """Return what a process may use that looks into an upload; it is on the highest rung that this machine has."""
+    return Limits(seconds=60, memory_mb=4096, level=ladder.found().level)
 
 
 class Refusal(EngineError):
@@ -43,9 +48,10 @@ def check_model(path: Path, declared: str) -> str:
         found = detect(path)
         if declared and declared != found:
             raise Refusal("format_mismatch", f"The file is {found}, not {declared}; declare it as what it is.")
-        report = scan_apart(path, found, LIMITS)
+        limits = limits_here()
+        report = scan_apart(path, found, limits)
         if {finding.code for finding in report.findings} <= UNREAD:
-            inspect(path, found, limits=LIMITS)
+            inspect(path, found, limits=limits)
     except EngineError as error:
         raise bad("model", error) from error
     if not report.ok:
@@ -141,7 +147,7 @@ def infer_schemas(paths: Mapping[str, Path]) -> tuple[Schema, Schema, list[str]]
             inputs, seen = infer_schema([pair["input"] for pair in golden], "inputs")
             outputs, given = infer_schema([pair["output"] for pair in golden], "outputs")
             return _as_numbers(inputs), outputs, seen + given
-        found = inspect(paths["model"], limits=LIMITS)
+        found = inspect(paths["model"], limits=limits_here())
         notes += found.notes
     except EngineError as error:
         raise bad("input_schema", error) from error
@@ -180,7 +186,7 @@ def check_together(paths: Mapping[str, Path], format: str, texts: Mapping[str, s
             fields={"runtime": f"packages.{LIBRARY[format]} is missing"},
         )
     try:
-        with Runner(paths, format, LIMITS) as runner:
+        with Runner(paths, format, limits_here()) as runner:
             runner.load()
     except EngineError as error:
         raise bad("input_schema" if error.code == "schema_mismatch" else "model", error) from error

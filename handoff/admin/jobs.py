@@ -89,14 +89,17 @@ class PromotionTestAdmin(OfHandoff):
     """Results of promotion tests, with their figures and thresholds."""
 
     list_display = ("kind", "handoff", state("verdict"), "summary", "took", "finished_at")
-    list_filter = ("verdict", "kind", seen("handoff__model"))
+    list_filter = ("verdict", "kind", "sandbox", seen("handoff__model"))
     search_fields = (*OfHandoff.search_fields, "kind", "summary")
     date_hierarchy = "finished_at"
     ordering = ("-finished_at", "-pk")
     fieldsets = (
         (None, {"fields": ("handoff", "kind", state("verdict"), text("summary"))}),
         ("Figures", {"fields": (folded("figures"), folded("thresholds"), folded("log"))}),
-        ("Run", {"fields": ("took", "worker", "fence", digest("version_digest", whole=True), "finished_at")}),
+        (
+            "Run",
+            {"fields": ("took", "worker", "sandbox", "fence", digest("version_digest", whole=True), "finished_at")},
+        ),
     )
 
     @admin.display(description="Took", ordering="seconds")

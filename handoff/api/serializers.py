@@ -367,6 +367,7 @@ class TestOut(serializers.ModelSerializer[PromotionTest]):
             "seconds",
             "version_digest",
             "worker",
+            "sandbox",
             "finished_at",
         )
 

@@ -225,7 +225,18 @@ def _signoff(one: SignOff) -> dict[str, Any]:
 
 
 def _test(test: Any) -> dict[str, Any]:
-    names = ("kind", "verdict", "summary", "figures", "thresholds", "log", "seconds", "version_digest", "finished_at")
+    names = (
+        "kind",
+        "verdict",
+        "summary",
+        "figures",
+        "thresholds",
+        "log",
+        "seconds",
+        "version_digest",
+        "finished_at",
+        "sandbox",
+    )
     return {name: getattr(test, name) for name in names}
 
 

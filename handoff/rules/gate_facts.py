@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.sandbox.levels import NONE
 from handoff.rules.answers import AnswerFact
 from handoff.rules.change_facts import ChangeFact
 from handoff.rules.consumers import ConsumerFact
@@ -39,12 +40,13 @@ class SignOffFact:
 
 @dataclass(frozen=True, slots=True)
 class TestFact:
-    """The result of one promotion test, for one version digest."""
+    """The result of one promotion test, for one version digest, and the sandbox in which it was found."""
 
     __test__ = False
 
     verdict: str
     digest: str
+    sandbox: str = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def evaluate(name: str, rules: PolicyRules, facts: Facts) -> GateResult:
         *_earlier(name, rules, facts),
         *_moved(facts),
         *(_finding(one) for one in facts.findings if one.blocks),
-        *(waived(_test(kind, facts), facts.waivers) for kind in rules.tests if name != "review"),
+        *(waived(_test(kind, rules, facts), facts.waivers) for kind in rules.tests if name != "review"),
         *_checklist(gate, rules, facts),
         *_acknowledgements(gate, facts),
     ]
@@ -136,11 +136,13 @@ def _earlier(name: str, rules: PolicyRules, facts: Facts) -> list[Requirement]:
     ]
 
 
-def _test(kind: str, facts: Facts) -> Requirement:
+def _test(kind: str, rules: PolicyRules, facts: Facts) -> Requirement:
     result = facts.tests.get(kind)
     met = result is not None and result.verdict == "passed" and result.digest == facts.version
     why = "" if met else ("has not run yet" if result is None else f"{result.verdict}")
     who = () if met else (("the workers",) if result is None else ("data science, with a new version",))
+    if met and result is not None and (short := rules.sandbox.short(result.sandbox)):
+        met, why, who = False, short, ("whoever offers the version again, once a worker has that sandbox",)
     return Requirement("test", kind, f"Promotion test: {kind}", "", met, why, who)
 
 
@@ -168,7 +170,10 @@ def _situation(rules: PolicyRules, facts: Facts) -> Situation:
     """Return what computed items are judged on."""
     tests = {kind: facts.tests.get(kind) for kind in rules.tests}
     return Situation(
-        tests={k: t.verdict if t is not None and t.digest == facts.version else "" for k, t in tests.items()},
+        tests={
+            k: t.verdict if t is not None and t.digest == facts.version and not rules.sandbox.short(t.sandbox) else ""
+            for k, t in tests.items()
+        },
         undeclared=facts.differences,
         unacknowledged=tuple(key for key in facts.differences if key not in facts.acknowledged),
         exceptions=facts.exceptions,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.sandbox.levels import NONE
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.break_glass import BreakGlassRules
 from handoff.rules.checklists import ChecklistItem
@@ -48,6 +49,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["expiry"] = f"an end after {rules.expires_after_days} days"
     if rules.retirement.notice_days:
         found["retirement"] = f"{rules.retirement.notice_days} days of notice before a retirement"
+    if rules.sandbox.least != NONE:
+        found["sandbox"] = f"tests in sandbox {rules.sandbox.least} at least"
     found["retention"] = f"records kept for {rules.retention.years} years after the end"
     found["waivers"] = _waivers(rules.waivers)
     found["break-glass"] = _break_glass(rules.break_glass)

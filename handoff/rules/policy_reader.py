@@ -31,6 +31,7 @@ from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
 from handoff.rules.retention import read_retention_rules
 from handoff.rules.retirement import read_retirement_rules
+from handoff.rules.sandboxes import read_sandbox_rules
 from handoff.rules.standard_changes import read_retrain, read_standard_change
 from handoff.rules.waivers import read_waiver_rules
 
@@ -60,6 +61,7 @@ KEYS = (
     "retrain",
     "strategy",
     "monitoring",
+    "sandbox",
 )
 APPLIES_KEYS = ("risk_tiers", "target_kinds")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
@@ -121,6 +123,7 @@ class PolicyReader(Reader):
             retrain=read_retrain(self, content.get("retrain"), gates, tests, tiers),
             strategy=read_strategy(self, content.get("strategy"), gates),
             monitoring=read_monitoring(self, content.get("monitoring")),
+            sandbox=read_sandbox_rules(self, content.get("sandbox", {})),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

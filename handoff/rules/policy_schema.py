@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.sandbox.levels import LEVELS
 from engine.thresholds import METRICS
 from handoff.rules import policy_windows as windows
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
@@ -63,6 +64,7 @@ def schema() -> dict[str, Any]:
                 "waivers": {"anyOf": [{"type": "null"}, _waivers()]},
                 "amendments": _mapping({part: _some(ROLES) for part in SIGNED_PARTS}),
                 "retention": _mapping({"years": _whole(1, LONGEST_YEARS)}),
+                "sandbox": _mapping({"least": {"enum": list(LEVELS)}}),
                 "retirement": _mapping({"notice_days": _whole(0, LONGEST_NOTICE)}),
                 "break_glass": {"anyOf": [{"type": "null"}, _break_glass()]},
                 "standard_change": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER)]},

@@ -12,6 +12,7 @@ from handoff.rules.least_thresholds import LeastThresholds
 from handoff.rules.monitoring import MonitoringRules
 from handoff.rules.retention import RetentionRules
 from handoff.rules.retirement import RetirementRules
+from handoff.rules.sandboxes import SandboxRules
 from handoff.rules.standard_changes import RETRAIN, STANDARD, StandardRules
 from handoff.rules.waivers import WaiverRules
 from handoff.rules.windows import Freeze, Window
@@ -106,6 +107,7 @@ class PolicyRules:
     retrain: StandardRules = field(default_factory=StandardRules)
     strategy: StrategyRules = field(default_factory=StrategyRules)
     monitoring: MonitoringRules = field(default_factory=MonitoringRules)
+    sandbox: SandboxRules = field(default_factory=SandboxRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -19,6 +19,7 @@ from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, T
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.retention import years_in
 from handoff.rules.retirement import notice_in
+from handoff.rules.sandboxes import higher
 from handoff.rules.standard_changes import united as standard_change_of
 from handoff.rules.waivers import WaiverRules
 
@@ -26,7 +27,7 @@ UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
     *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
-    *("standard_change", "retrain", "strategy", "monitoring"),
+    *("standard_change", "retrain", "strategy", "monitoring", "sandbox"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
@@ -89,6 +90,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["retention"] = {"years": max(years_in(found), years_in(other))}
     if "retirement" in found or "retirement" in other:
         found["retirement"] = {"notice_days": max(notice_in(found), notice_in(other))}
+    if "sandbox" in found or "sandbox" in other:
+        found["sandbox"] = higher(found.get("sandbox", {}), other.get("sandbox", {}))
     if "waivers" in found or "waivers" in other:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:

@@ -8,8 +8,11 @@ from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
 from engine.fault_points import fault_point
+from engine.sandbox.levels import NONE, Level
 from handoff.asking import asked_anew
 from handoff.decisions import decide
+from handoff.errors import SandboxTooLow
+from handoff.facts import rules_of
 from handoff.leases import end, hold
 from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
 from handoff.moves import chain_of
@@ -22,9 +25,13 @@ from models_registry.models import ModelVersion
 from models_registry.store import local_paths
 
 
-def begin(job_id: UUID | str, fence: int) -> TestPlan | None:
-    """Return the plan of a claimed test; None, with the job ended, when it may not run any more. Raises LeaseLost."""
-    admitted = _admit(job_id, fence)
+def begin(job_id: UUID | str, fence: int, *, sandbox: Level = NONE) -> TestPlan | None:
+    """Return the plan of a claimed test; None, with the job ended, when it may not run any more.
+
+    `sandbox` is the level in which this worker runs models. Raises LeaseLost, and SandboxTooLow where the handoff's
+    policy asks for more: the job goes to another worker, and is dead when none has it.
+    """
+    admitted = _admit(job_id, fence, sandbox)
     if admitted is None:
         return None
     handoff, job = admitted
@@ -55,13 +62,14 @@ def _thresholds(version: ModelVersion) -> dict[str, object]:
 
 
 @act
-def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
+def _admit(job_id: UUID | str, fence: int, sandbox: Level) -> tuple[Handoff, Job] | None:
     """Judge the review gate again, now, in the worker; a job whose gate is shut is refused and the handoff returned."""
     handoff, job = hold(job_id, fence)
     actor = Worker(job.worker)
     if handoff.state != State.TESTING:
         end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
         return None
+    _must_be_enough(handoff, sandbox)
     result = decide(handoff, "review", actor=actor, known=looked_again(handoff, asked_anew(handoff, actor=actor)))
     record(
         "job.claimed",
@@ -79,6 +87,17 @@ def _admit(job_id: UUID | str, fence: int) -> tuple[Handoff, Job] | None:
     return None
 
 
+def _must_be_enough(handoff: Handoff, sandbox: Level) -> None:
+    """Raise SandboxTooLow where a test ran, or would run, in less than the handoff's policy asks for."""
+    least = rules_of(handoff).sandbox
+    if least.short(sandbox):
+        raise SandboxTooLow(
+            f"This worker runs models in sandbox {sandbox}, and the policy asks for {least.least} at least.",
+            todo=f"Run a worker for tests where {least.least} holds (docs/operations.md), then try the work again.",
+            fields={"sandbox.least": f"is {least.least}, and here is {sandbox}"},
+        )
+
+
 def _reason(result: GateResult) -> Return.Reason:
     """Return the reason code for a review gate that is shut: the target moved, or somebody's part is missing."""
     moved = any(requirement.kind == "report" for requirement in result.missing)
@@ -87,8 +106,12 @@ def _reason(result: GateResult) -> Return.Reason:
 
 @act
 def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) -> PromotionTest:
-    """Keep a test's result, and move the handoff on if it was the last one. Raises LeaseLost for a late holder."""
+    """Keep a test's result, and move the handoff on if it was the last one.
+
+    Raises LeaseLost for a late holder, and SandboxTooLow for what was found in less than the policy asks for.
+    """
     handoff, job = hold(job_id, fence, parts=("handoff__version",))
+    _must_be_enough(handoff, report.sandbox)
     end(job, JobState.DONE)
     kind = job.purpose.partition(":")[2]
     test = PromotionTest.objects.create(
@@ -104,13 +127,20 @@ def finish(job_id: UUID | str, fence: int, report: TestReport, *, actor: Actor) 
         fence=fence,
         version_digest=handoff.version.digest,
         worker=job.worker,
+        sandbox=report.sandbox,
     )
     record(
         "test.finished",
         actor=actor,
         on=test,
         chain=chain_of(handoff),
-        data={"kind": kind, "verdict": report.verdict, "attempt": job.attempts, "fence": fence},
+        data={
+            "kind": kind,
+            "verdict": report.verdict,
+            "attempt": job.attempts,
+            "fence": fence,
+            "sandbox": report.sandbox,
+        },
         reason=report.summary,
     )
     settle_tests(handoff, actor=actor)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 
 from engine.errors import EngineError
 from engine.runner import Limits
+from engine.sandbox import ladder
+from engine.sandbox.levels import APART, MADE_OF, NONE, Level
 from handoff.executors.errors import ExecutorError
 from handoff.executors.testing import golden, integrity, latency, performance, robustness, safety, schema
 from handoff.executors.testing.findings import Finding, Log, plain, text_of
@@ -21,10 +23,19 @@ KINDS: Mapping[str, Callable[[TestPlan, Limits, Log], Finding]] = {
 }
 
 
-def run(plan: TestPlan, *, seconds: int, memory_mb: int) -> TestReport:
-    """Run one test. What the model does wrong is a verdict; only failures of ours are raised, to be tried again."""
+def level_in_force(*, apart: bool) -> Level:
+    """Return the level at which tests run here: what a trial found, or `apart`, a host as its operator declares it."""
+    return APART if apart else ladder.found().level
+
+
+def run(plan: TestPlan, *, seconds: int, memory_mb: int, level: Level = NONE) -> TestReport:
+    """Run one test. What the model does wrong is a verdict; only failures of ours are raised, to be tried again.
+
+    On a host of its own the model's process is on the highest rung there, too.
+    """
     log, started = Log(), time.monotonic()
-    limits = Limits(seconds=seconds, memory_mb=memory_mb)
+    limits = Limits(seconds, memory_mb, ladder.found().level if level == APART else level)
+    log.line(f"Sandbox {level}: {MADE_OF[level]}.")
     verdict, finding = "error", Finding(False, "", {})
     try:
         if plan.kind not in KINDS:
@@ -39,6 +50,8 @@ def run(plan: TestPlan, *, seconds: int, memory_mb: int) -> TestReport:
         log.line(str(error))
         finding = Finding(False, "An element of the version is gone from the store.", {}, dict(plan.thresholds))
     except EngineError as error:
+        if error.code == "sandbox_lost":
+            raise ExecutorError(error.message, permanent=False) from error
         log.line(f"{error.code}: {error.message}")
         finding = Finding(False, f"The test could not be completed: {error.message}", {}, dict(plan.thresholds))
     return TestReport(
@@ -48,4 +61,5 @@ def run(plan: TestPlan, *, seconds: int, memory_mb: int) -> TestReport:
         thresholds=plain(finding.thresholds),
         log=log.text(),
         seconds=time.monotonic() - started,
+        sandbox=level,
     )

@@ -13,6 +13,8 @@ def run(plan: TestPlan, limits: Limits, log: Log) -> Finding:
     try:
         report = scan_apart(plan.elements["model"], plan.format, limits)
     except RunnerError as error:
+        if error.code == "sandbox_lost":
+            raise
         raise ExecutorError(error.message, permanent=True) from error
     log.line(report.log)
     figures = {"findings": len(report.findings), "scanned_by": list(report.scanned_by)}
