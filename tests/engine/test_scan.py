@@ -240,6 +240,20 @@ def test_pickles_under_any_name_are_refused(name: str, tmp_path: Path) -> None:
         assert codes(path, format) <= {"format_unsafe", "format_unknown"}
 
 
+def test_two_formats_in_one_file_are_read_as_the_one_that_it_begins_with(classifier: Trained, tmp_path: Path) -> None:
+    graph, archive = classifier.onnx.read_bytes(), classifier.skops.read_bytes()
+    path = tmp_path / "model.skops"
+    for protocol in range(6):
+        harm = pickle.dumps(hostile.Harm(), protocol)
+        path.write_bytes(harm + archive)  # a zip may begin anywhere, and a pickle ends where it says so
+        assert codes(path, "skops") == {"format_unsafe"}
+        path.write_bytes(b"\x08\x09" + harm)
+        assert not scan(path, "onnx").ok
+    path.write_bytes(graph + archive)
+    assert not scan(path, "onnx").ok
+    assert codes(path, "skops") == {"format_mismatch"}
+
+
 def test_opcodes_that_run_code_are_told_from_those_that_do_not() -> None:
     assert "system" in pickle_code(pickle.dumps(hostile.Harm(), 2))
     assert pickle_code(pickle.dumps({"a": [1, 2.5, "x"]})) == ""

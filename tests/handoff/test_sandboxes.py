@@ -13,6 +13,7 @@ from audit.models import AuditEvent
 from engine import runner as running
 from engine.sandbox import ladder
 from engine.sandbox.levels import APART, ENCLOSED, FILTERED, LEVELS, NONE, Level
+from handoff import tasks
 from handoff.errors import Invalid, SandboxTooLow
 from handoff.executors import testing
 from handoff.executors.errors import ExecutorError
@@ -112,6 +113,16 @@ def test_the_level_is_recorded_with_the_result_and_shown_everywhere(under_test: 
     assert {job["result"]["sandbox"] for job in jobs if job["result"]} == {ENCLOSED}
     finished = AuditEvent.objects.filter(action="test.finished")
     assert [event.told["data"]["sandbox"] for event in finished] == [ENCLOSED, ENCLOSED]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_records_what_is_in_force_or_declared(under_test: Any, settings: Any) -> None:
+    handoff = under_test()
+    for kind, apart in (("golden", False), ("integrity", True)):
+        settings.RUNNER_HOST_APART = apart
+        tasks.run_test(str(handoff.jobs.get(purpose=f"test:{kind}").pk))
+    recorded = dict(PromotionTest.objects.values_list("kind", "sandbox"))
+    assert recorded == {"golden": ladder.found().level, "integrity": APART}
 
 
 @pytest.mark.django_db(transaction=True)
