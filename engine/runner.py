@@ -52,7 +52,12 @@ class Process:
         self.deadline = time.monotonic() + limits.seconds
         self.seconds, self.level = limits.seconds, limits.level
         # `pid` is the process that holds the model; at L2 bubblewrap stands before it.
-        self.process, self.pid = start("engine.runner_child", limits, reads, root=ROOT)
+        try:
+            self.process, self.pid = start("engine.runner_child", limits, reads, root=ROOT)
+        except OSError as error:
+            if limits.level == NONE:
+                raise
+            raise RunnerError("sandbox_lost", f"The sandbox {self.level} cannot be had: {error}") from error
         os.set_blocking(self._pipe(self.process.stdin).fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._pipe(self.process.stdout), selectors.EVENT_READ)

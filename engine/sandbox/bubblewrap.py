@@ -20,8 +20,10 @@ def around(command: Sequence[str], *, readable: Sequence[str], folder: str, tell
 
     `readable` are the only files and folders in there, `folder` is where it begins, and `tells` the descriptor to which
     bwrap writes the number of the process outside. Start it with an empty environment: what bwrap itself inherits would
-    be readable inside, were it not the enclosed process that is number 1 there.
+    be readable inside, were it not the enclosed process that is number 1 there. Raises OSError where there is no bwrap.
     """
+    if not program():
+        raise OSError("bubblewrap is not installed")
     binds = [word for path in readable for word in ("--ro-bind-try", path, path)]
     apart = ["--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent"]
     return [

@@ -307,12 +307,14 @@ def test_a_process_that_proves_less_than_its_level_holds_no_model(hostile: Put, 
     assert refusal.value.code == "sandbox_lost"
 
 
-@pytest.mark.parametrize("level", [FILTERED, ENCLOSED])
+@pytest.mark.parametrize(
+    ("level", "bwrap"), [(FILTERED, ""), (ENCLOSED, "/bin/false"), (ENCLOSED, "/nonexistent"), (ENCLOSED, "")]
+)
 def test_a_level_that_cannot_be_had_is_no_lower_one(
-    monkeypatch: pytest.MonkeyPatch, level: Level, place: Stage
+    monkeypatch: pytest.MonkeyPatch, level: Level, bwrap: str, place: Stage
 ) -> None:
     if level == ENCLOSED:
-        monkeypatch.setattr(bubblewrap, "program", lambda: "/bin/false")
+        monkeypatch.setattr(bubblewrap, "program", lambda: bwrap)
     else:
         monkeypatch.setattr(starting, "OWN", ("\0",))  # Landlock is asked for a path that cannot be
     with pytest.raises(RunnerError, match=f"{level} cannot be had") as refusal:
