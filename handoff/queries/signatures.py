@@ -162,11 +162,11 @@ def verify() -> Verification:
     began = _verify_keys(found)
     rows = SignOff.objects.select_related("key", "reauthentication").prefetch_related("conditions__owner")
     for batch in _batches(rows.order_by("pk")):
-        _verify_batch(batch, found, began)
+        verify_signoffs(batch, found, began)
     for kind in OTHERS:
         signed = kind.table._default_manager.exclude(key=None).select_related("key", "reauthentication")
         for others in _batches(signed.order_by("pk")):
-            _verify_others(others, found, kind)
+            verify_others(others, found, kind)
     with connection.cursor() as cursor:
         for gone, values in ((GONE, [list(GIVEN)]), (OTHERS_GONE, [])):
             cursor.execute(gone, values)
@@ -184,7 +184,7 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
     yield batch
 
 
-def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime | None) -> None:
+def verify_signoffs(batch: Sequence[SignOff], found: Verification, began: datetime | None) -> None:
     events, names = events_of([f"signoff:{signoff.pk}" for signoff in batch]), names_of(batch)
     for signoff in batch:
         subject = f"signoff:{signoff.pk}"
@@ -199,7 +199,7 @@ def _verify_batch(batch: Sequence[SignOff], found: Verification, began: datetime
         found.wrong += _against_the_trail(signoff, events[subject])
 
 
-def _verify_others(batch: Sequence[Any], found: Verification, kind: Other) -> None:
+def verify_others(batch: Sequence[Any], found: Verification, kind: Other) -> None:
     """Prove signatures that never end; the trail tells of each on what it is about, by the statement."""
     events, names = events_of([f"{kind.about}:{getattr(one, kind.field)}" for one in batch]), names_of(batch)
     for signed in batch:

@@ -7,7 +7,7 @@ from uuid import UUID
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
-from handoff.amended import given
+from handoff.amended import given, scope_now
 from handoff.asking import ask_those_open
 from handoff.connections import changed_since, connected, misfits, unreachable
 from handoff.deploy_plans import run_plan
@@ -16,10 +16,11 @@ from handoff.facts import known_of, rules_of
 from handoff.in_force import bindings_of, suspension_of
 from handoff.in_force import report_of as signed_report_of
 from handoff.leases import end, hold, next_order
-from handoff.models import Amendment, Deployment, Finding, Handoff, Job
+from handoff.models import Amendment, AmendmentSignOff, Deployment, Finding, Handoff, Job
 from handoff.moves import chain_of
 from handoff.outcomes import end_amendment, give_up
 from handoff.plans import AmendPlan, AmendReport
+from handoff.queries.forgeries import forged_for
 from handoff.readiness import report_of, unanswered
 from handoff.rules.amendments import parts_of, signed_twice
 from handoff.rules.bindings import BATCH
@@ -69,6 +70,8 @@ def _why_not(handoff: Handoff, amendment: Amendment) -> str:
         return "the deployment is suspended now"
     if digest(bindings_of(handoff)) != digest(amendment.before):
         return "another amendment was applied since this one was proposed"
+    if unsigned := _unsigned(handoff, amendment):
+        return unsigned
     known = known_of(handoff)
     for signoff in amendment.signoffs.select_related("signer"):
         if not (signoff.signer.is_active and known.holds(signoff.behalf_of_id or signoff.signer_id, signoff.role)):
@@ -81,6 +84,18 @@ def _why_not(handoff: Handoff, amendment: Amendment) -> str:
     found |= changed_since(handoff, amendment.bindings)
     found |= unreachable(handoff, amendment.bindings) | misfits(amendment.bindings, handoff.target, handoff.version)
     return "; ".join(dict.fromkeys(found.values())) or _stale_consumers(amendment.consumers)
+
+
+def _unsigned(handoff: Handoff, amendment: Amendment) -> str:
+    """Say what an amendment lacks of the signatures that it asks for, over what would be applied; or nothing."""
+    scope = digest(scope_now(amendment, handoff))
+    given = amendment.signoffs.filter(decision=AmendmentSignOff.Decision.APPROVE, scope_digest=scope)
+    missing = {one["key"]: one["role"] for one in amendment.requirements}
+    for key in given.values_list("requirement", flat=True):
+        missing.pop(key, None)
+    if missing:
+        return f"{', '.join(map(spoken, missing.values()))} did not sign what would be applied"
+    return "; ".join(forged_for(amendment))
 
 
 def _suspended(handoff: Handoff) -> dict[str, str]:

@@ -25,6 +25,7 @@ from handoff.moves import chain_of, move
 from handoff.ordering import order_again
 from handoff.outcomes import fail_order, make_ready_again, send_back, under_way
 from handoff.plans import DeployPlan, DeployReport
+from handoff.queries.forgeries import forged_in
 from handoff.readiness import looked_again
 from handoff.standing import standing_of
 from handoff.states import DeploymentState, JobState, State
@@ -51,8 +52,8 @@ class _Admitted:
 def begin(job_id: UUID | str, fence: int) -> DeployPlan | None:
     """Return the plan of a claimed order; None, with the job ended, when its gate is shut. Raises LeaseLost.
 
-    Every byte of the version is hashed again first; only then, and only while the gate is open, does the worker get
-    links to the bytes.
+    Every byte of the version is hashed again first, and every signature proven; only then, and only while the gate is
+    open, does the worker get links to the bytes.
     """
     version = ModelVersion.objects.get(handoffs__jobs__pk=job_id)
     admitted = _admit(job_id, fence, damage_in(version))
@@ -70,8 +71,8 @@ def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | Non
         end(job, JobState.CANCELLED, error=f"the handoff is {State(handoff.state).label} now")
         return None
     why = _why_not(handoff, job, actor)
-    if not why and damage:
-        _refuse_damaged(handoff, job, "; ".join(damage), actor)
+    if not why and (wrong := [*damage, *forged_in(handoff)]):
+        _refuse_untrue(handoff, job, "; ".join(wrong), actor)
         return None
     if why:
         end(job, JobState.REFUSED, error=why)
@@ -127,12 +128,13 @@ def _slot(handoff: Handoff) -> str:
     return str(handoff.bindings.get("slot", "main"))
 
 
-def _refuse_damaged(handoff: Handoff, job: Job, damage: str, actor: Actor) -> None:
-    because = f"What is stored is not what was approved: {damage}"
+def _refuse_untrue(handoff: Handoff, job: Job, wrong: str, actor: Actor) -> None:
+    """Refuse an order whose bytes, signatures or rules are not those that people approved."""
+    because = f"What is stored is not what was approved: {wrong}"
     end(job, JobState.REFUSED, error=because)
     deployment = under_way(handoff)
     if handoff.state == State.CONFIRMING:
-        return  # the engine serves bytes that it has hashed itself; only the stored copy is damaged
+        return  # the engine serves bytes that it has hashed itself; people end the canary, or have it confirmed
     if deployment is not None:
         fail_order(deployment, because, actor=actor)
     send_back(handoff, [Return.Reason.SECURITY], because, actor=actor)

@@ -18,6 +18,7 @@ from handoff.models import Deployment, Handoff, Job, PromotionTest, Return
 from handoff.moves import chain_of
 from handoff.outcomes import send_back, settle_tests
 from handoff.plans import TestPlan, TestReport
+from handoff.queries.forgeries import forged_in
 from handoff.readiness import looked_again
 from handoff.rules.gates import GateResult
 from handoff.states import DeploymentState, JobState, State
@@ -63,7 +64,7 @@ def _thresholds(version: ModelVersion) -> dict[str, object]:
 
 @act
 def _admit(job_id: UUID | str, fence: int, sandbox: Level) -> tuple[Handoff, Job] | None:
-    """Judge the review gate again, now, in the worker; a job whose gate is shut is refused and the handoff returned."""
+    """Judge the review gate again, now, in the worker; where it is shut or was forged, return the handoff."""
     handoff, job = hold(job_id, fence)
     actor = Worker(job.worker)
     if handoff.state != State.TESTING:
@@ -78,13 +79,18 @@ def _admit(job_id: UUID | str, fence: int, sandbox: Level) -> tuple[Handoff, Job
         chain=chain_of(handoff),
         data={"purpose": job.purpose, "attempt": job.attempts, "fence": fence, "gate_open": result.open},
     )
-    if result.open:
-        return handoff, job
-    why = "; ".join(f"{r.title}: {r.why}" for r in result.missing) or "somebody refused"
-    end(job, JobState.REFUSED, error=f"the review gate is shut: {why}")
-    because = f"The review gate was open, and is shut now that the tests should run: {why}"
-    send_back(handoff, [_reason(result)], because, actor=actor)
-    return None
+    if not result.open:
+        why = "; ".join(f"{r.title}: {r.why}" for r in result.missing) or "somebody refused"
+        end(job, JobState.REFUSED, error=f"the review gate is shut: {why}")
+        because = f"The review gate was open, and is shut now that the tests should run: {why}"
+        send_back(handoff, [_reason(result)], because, actor=actor)
+        return None
+    if wrong := "; ".join(forged_in(handoff)):
+        because = f"What is stored is not what was approved: {wrong}"
+        end(job, JobState.REFUSED, error=because)
+        send_back(handoff, [Return.Reason.SECURITY], because, actor=actor)
+        return None
+    return handoff, job
 
 
 def _must_be_enough(handoff: Handoff, sandbox: Level) -> None:

@@ -3,6 +3,7 @@
 import gc
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,29 @@ def writing(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def asking(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     """Give the site with all its people, in a transaction that is taken back after the last test of a file."""
+    with for_a_file(django_db_blocker, tmp_path_factory.mktemp("doors")):
+        site = standing()
+        settle()
+        yield Asking(site)
+
+
+def settle() -> None:
+    """Let tests look for long at what stands now: a claim on the way has let the transaction end when it idles."""
+    gc.collect(), gc.freeze()  # what stands outlives every request; it need not be looked through after each
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+@contextmanager
+def for_a_file(blocker: Any, folder: Path) -> Iterator[None]:
+    """Let what is written stand for all tests of a file, in one transaction that is taken back at its end."""
     undone = transaction.atomic()
     undone._from_testcase = True  # as pytest-django's own: acts insist on a transaction that they end
     refusals = logging.getLogger("django.request")
     level = refusals.level
     refusals.setLevel("CRITICAL")  # thousands are refused on purpose
-    with django_db_blocker.unblock(), override_settings(**_quick(tmp_path_factory.mktemp("doors"))), undone:
-        site = standing()
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # a test may look for long at answers
-        gc.collect(), gc.freeze()  # the site outlives every request; it need not be looked through after each
-        yield Asking(site)
+    with blocker.unblock(), override_settings(**_quick(folder)), undone:
+        yield
         gc.unfreeze()
         transaction.set_rollback(True)
     refusals.setLevel(level)
