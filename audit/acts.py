@@ -8,6 +8,9 @@ from typing import ParamSpec, TypeVar
 
 from django.db import transaction
 
+from audit.actors import Person, ServiceAccount
+from audit.hidden_text import refuse_hidden
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -15,10 +18,15 @@ _outer: ContextVar[bool] = ContextVar("an outer transaction was opened on purpos
 
 
 def act(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a service function in a transaction of its own; called inside another transaction it raises."""
+    """Run a service function in a transaction of its own; called inside another transaction it raises.
+
+    What people and automation give to it is text that shows as it reads, or it is refused.
+    """
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        if isinstance(kwargs.get("actor"), Person | ServiceAccount):
+            refuse_hidden(kwargs)
         shared = _outer.get()
         token = _outer.set(False)  # an act inside an act raises, shared transaction or not
         try:
