@@ -2,6 +2,7 @@
 
 import uuid
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -9,6 +10,16 @@ from django.db.models.functions import Now
 
 from models_registry.models.environments import Environment
 from models_registry.roles import ROLE_PERMISSIONS
+
+TIER_ONLY_RISES = """
+    IF array_position(ARRAY['low', 'medium', 'high'], NEW.risk_tier::text)
+       < array_position(ARRAY['low', 'medium', 'high'], OLD.risk_tier::text)
+       AND EXISTS (SELECT FROM models_registry_modelversion v WHERE v.model_id = NEW.id AND v.state = 'nominated') THEN
+        RAISE EXCEPTION 'the risk tier of a nominated model only rises'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'model_tier_only_rises';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class RegisteredModel(models.Model):
@@ -40,6 +51,14 @@ class RegisteredModel(models.Model):
         permissions = ROLE_PERMISSIONS
         constraints = [
             models.CheckConstraint(condition=Q(risk_tier__in=["low", "medium", "high"]), name="model_risk_tier_known"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="tier_only_rises",
+                operation=pgtrigger.UpdateOf("risk_tier"),
+                when=pgtrigger.Before,
+                func=TIER_ONLY_RISES,
+            )
         ]
 
     def __str__(self) -> str:

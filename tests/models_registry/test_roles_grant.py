@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
 
 from audit.actors import Person
 from audit.errors import Refused
@@ -10,6 +11,7 @@ from models_registry.access import roles_on
 from models_registry.models import (
     EnvironmentGroupGrant,
     EnvironmentUserGrant,
+    RegisteredModel,
     RegisteredModelGroupGrant,
     RegisteredModelUserGrant,
 )
@@ -96,3 +98,13 @@ def test_the_risk_tier_of_a_nominated_model_only_rises(place: building.Place) ->
     place.model.refresh_from_db()
     assert place.model.risk_tier == "medium"
     assert to("high") == "high"
+
+
+def test_the_database_lets_no_tier_be_lowered(place: building.Place) -> None:
+    table = RegisteredModel.objects.filter(pk=place.model.pk)
+    assert table.update(risk_tier="low")
+    assert table.update(risk_tier="medium")
+    building.a_version(place)
+    with pytest.raises(IntegrityError, match="only rises"), transaction.atomic():
+        table.update(risk_tier="low")
+    assert table.update(name="Growths", risk_tier="high")
