@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check machine doors fuzz faults bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check machine doors fuzz faults attacks bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -64,6 +64,10 @@ fuzz:
 faults:
 	@$(DEV) python -m pytest -n 0 -s $(if $(STACK),tests/faults/test_whole_stack.py --stack $(STACK),\
 		tests/faults --trials $(or $(TRIALS),1) $(if $(CELLS),--cells $(CELLS)))
+
+# Run the tests of the table of attacks, and tell how many were tried.
+attacks:
+	@$(DEV) python -m tests.attacks $(ARGS)
 
 screenshots:
 	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots

@@ -24,6 +24,10 @@ FOR_ALL = {
     "api:duties", "api:raci", "api:changes", "api:lead-times", "api:reconciliation-table", "api:schema", "api:docs",
 }  # fmt: skip
 BYTES = ("api:version-manifest", "api:changes", "api:reconciliation-table")  # hashed as they are, whoever asks
+SILENT = {  # what is nothing yet: the act that uses it is told
+    ("POST   /api/v1/reauthentications/", "handoff_reauthentication"),
+    ("POST   /api/v1/handoffs/<handoff_id>/evidence/", "models_registry_blob"),
+}
 KEPT = {"handoff_reauthentication"}  # that somebody confirmed who they are, before they were told no
 
 
@@ -76,6 +80,15 @@ def test_nothing_breaks(swept: Swept) -> None:
 def test_whoever_is_refused_leaves_nothing_behind(swept: Swept) -> None:
     left = [(d.title, who, one.word, one.written) for d, who, one in each(swept) if one.refused and one.written]
     assert [one for one in left if not set(one[3]) <= KEPT] == []
+
+
+def test_whatever_is_done_is_on_the_trail(swept: Swept) -> None:
+    silent = {
+        (door.title, *one.written)
+        for door, _, one in each(swept)
+        if one.word == "ok" and one.written and "audit_auditevent" not in one.written
+    }
+    assert silent == SILENT
 
 
 def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(swept: Swept) -> None:
