@@ -55,6 +55,7 @@ ACTIONS: dict[str, str] = {
     "exception.revoked": "revoked an exception to the import policy",
     "profile.reported": "reported what the environment is made of",
     "policy.adopted": "let the handoff adopt the newest policies",
+    "checklist.published": "published a checklist",
     "policy.published": "published a policy revision",
     "handoff.drafted": "drafted the handoff",
     "handoff.bindings_changed": "changed the planned bindings",

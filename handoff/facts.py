@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from handoff.compared import CHANGE, change_in
+from handoff.happened import HAPPENED
 from handoff.models import Handoff
 from handoff.rules.amendments import Given, Proposed
 from handoff.rules.answers import AnswerFact
@@ -26,6 +27,7 @@ from handoff.rules.gate_facts import EmergencyFact
 from handoff.rules.gates import Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.lapses import ConditionFact, EndedFact
 from handoff.rules.policies import GATES, PolicyRules, parse
+from handoff.rules.reattestation import TriggerFact, asked_anew
 from handoff.rules.scopes import digest
 from handoff.rules.standard_changes import MEASURED_BY, judge, scope_of
 from handoff.rules.watches import CanaryFact, Counts, read_counts
@@ -129,7 +131,7 @@ SELECT h.id, json_build_object(
         COALESCE(NULLIF(btrim(u.first_name || ' ' || u.last_name), ''), u.username),
         to_char(f.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')) ORDER BY f.raised_at, f.id)
       FROM handoff_finding f LEFT JOIN audit_account u ON u.id = f.owner_id
-      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval')),
+      WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.kind NOT IN ('drift', 'approval', 'attest')),
   'amendments', (SELECT json_agg(json_build_array(a.id, a.number, a.reason, a.requirements,
         (SELECT json_agg(json_build_array(s.requirement, s.signer_id, s.behalf_of_id,
               audit_spoken(s.printed_name, s.signer_id, s.behalf_of_id)))
@@ -157,8 +159,8 @@ SELECT h.id, json_build_object(
         w.refused, w.records, w.buckets, extract(epoch FROM clock_timestamp() - w.seen_at) / 60)
       FROM handoff_deployment d LEFT JOIN handoff_watch w ON w.deployment_id = d.id
       WHERE d.handoff_id = h.id AND d.state = 'confirming'),
-  'change', """
-SQL = FACTS + CHANGE + ")::text FROM handoff_handoff h WHERE h.id = "
+  'happened', """
+SQL = FACTS + HAPPENED + ", 'change', " + CHANGE + ")::text FROM handoff_handoff h WHERE h.id = "
 OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
 OF_MANY = SQL + "ANY(%(ids)s)"
 PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT, "measured_by": MEASURED_BY}
@@ -253,7 +255,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         findings=tuple(FindingFact(str(f[0]), "; ".join(f[1].values()), *f[2:]) for f in raw["findings"]),
         answers=_answers(handoff, answers),
         acknowledged={k[0]: k[2] for k in raw["acknowledged"]},
-        signoffs=tuple(_signoff(s, holders) for s in raw["signoffs"]),
+        signoffs=_signoffs(handoff, raw, holders),
         tests={kind: TestFact(verdict, of, *rest[1:]) for kind, verdict, of, *rest in raw["tests"]},
         holders=holders,
         chain=_chain(raw, holders),
@@ -383,6 +385,15 @@ def _signed_answers(rows: list[list[Any]], two_people: frozenset[str]) -> dict[s
         item: [[whose, *answer] for whose, answer in sorted(by.items())] if item in two_people else by[""]
         for item, by in found.items()
     }
+
+
+def _signoffs(
+    handoff: Handoff, raw: Mapping[str, Any], holders: Mapping[str, Mapping[int, str]]
+) -> tuple[SignOffFact, ...]:
+    """Return the sign-offs, with when and why each is asked for anew."""
+    found = tuple(_signoff(row, holders) for row in raw["signoffs"])
+    happened = tuple(TriggerFact(*row) for row in raw["happened"])
+    return asked_anew(rules_of(handoff).reattestation, found, happened) if handoff.policy else found
 
 
 def _signoff(row: list[Any], holders: Mapping[str, Mapping[int, str]]) -> SignOffFact:

@@ -24,6 +24,7 @@ from handoff.rules.policies import PolicyRules, digest_of, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.seats import most_seats
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.sides import fields_of, sides_of
 from models_registry.access import administrators_of, inactive_holders
@@ -52,9 +53,9 @@ class Offer:
 
 def offer_of(handoff: Handoff, known: Known) -> Offer:
     """Return what offering a draft would freeze, and everything that stands in its way."""
-    kind, tier = handoff.target.kind, handoff.model.risk_tier
-    revisions = policies_for(kind, tier)
-    policy, conflict = _union(revisions, kind, tier)
+    subject = subject_of(handoff)
+    revisions = policies_for(subject)
+    policy, conflict = _union(revisions, subject)
     rules = parse(policy) if policy else None
     cargo = cargo_of(handoff.version)
     items = report_of(handoff, rules, cargo)
@@ -66,13 +67,15 @@ def offer_of(handoff: Handoff, known: Known) -> Offer:
     missing |= misfits(handoff.bindings, handoff.target, handoff.version)
     questions = questions_of(handoff)
     missing |= _unasked(questions, known)
-    if conflict:
+    if not subject.model_type and any("model_types" in one.content["applies_to"] for one in revisions):
+        missing["model.model_type"] = (
+            "Policies ask for other things by the type of the model, and nobody has said of which type it is; "
+            "a data scientist of the model says so on its page"
+        )
+    elif conflict:
         missing["policy"] = conflict
     elif rules is None:
-        missing["policy"] = (
-            f"No policy speaks for {handoff.target.kind} environments at {handoff.model.risk_tier} risk; "
-            "an administrator must publish one"
-        )
+        missing["policy"] = f"No policy speaks for {subject.words}; an administrator must publish one"
     if rules is not None:
         missing |= {
             f"elements.{name}": f"The policy requires the element {name}; data science supplies it in a new version"
@@ -125,10 +128,10 @@ def barred_from_adopting(user: Account, known: Known) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _union(revisions: list[PolicyRevision], kind: str, tier: str) -> tuple[dict[str, Any] | None, str]:
+def _union(revisions: list[PolicyRevision], of: Subject) -> tuple[dict[str, Any] | None, str]:
     """Return the union of policies, or why they cannot hold together; neither where there is none."""
     try:
-        return union([(one.content, one.number) for one in revisions], kind=kind, tier=tier) if revisions else None, ""
+        return union([(one.content, one.number) for one in revisions], of) if revisions else None, ""
     except Conflicting as refusal:
         return None, f"{refusal.message} An administrator must change one of them"
 
@@ -237,20 +240,20 @@ def thresholds_of(version: ModelVersion) -> dict[str, Any]:
     return next((orjson.loads(e.text or "{}") for e in version.elements.all() if e.name == "thresholds"), {})
 
 
-def policies_for(kind: str, tier: str) -> list[PolicyRevision]:
-    """Return the newest revisions of all policies that apply to a kind of target at a risk tier, by their names."""
+def subject_of(handoff: Handoff) -> Subject:
+    """Return what policies tell a handoff apart by."""
+    return Subject(handoff.target.kind, handoff.model.risk_tier, handoff.model.model_type)
+
+
+def policies_for(of: Subject) -> list[PolicyRevision]:
+    """Return the newest revisions of all policies that speak for a handoff, by their names."""
     newest = PolicyRevision.objects.select_related("policy").order_by("policy_id", "-number").distinct("policy_id")
-    return sorted(applying(newest, kind, tier), key=lambda revision: revision.policy.slug)
+    return sorted(applying(newest, of), key=lambda revision: revision.policy.slug)
 
 
-def applying(revisions: Iterable[PolicyRevision], kind: str, tier: str) -> list[PolicyRevision]:
-    """Return those revisions that apply to a kind of target at a risk tier."""
-    return [
-        revision
-        for revision in revisions
-        if tier in revision.content["applies_to"]["risk_tiers"]
-        and kind in revision.content["applies_to"]["target_kinds"]
-    ]
+def applying(revisions: Iterable[PolicyRevision], of: Subject) -> list[PolicyRevision]:
+    """Return those revisions that speak for a handoff."""
+    return [revision for revision in revisions if of.meets(revision.content["applies_to"])]
 
 
 def _uncovered(handoff: Handoff, rules: PolicyRules, known: Known, answering: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Findings: raise, close, and keep the one about approvals in step with what stands."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -11,7 +11,9 @@ from audit.trail import record
 from handoff.facts import Known, rules_of
 from handoff.models import Finding, Handoff
 from handoff.moves import chain_of
-from handoff.rules.approvals import fallen
+from handoff.raising import Wrong, reconcile
+from handoff.rules.approvals import fallen, to_attest
+from handoff.rules.lapses import AgainFact
 from handoff.rules.policies import GATES
 from handoff.states import OPEN, PASSED, State
 
@@ -39,14 +41,29 @@ def fallen_of(handoff: Handoff, known: Known) -> dict[str, str]:
     return fallen(rules_of(handoff), known.facts, known.ended, passed_by(handoff))
 
 
+def attestations_of(handoff: Handoff, known: Known) -> dict[str, Wrong]:
+    """Return which approvals of a live handoff are asked for anew, under the subject of a finding each."""
+    if handoff.state != State.LIVE:
+        return {}
+    asked = to_attest(rules_of(handoff), known.facts, passed_by(handoff))
+    return {f"attest:{key}": _attestation(key, again) for key, again in asked.items()}
+
+
+def _attestation(key: str, again: AgainFact) -> Wrong:
+    sentence = f"The approval {key} is to be given anew, for {again.because}"
+    due = datetime.fromisoformat(again.due)
+    return Wrong(sentence, Finding.Severity.MEDIUM, None, suspends=False, due=due, told={"approval": key})
+
+
 def settle_approvals(handoff: Handoff, known: Known, *, actor: Actor) -> Finding | None:
-    """Bring the finding about the approvals of a locked handoff in step with what stands; return one that is new.
+    """Bring the findings about the approvals of a locked handoff in step with what stands; return one that is new.
 
     A condition that is overdue suspends whatever the policy says: the approval was given on its strength. Of what was
     superseded nothing is told: whoever would go back to it learns whether its approval stands.
     """
     if handoff.state == State.SUPERSEDED:
         return None
+    reconcile(handoff, Finding.Kind.REATTESTATION, attestations_of(handoff, known), actor=actor)
     found, told = fallen_of(handoff, known), standing(handoff)
     if found == told:
         return None

@@ -65,13 +65,14 @@ class GrantView:
 
 
 def models_listed(user: Account, **filters: Any) -> QuerySet[RegisteredModel]:
-    """Return the models an account may read; filters are risk_tier and text."""
+    """Return the models an account may read; filters are risk_tier, model_type and text."""
     found = models_visible_to(user).annotate(
         versions_count=Count("versions", distinct=True),
         newest=Max("versions__number", filter=Q(versions__state=VersionState.NOMINATED)),
     )
-    if filters.get("risk_tier"):
-        found = found.filter(risk_tier=filters["risk_tier"])
+    for name in ("risk_tier", "model_type"):
+        if filters.get(name):
+            found = found.filter(**{name: filters[name]})
     if filters.get("text"):
         text = filters["text"]
         found = found.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(purpose__icontains=text))

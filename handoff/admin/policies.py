@@ -15,8 +15,9 @@ from audit.errors import StaleView
 from audit.models import Account
 from handoff.access import require_administrator
 from handoff.models import Policy, PolicyRevision
+from handoff.queries.checklist_templates import policy_in
 from handoff.queries.policies import Difference, difference_of, newest_source
-from handoff.rules.policies import PolicyRules, digest_of, understood
+from handoff.rules.policies import PolicyRules, digest_of
 from handoff.services import policies
 
 
@@ -41,7 +42,7 @@ class PolicyRevisionForm(ActForm):
         """Publish what was shown; show what another text would change, and raise StaleView."""
         source = values["source"].replace("\r\n", "\n")
         require_administrator(self.actor.user, "publish a policy")
-        content, self.rules = understood(source)
+        content, self.rules = policy_in(source)
         if values["seen"] != digest_of(content):
             self.found = difference_of(content, self.rules, self.actor.user)
             self.data = {"source": values["source"], "seen": digest_of(content)}

@@ -1,4 +1,4 @@
-"""The checklists that come with the product, over the API."""
+"""The checklists of the product and of the site, over the API: list, read, publish."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from audit.actors import actor_at
-from audit.http import known_parameters
-from handoff.errors import Hidden
-from handoff.rules.checklist_templates import Template, templates
+from audit.actors import Person, actor_at
+from audit.http import known_parameters, once
+from handoff.queries.checklist_templates import all_templates, template_of
+from handoff.rules.checklist_templates import Template
+from handoff.services import checklist_templates
 
 
 class ApplicationOut(serializers.Serializer[Any]):
@@ -57,6 +58,10 @@ class TemplateDetailOut(TemplateOut):
         return TemplateItemOut(rows, many=True).data
 
 
+class TemplateIn(serializers.Serializer[Any]):
+    source = serializers.CharField(trim_whitespace=False, help_text="YAML.")  # type: ignore[assignment]
+
+
 class Templates(APIView):
     """The checklists that a policy may include."""
 
@@ -64,7 +69,18 @@ class Templates(APIView):
     def get(self, request: Request) -> Response:
         actor_at(request, "api")
         known_parameters(request, ())
-        return Response(TemplateOut(list(templates().values()), many=True).data)
+        return Response(TemplateOut(list(all_templates().values()), many=True).data)
+
+    @extend_schema(request=TemplateIn, responses={201: TemplateDetailOut}, operation_id="checklist_template_publish")
+    def post(self, request: Request) -> Response:
+        body = TemplateIn(data=request.data)
+        body.is_valid(raise_exception=True)
+
+        def create() -> Response:
+            revision = checklist_templates.publish(actor=Person.at(request, "api"), **body.validated_data)
+            return Response(TemplateDetailOut(template_of(revision.key)[0]).data, status=201)
+
+        return once(request, create)
 
 
 class OneTemplate(APIView):
@@ -73,7 +89,4 @@ class OneTemplate(APIView):
     @extend_schema(responses=TemplateDetailOut, operation_id="checklist_template_read")
     def get(self, request: Request, template: str) -> Response:
         actor_at(request, "api")
-        found = templates().get(template)
-        if found is None:
-            raise Hidden("There is no such checklist.")
-        return Response(TemplateDetailOut(found).data)
+        return Response(TemplateDetailOut(template_of(template)[0]).data)

@@ -14,8 +14,9 @@ from handoff.access import require_administrator
 from handoff.api.serializers import PolicyDifferenceOut, PolicyIn, PolicyRevisionOut, SimulationOut
 from handoff.errors import Hidden
 from handoff.models import PolicyRevision
+from handoff.queries.checklist_templates import policy_in
 from handoff.queries.policies import difference_of, simulated
-from handoff.rules.policies import PolicyRules, digest_of, understood
+from handoff.rules.policies import PolicyRules, digest_of
 from handoff.rules.policy_schema import schema
 from handoff.services import policies
 
@@ -85,7 +86,7 @@ class PolicySchema(APIView):
 def _understood(request: Request) -> tuple[dict[str, Any], PolicyRules]:
     body = PolicyIn(data=request.data)
     body.is_valid(raise_exception=True)
-    return understood(body.validated_data["source"])
+    return policy_in(body.validated_data["source"])
 
 
 class OnePolicy(APIView):

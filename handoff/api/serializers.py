@@ -259,6 +259,7 @@ class RequirementOut(serializers.Serializer[Any]):
     who = serializers.ListField(child=serializers.CharField(), help_text="Who can clear it.")
     by = serializers.ListField(child=serializers.CharField(), help_text="Who has met it.")
     waived = serializers.CharField(help_text="Until when it is waived, by whom, and what makes up for it.")
+    again = serializers.CharField(help_text="Which signatures that still count are asked for anew, by when and why.")
     needed = serializers.BooleanField(help_text="Whether the gate waits for it; false where it is advisory.")
     turn = serializers.BooleanField(help_text="Whether its turn has come; else `who` are those who sign first.")
     roles = serializers.ListField(child=serializers.CharField(), help_text="The roles of which somebody may sign.")

@@ -4,6 +4,7 @@ from handoff.models.adoptions import Adoption
 from handoff.models.amendments import Amendment, AmendmentSignOff
 from handoff.models.answers import Acknowledgement, Answer, Damage, Evidence
 from handoff.models.break_glass import BreakGlass
+from handoff.models.checklist_templates import ChecklistTemplateRevision
 from handoff.models.conditions import Condition, ConditionStep
 from handoff.models.consumers import AskedConsumer
 from handoff.models.decisions import Decision
@@ -33,6 +34,7 @@ __all__ = [
     "Answer",
     "AskedConsumer",
     "BreakGlass",
+    "ChecklistTemplateRevision",
     "Condition",
     "ConditionStep",
     "Damage",

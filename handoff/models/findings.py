@@ -44,6 +44,7 @@ class Finding(models.Model):
         BREAK_GLASS = "glass", "break-glass"
         INVARIANT = "always", "broken invariant"
         MONITORING = "watch", "monitoring"
+        REATTESTATION = "attest", "re-attestation"
 
     class Severity(models.TextChoices):
         LOW = "low", "low"
@@ -140,7 +141,7 @@ class Finding(models.Model):
                 & ~Q(comment="")
                 & NO_PROOF
                 | Q(closed_at__isnull=False, closing="fixed", closed_by__isnull=False)
-                & ~Q(kind__in=["drift", "approval", "glass", "always"])
+                & ~Q(kind__in=["drift", "approval", "glass", "always", "attest"])
                 & PROOF,
                 name="finding_closed_with_a_cause",
             ),

@@ -14,9 +14,9 @@ from handoff.rules.tables import Row
 
 RELATED = ("model", "version", "source", "target", "drafted_by", "offered_by", "policy_revision__policy", "return_note")
 HEADINGS = (
-    "handoff", "model", "number", "version", "digest", "source", "target", "risk_tier", "state", "policy",
-    "drafted_by", "drafted_at", "offered_by", "offered_at", "sign_offs", "ended_sign_offs", "tests", "first_live_at",
-    "deployments", "returned_because",
+    "handoff", "model", "number", "version", "digest", "source", "target", "risk_tier", "model_type", "state",
+    "policy", "drafted_by", "drafted_at", "offered_by", "offered_at", "sign_offs", "ended_sign_offs", "tests",
+    "first_live_at", "deployments", "returned_because",
 )  # fmt: skip
 A_TIME = 500
 
@@ -57,6 +57,7 @@ def _row(handoff: Handoff) -> Row:
         handoff.source.slug,
         handoff.target.slug,
         handoff.model.risk_tier,
+        handoff.model.model_type,
         handoff.state,
         handoff.under,
         handoff.drafted_by.printed_name,

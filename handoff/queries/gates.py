@@ -9,10 +9,11 @@ from django.utils import timezone
 from audit.models import Account
 from handoff.facts import Known, rules_of
 from handoff.models import Handoff
-from handoff.rules.approvals import changed_in, taken_now
+from handoff.rules.approvals import changed_in, taken_now, to_attest
 from handoff.rules.break_glass import role_for, same_people
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, GateResult, evaluate
+from handoff.rules.lapses import asked_again
 from handoff.rules.policies import GATES
 from handoff.rules.waivers import ends_soon
 from handoff.states import GATE_OF, PASSED, UNDER_OFFER, BreakGlassState, State
@@ -156,15 +157,20 @@ def _at_the_gate(user: Account, handoff: Handoff, known: Known, mine: Collection
 def _missing_again(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
     """Return the sign-offs of gates that have opened which are missing again, and that somebody may give."""
     taken = taken_now(rules_of(handoff), known.facts, "", passed_by(handoff))
+    attested = to_attest(rules_of(handoff), known.facts, passed_by(handoff))
     emergency = known.emergency
-    due = datetime.fromisoformat(emergency.until) if emergency else None
-    note = f"Deployed by break-glass for {emergency.incident}; without it, it is rolled back." if emergency else ""
-    word = "Sign" if emergency else "Sign again"
-    return [
-        Task("sign", key, f"{word}: {rule.meaning}", handoff, gate, due, note or _voided(user, known, gate))
-        for key, (gate, rule) in taken.items()
-        if any(role in mine for role in rule.roles) and _may_sign(user, known, gate, rule.roles)
-    ]
+    found = []
+    for key, (gate, rule) in taken.items():
+        if not any(role in mine for role in rule.roles) or not _may_sign(user, known, gate, rule.roles):
+            continue
+        word, due, note = "Sign again", None, _voided(user, known, gate)
+        if emergency:
+            word, due = "Sign", datetime.fromisoformat(emergency.until)
+            note = f"Deployed by break-glass for {emergency.incident}; without it, it is rolled back."
+        elif again := attested.get(key):
+            due, note = datetime.fromisoformat(again.due), f"It is to be approved anew, for {again.because}."
+        found.append(Task("sign", key, f"{word}: {rule.meaning}", handoff, gate, due, note))
+    return found
 
 
 def _may_sign(user: Account, known: Known, gate: str, roles: Sequence[str]) -> bool:
@@ -177,13 +183,14 @@ def _may_sign(user: Account, known: Known, gate: str, roles: Sequence[str]) -> b
 
 
 def _signed(known: Known, gate: str, mine: frozenset[int]) -> bool:
-    """Tell whether an approval of one of some persons stands at a gate, over what is there now."""
+    """Tell whether an approval of one of some persons stands at a gate, over what is there now, and is not due anew."""
     chain = known.facts.chain
     return any(
         s.gate == gate
         and s.decision in APPROVALS
         and chain.people(s.person, s.behalf) & mine
         and not changed_in(s, known.facts)
+        and not asked_again(s, known.facts.now)
         for s in known.facts.signoffs
     )
 

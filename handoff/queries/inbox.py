@@ -14,6 +14,7 @@ from audit.models import Account
 from handoff.access import handoffs_visible_to
 from handoff.facts import Known, known_of_many, rules_of
 from handoff.models import Amendment, BreakGlass, Condition, ConditionStep, Finding, Handoff, Suspension, Waiver
+from handoff.queries.findings import of_environments
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import OPEN, UNDER_OFFER, AmendmentState, BreakGlassState, State
@@ -25,6 +26,7 @@ PAGE = 25  # handoffs
 MOST = 500  # handoffs that are judged for a page, where hardly any of them waits
 ON_THE_WAY = (State.TESTING, State.DEPLOYING, State.LIVE)  # where only a finding waits for somebody
 LONGEST_WARNING = timedelta(days=90)  # what a policy may ask for at most
+ASKS_TO_SIGN = (Finding.Kind.APPROVAL, Finding.Kind.BREAK_GLASS, Finding.Kind.REATTESTATION)
 WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
 
 
@@ -47,13 +49,21 @@ class Inbox:
 
 
 def count_of(user: Account) -> tuple[int, bool]:
-    """Return how many things wait on the first page of an account's inbox, exceptions among them; and if there is more.
+    """Return how many things wait on the first page of an account's inbox; and if there is more.
 
-    What is further down is not judged only to be counted.
+    Exceptions to answer and findings of environments are among them. What is further down is not judged only to be
+    counted.
     """
     held = held_by(user)
     first = inbox_of(user, held)
-    return len(first.entries) + exceptions_to_answer(user, held).count(), first.after is not None
+    beside = [exceptions_to_answer(user, held), to_see_to(user)]
+    others = beside[0].order_by().values("pk").union(beside[1].order_by().values("pk"))
+    return len(first.entries) + others.count(), first.after is not None
+
+
+def to_see_to(user: Account) -> QuerySet[Finding]:
+    """Return the open findings of environments that an account sees to, the soonest due first."""
+    return of_environments(user).filter(owner=user)
 
 
 def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
@@ -98,7 +108,7 @@ def _by_time(mine: Collection[UUID], user: Account) -> QuerySet[Any]:
         model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
     ).exclude(state=State.WITHDRAWN)
     wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(
-        Q(suspends=True) | Q(owner=user) | Q(kind__in=[Finding.Kind.APPROVAL, Finding.Kind.BREAK_GLASS])
+        Q(suspends=True) | Q(owner=user) | Q(kind__in=ASKS_TO_SIGN)
     )
     accepted = ConditionStep.objects.filter(condition=OuterRef("pk"), kind=ConditionStep.Kind.ACCEPTED)
     hanging = Condition.objects.filter(signoff__handoff=OuterRef("pk"), signoff__voided_at=None).exclude(

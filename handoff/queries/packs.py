@@ -166,6 +166,7 @@ def _described(handoff: Handoff, tests: list[dict[str, Any]], head: TreeHead) ->
         purpose=model.purpose,
         owner_team=model.owner_team,
         risk_tier=model.risk_tier,
+        model_type=model.model_type,
         number=version.number,
         digest=version.digest,
         format=version.get_format_display(),

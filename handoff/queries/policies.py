@@ -14,10 +14,11 @@ from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
 from handoff.facts import rules_of
 from handoff.models import Decision, Handoff, Policy, PolicyRevision
-from handoff.readiness import applying
+from handoff.readiness import applying, subject_of
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.policy_changes import Changes, changes, demands
 from handoff.rules.simulations import Passed, Simulation, simulate
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import applied_in, union
 from handoff.states import UNDER_OFFER
 
@@ -87,28 +88,32 @@ def _named(user: Account | None, handoffs: Iterable[Handoff]) -> set[UUID]:
 
 def _asked_otherwise(content: Mapping[str, Any], rules: PolicyRules) -> Iterator[Asked]:
     """Give the open handoffs that would be asked otherwise if they were offered now, under this draft and others."""
-    unions: dict[tuple[str, str], dict[str, str]] = {}
+    unions: dict[Subject, dict[str, str]] = {}
     newest = PolicyRevision.objects.order_by("policy_id", "-number").distinct("policy_id")
     others = list(newest.exclude(policy__slug=rules.key))
     for handoff in Handoff.objects.filter(state__in=UNDER_OFFER).select_related("model", "target").order_by("pk"):
-        kind, tier = handoff.target.kind, handoff.model.risk_tier
-        applies = kind in rules.target_kinds and tier in rules.risk_tiers
+        subject = subject_of(handoff)
+        applies = subject.meets(content["applies_to"])
         if not applies and rules.key not in applied_in(handoff.policy):
             continue
-        if (kind, tier) not in unions:
-            beside = [(one.content, one.number) for one in applying(others, kind, tier)]
+        kind, tier = subject.kind, subject.tier
+        if subject not in unions:
+            beside = [(one.content, one.number) for one in applying(others, subject)]
             whole = [(content, 0), *beside] if applies else beside
-            unions[kind, tier] = demands(parse(union(whole, kind=kind, tier=tier)), kind, tier) if whole else {}
-        found = changes(demands(rules_of(handoff), kind, tier), unions[kind, tier])
+            unions[subject] = demands(parse(union(whole, subject)), kind, tier) if whole else {}
+        found = changes(demands(rules_of(handoff), kind, tier), unions[subject])
         if found:
             yield Asked(handoff, found)
 
 
 def simulated(rules: PolicyRules, user: Account | None = None) -> Simulated:
     """Judge the newest ten thousand handoffs to which a draft applies anew, as they were when their gates opened."""
-    newest = Handoff.objects.filter(
+    spoken_for = Handoff.objects.filter(
         target__kind__in=rules.target_kinds, model__risk_tier__in=rules.risk_tiers, offered_at__isnull=False
-    ).order_by("-offered_at")[:NEWEST]
+    )
+    if rules.model_types:
+        spoken_for = spoken_for.filter(model__model_type__in=["", *rules.model_types])
+    newest = spoken_for.order_by("-offered_at")[:NEWEST]
     opened = (
         Decision.objects.filter(opened=True, handoff__in=newest.values("pk"))
         .order_by("handoff_id", "gate", "-pk")

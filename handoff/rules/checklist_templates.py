@@ -1,6 +1,6 @@
-"""The checklists that come with the product, read strictly, and put into a policy when it is published."""
+"""Checklists, of the product and of the site, read strictly, and put into a policy when it is published."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
-import yaml
 
 from handoff.errors import Invalid
-from handoff.rules.checklists import ChecklistItem, read_item
-from handoff.rules.reading import Reader
-from models_registry.rules.strict_yaml import StrictLoader
+from handoff.rules.checklists import ChecklistItem, check_checklists, read_item
+from handoff.rules.policy_yaml import CHECKLIST, plain, read_text
+from handoff.rules.reading import Reader, likeness
 
 FOLDER = Path(__file__).parent.parent / "checklist_templates"
 KEYS = {"template", "title", "about", "source", "applies", "levels", "items"}
 INCLUDE_KEYS = {"template", "level", "least"}
+MOST_LEVELS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ class Template:
         return [{k: v for k, v in row.items() if k != "level"} | {"template": self.key} for row in kept]
 
 
+Known = Callable[[], Mapping[str, Template]]
+
+
 @cache
 def templates() -> dict[str, Template]:
     """Return the templates that come with the product, by their keys."""
@@ -71,33 +74,63 @@ def templates() -> dict[str, Template]:
 
 
 def read_template(source: str) -> Template:
-    """Read one template. Raises Invalid that lists every mistake by its place."""
-    content: dict[str, Any] = yaml.load(source, Loader=StrictLoader)  # noqa: S506 - a safe loader, made stricter
+    """Read one template's YAML. Raises Invalid that lists every mistake by its place, and with its line."""
+    text = read_text(source, CHECKLIST)
     reader = Reader()
+    template = _template(reader, text.content)
+    if reader.mistakes:
+        mistakes = {place: f"{told} (line {text.line(place)})" for place, told in reader.mistakes.items()}
+        raise Invalid(
+            "The checklist has mistakes: " + "; ".join(f"{place}: {told}" for place, told in mistakes.items()),
+            code="checklist_invalid",
+            todo="Correct what is named, then publish it again.",
+            fields=mistakes,
+        )
+    return template
+
+
+def _template(reader: Reader, content: Mapping[str, Any]) -> Template:
     reader.unknown("", content, KEYS)
     rows = reader.rows("items", content.get("items"))
     told = reader.rows("applies", content.get("applies", []))
-    levels = {int(key): str(told) for key, told in reader.mapping("levels", content.get("levels", {})).items()}
-    items = [{key: value for key, value in row.items() if key != "level"} for row in rows]
-    template = Template(
+    levels = _levels(reader, content.get("levels", {}))
+    items = tuple(
+        read_item(reader, f"items[{i}]", {key: value for key, value in row.items() if key != "level"})
+        for i, row in enumerate(rows)
+    )
+    if not items:
+        reader.wrong("items", "must hold an item at least")
+    for i, row in enumerate(rows):
+        _level(reader, f"items[{i}].level", row.get("level", 1), levels)
+        if "reference" not in row:
+            reader.wrong(f"items[{i}].reference", "is missing; name the rule, or the page, that the item stands for")
+    check_checklists(reader, {"release": items})
+    return Template(
         key=reader.slug("template", content.get("template")),
         title=reader.text("title", content.get("title")),
         about=reader.text("about", content.get("about")),
         source=reader.text("source", content.get("source")),
         applies=tuple(_application(reader, f"applies[{i}]", row) for i, row in enumerate(told)),
         levels=levels,
-        items=tuple(read_item(reader, f"items[{i}]", row) for i, row in enumerate(items)),
+        items=items,
         rows=tuple(rows),
-        digest=sha256(rfc8785.dumps(_plain(content))).hexdigest(),
+        digest=sha256(rfc8785.dumps(plain(content))).hexdigest(),
     )
-    for i, row in enumerate(rows):
-        if row.get("level", 1) not in (levels or {1: ""}):
-            reader.wrong(f"items[{i}].level", "is no level of the template")
-        if "reference" not in row:
-            reader.wrong(f"items[{i}].reference", "is missing")
-    if reader.mistakes:
-        raise Invalid(f"The template {template.key} has mistakes: {reader.mistakes}", fields=reader.mistakes)
-    return template
+
+
+def _levels(reader: Reader, raw: Any) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for key, told in reader.mapping("levels", raw).items():
+        if not isinstance(key, int) or isinstance(key, bool) or not 1 <= key <= MOST_LEVELS:
+            reader.wrong(f"levels.{key}", f"must be a whole number from 1 to {MOST_LEVELS}")
+        else:
+            found[key] = reader.text(f"levels.{key}", told)
+    return found
+
+
+def _level(reader: Reader, place: str, raw: Any, levels: Mapping[int, str]) -> None:
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw not in (levels or {1: ""}):
+        reader.wrong(place, "is no level of the template")
 
 
 def _application(reader: Reader, place: str, row: Mapping[str, Any]) -> Application:
@@ -115,17 +148,10 @@ def _day(raw: Any) -> date | None:
         return None
 
 
-def _plain(content: Any) -> Any:
-    """Return content as JSON can hold it: days as text, and all keys as text."""
-    if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_plain(value) for value in content]
-    return content.isoformat() if isinstance(content, date) else content
-
-
-def expanded(content: Mapping[str, Any]) -> dict[str, Any]:
+def expanded(content: Mapping[str, Any], known: Known = templates) -> dict[str, Any]:
     """Return a policy's content with the items of the templates that its checklists include.
+
+    `known` gives the templates there are; it is asked once something is included.
 
     What is frozen are the items themselves beside the digest of the template they came from: a template that changes
     later changes no policy that was published. Raises Invalid for templates, levels and scores that do not exist.
@@ -135,7 +161,7 @@ def expanded(content: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(gates, Mapping):
         return dict(content)
     reader = Reader()
-    made = {name: _gate(reader, f"gates.{name}.checklist", gate) for name, gate in gates.items()}
+    made = {name: _gate(reader, f"gates.{name}.checklist", gate, known) for name, gate in gates.items()}
     if reader.mistakes:
         raise Invalid(
             "The policy cannot be published: " + "; ".join(f"{k}: {v}" for k, v in reader.mistakes.items()),
@@ -146,7 +172,7 @@ def expanded(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "gates": made}
 
 
-def _gate(reader: Reader, place: str, gate: Any) -> Any:
+def _gate(reader: Reader, place: str, gate: Any, known: Known) -> Any:
     checklist = gate.get("checklist") if isinstance(gate, Mapping) else None
     if not isinstance(checklist, Mapping) or "include" not in checklist:
         return gate
@@ -154,8 +180,9 @@ def _gate(reader: Reader, place: str, gate: Any) -> Any:
     include = checklist["include"]
     include = include if isinstance(include, list) else [include]
     items, included = list(reader.rows(f"{place}.items", checklist.get("items", []))), []
+    there = known()
     for i, raw in enumerate(include):
-        if told := _included(reader, f"{place}.include[{i}]", raw):
+        if told := _included(reader, f"{place}.include[{i}]", raw, there):
             template, level, least = told
             items += template.rows_at(level)
             included.append(
@@ -164,12 +191,15 @@ def _gate(reader: Reader, place: str, gate: Any) -> Any:
     return {**gate, "checklist": {"included": included, "items": items}}
 
 
-def _included(reader: Reader, place: str, raw: Any) -> tuple[Template, int, float] | None:
+def _included(
+    reader: Reader, place: str, raw: Any, there: Mapping[str, Template]
+) -> tuple[Template, int, float] | None:
     row: Mapping[str, Any] = {"template": raw} if isinstance(raw, str) else reader.mapping(place, raw)
     reader.unknown(place, row, INCLUDE_KEYS)
-    template = templates().get(str(row.get("template")))
+    template = there.get(str(row.get("template")))
     if template is None:
-        reader.wrong(place, "must be one of the templates " + ", ".join(templates()))
+        told = "must be one of the templates " + ", ".join(there)
+        reader.wrong(place, told + likeness(str(row.get("template")), there))
         return None
     level, least = row.get("level", max(template.levels, default=1)), row.get("least", 0)
     if isinstance(level, bool) or level not in (template.levels or {1: ""}):

@@ -10,7 +10,7 @@ from handoff.rules.answers import AnswerFact
 from handoff.rules.change_facts import ChangeFact
 from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
-from handoff.rules.lapses import ConditionFact
+from handoff.rules.lapses import AgainFact, ConditionFact
 from handoff.rules.watches import CanaryFact
 
 APPROVALS = ("approve", "conditional")
@@ -20,7 +20,8 @@ APPROVALS = ("approve", "conditional")
 class SignOffFact:
     """One unvoided sign-off. `entitled` says whether the signer holds the role now and may log in.
 
-    `behalf` is who delegated the role to the signer; then it is they who must hold it.
+    `behalf` is who delegated the role to the signer; then it is they who must hold it. `again` is why and when an
+    approval is to be given anew.
     """
 
     id: str
@@ -36,6 +37,7 @@ class SignOffFact:
     signed_at: str = ""
     conditions: tuple[ConditionFact, ...] = ()
     behalf: int | None = None
+    again: AgainFact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ class Requirement:
 
     The gate does not wait for one that is not `needed`. `turn` is false for a sign-off that comes after another one
     which is missing; `who` are then those who must sign first. `roles` are all that may sign. `waived` says until when
-    a requirement that is not met counts as met, and who approved that; or which break-glass steps over it.
+    a requirement that is not met counts as met, and who approved that; or which break-glass steps over it. `again`
+    says why and until when a signature that still counts is asked for anew.
     """
 
     kind: str
@@ -149,6 +152,7 @@ class Requirement:
     turn: bool = True
     roles: tuple[str, ...] = ()
     waived: str = ""
+    again: str = ""
 
     @property
     def open(self) -> bool:

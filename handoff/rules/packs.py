@@ -45,6 +45,7 @@ class Described:
     purpose: str
     owner_team: str
     risk_tier: str
+    model_type: str
     number: int
     digest: str
     format: str
@@ -148,6 +149,7 @@ def model_card(about: Described) -> str:
         "",
         f"- owner: {about.owner_team}",
         f"- risk tier: {about.risk_tier}",
+        *([f"- type: {about.model_type.replace('_', ' ')}"] if about.model_type else []),
         f"- format: {about.format}",
         f"- digest: `{about.digest}`",
         f"- from {about.source} to {about.target}",

@@ -7,7 +7,7 @@ from typing import Any
 import rfc8785
 
 from handoff.errors import Invalid
-from handoff.rules.checklist_templates import expanded
+from handoff.rules.checklist_templates import Known, expanded, templates
 from handoff.rules.policy_reader import PolicyReader
 from handoff.rules.policy_terms import GATES, KINDS, MEANINGS, TIERS, Gate, PolicyRules, SignOffRule
 from handoff.rules.policy_yaml import read_text
@@ -36,7 +36,7 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 
 def load(source: str) -> dict[str, Any]:
-    """Return the content of a policy's YAML, with the items of the templates that it includes.
+    """Return the content of a policy's YAML, with the items of the product's templates that it includes.
 
     Raises Invalid with the line that is wrong.
     """
@@ -52,11 +52,14 @@ def parse(content: Mapping[str, Any]) -> PolicyRules:
     return rules
 
 
-def understood(source: str) -> tuple[dict[str, Any], PolicyRules]:
-    """Return the content of a policy's YAML and its rules. Raises Invalid that tells each mistake with its line."""
+def understood(source: str, known: Known = templates) -> tuple[dict[str, Any], PolicyRules]:
+    """Return the content of a policy's YAML and its rules. Raises Invalid that tells each mistake with its line.
+
+    `known` gives the checklist templates that it may include; without it, those of the product.
+    """
     text = read_text(source)
     reader = PolicyReader()
-    content = expanded(text.content)
+    content = expanded(text.content, known)
     rules = reader.policy(content)
     if reader.mistakes:
         raise refused({place: f"{told} (line {text.line(place)})" for place, told in reader.mistakes.items()})

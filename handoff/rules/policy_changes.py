@@ -7,7 +7,8 @@ from engine.sandbox.levels import NONE
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.break_glass import BreakGlassRules
 from handoff.rules.checklists import ChecklistItem
-from handoff.rules.policy_terms import Gate, PolicyRules, SignOffRule
+from handoff.rules.policy_terms import Gate, PolicyRules, ReattestationRules, SignOffRule
+from handoff.rules.reattestation import TRIGGERS
 from handoff.rules.seats import title_of
 from handoff.rules.standard_changes import BOUNDS, MOVES, MetricLimits, StandardRules
 from handoff.rules.waivers import WaiverRules
@@ -60,6 +61,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
         found["strategy"] = rules.strategy.words()
     if rules.monitoring:
         found["monitoring"] = rules.monitoring.words()
+    if rules.reattestation.asks:
+        found["re-attestation"] = _reattestation(rules.reattestation)
     for part, roles in {**SIGNED_PARTS, **rules.amendments}.items():
         signers = " and ".join(title_of(role) for role in roles)
         found[f"amendment {part}"] = f"amendments of the {part} signed by {signers}"
@@ -72,6 +75,8 @@ def demands(rules: PolicyRules, kind: str = "", tier: str = "") -> dict[str, str
     found["drift"] = f"what drifts is a matter to {rules.drift}"
     if not tier:
         found["applies"] = f"it applies to {', '.join(rules.risk_tiers)} risk into {', '.join(rules.target_kinds)}"
+        if rules.model_types:
+            found["applies"] += f", for models of the type {' or '.join(rules.model_types)}".replace("_", " ")
     return found
 
 
@@ -126,6 +131,13 @@ def _break_glass(rules: BreakGlassRules) -> str:
     when = ", outside windows and in freezes, too" if rules.any_time else ""
     within = f"confirmed by {roles} within {rules.confirm_minutes} minutes"
     return f"break-glass for {rules.lasts_hours} hours, {within}{when}"
+
+
+def _reattestation(rules: ReattestationRules) -> str:
+    when = [f"every {rules.every_days} days"] if rules.every_days else []
+    when += [f"when {TRIGGERS[word]}" for word in rules.triggers]
+    gates = " and ".join(rules.gates)
+    return f"approvals at {gates} given anew within {rules.within_days} days: {', '.join(when)}"
 
 
 def _standard_change(rules: StandardRules, what: str) -> str:

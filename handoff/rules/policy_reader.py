@@ -19,6 +19,7 @@ from handoff.rules.policy_terms import (
     KINDS,
     LAPSES,
     MEANINGS,
+    MODEL_TYPES,
     MOST_SIGNERS,
     TESTS,
     TIERS,
@@ -29,6 +30,7 @@ from handoff.rules.policy_terms import (
 )
 from handoff.rules.policy_windows import read_freezes, read_windows
 from handoff.rules.reading import ROLES, Reader, likeness
+from handoff.rules.reattestation import read_reattestation
 from handoff.rules.retention import read_retention_rules
 from handoff.rules.retirement import read_retirement_rules
 from handoff.rules.sandboxes import read_sandbox_rules
@@ -62,8 +64,9 @@ KEYS = (
     "strategy",
     "monitoring",
     "sandbox",
+    "reattestation",
 )
-APPLIES_KEYS = ("risk_tiers", "target_kinds")
+APPLIES_KEYS = ("risk_tiers", "target_kinds", "model_types")
 GATE_KEYS = ("checklist", "acknowledge", "signoffs")
 SIGNOFF_KEYS = (
     "key",
@@ -124,6 +127,10 @@ class PolicyReader(Reader):
             strategy=read_strategy(self, content.get("strategy"), gates),
             monitoring=read_monitoring(self, content.get("monitoring")),
             sandbox=read_sandbox_rules(self, content.get("sandbox", {})),
+            model_types=self.subset("applies_to.model_types", applies["model_types"], MODEL_TYPES)
+            if "model_types" in applies
+            else (),
+            reattestation=read_reattestation(self, content.get("reattestation")),
         )
 
     def amendments(self, raw: Any) -> dict[str, tuple[str, ...]]:

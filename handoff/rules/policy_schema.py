@@ -6,6 +6,7 @@ from typing import Any
 from engine.sandbox.levels import LEVELS
 from engine.thresholds import METRICS
 from handoff.rules import policy_windows as windows
+from handoff.rules import reattestation
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
 from handoff.rules.aspects import FREEDOMS, USUAL
 from handoff.rules.automatic import KNOWN
@@ -16,7 +17,18 @@ from handoff.rules.checklists import CHOICES, EVIDENCE, LONGEST_LIFE
 from handoff.rules.least_thresholds import MOST
 from handoff.rules.monitoring import LONGEST_SILENCE, LONGEST_UNSEEN, SHORTEST_UNSEEN
 from handoff.rules.policy_reader import MOST_REMINDERS
-from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, KINDS, LAPSES, MEANINGS, MOST_SIGNERS, TESTS, TIERS
+from handoff.rules.policy_terms import (
+    DRIFTS,
+    ELEMENTS,
+    GATES,
+    KINDS,
+    LAPSES,
+    MEANINGS,
+    MODEL_TYPES,
+    MOST_SIGNERS,
+    TESTS,
+    TIERS,
+)
 from handoff.rules.reading import LONGEST_LIST, LONGEST_TEXT, ROLES, SLUG
 from handoff.rules.retention import LONGEST_YEARS
 from handoff.rules.retirement import LONGEST_NOTICE
@@ -46,7 +58,12 @@ def schema() -> dict[str, Any]:
                 "policy": _slug(),
                 "title": _text(),
                 "applies_to": _mapping(
-                    {"risk_tiers": _some(TIERS), "target_kinds": _some(KINDS)}, needs=("risk_tiers", "target_kinds")
+                    {
+                        "risk_tiers": _some(TIERS),
+                        "target_kinds": _some(KINDS),
+                        "model_types": _some(MODEL_TYPES),
+                    },
+                    needs=("risk_tiers", "target_kinds"),
                 ),
                 "elements": _some(ELEMENTS),
                 "tests": _some(TESTS),
@@ -70,6 +87,7 @@ def schema() -> dict[str, Any]:
                 "standard_change": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER)]},
                 "strategy": {"anyOf": [{"type": "null"}, *_strategies()]},
                 "monitoring": {"anyOf": [{"type": "null"}, _monitoring()]},
+                "reattestation": {"anyOf": [{"type": "null"}, _reattestation()]},
                 "retrain": {"anyOf": [{"type": "null"}, _standard_change(MAY_DIFFER_RETRAINED, bounded=True)]},
             },
             needs=("policy", "title", "applies_to", "tests", "gates"),
@@ -237,6 +255,18 @@ def _monitoring() -> dict[str, Any]:
             "most_unseen_minutes": _whole(SHORTEST_UNSEEN, LONGEST_UNSEEN),
         }
     )
+
+
+def _reattestation() -> dict[str, Any]:
+    found = _mapping(
+        {
+            "every_days": _whole(0, reattestation.LONGEST_DAYS),
+            "triggers": _some(tuple(reattestation.TRIGGERS)),
+            "gates": _some(GATES),
+            "within_days": _whole(1, reattestation.LONGEST_DAYS),
+        }
+    )
+    return found | {"anyOf": [{"required": ["every_days"]}, {"required": ["triggers"]}]}
 
 
 def _standard_change(elements: Sequence[str], *, bounded: bool = False) -> dict[str, Any]:

@@ -23,6 +23,7 @@ LAPSES = ("stop", "suspend")  # the stricter first
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 TIERS = ("low", "medium", "high")
 KINDS = ("test", "staging", "production")
+MODEL_TYPES = ("classification", "regression", "forecasting", "ranking", "clustering", "anomaly_detection", "other")
 TESTS = ("integrity", "safety", "schema", "golden", "performance", "robustness", "latency")
 USUAL_ELEMENTS = ("model", "input_schema", "output_schema", "runtime", "golden", "validation", "thresholds")
 ELEMENTS = (*USUAL_ELEMENTS, "training")
@@ -78,8 +79,26 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class ReattestationRules:
+    """When approvals of what is live are given anew: at an interval, on what happens, at which gates, how soon.
+
+    `every_days` 0 is no interval. `within_days` is how long an approval holds on once it is asked for anew.
+    """
+
+    every_days: int = 0
+    triggers: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ("release",)
+    within_days: int = 30
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether anything is approved anew."""
+        return bool(self.every_days or self.triggers)
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRules:
-    """One policy, read."""
+    """One policy, read. One that names no `model_types` speaks for all."""
 
     key: str
     title: str
@@ -108,6 +127,8 @@ class PolicyRules:
     strategy: StrategyRules = field(default_factory=StrategyRules)
     monitoring: MonitoringRules = field(default_factory=MonitoringRules)
     sandbox: SandboxRules = field(default_factory=SandboxRules)
+    model_types: tuple[str, ...] = ()
+    reattestation: ReattestationRules = field(default_factory=ReattestationRules)
 
     def held(self, kind: str, tier: str) -> dict[str, Declared]:
         """Return what is locked, constrained or free in a kind of target at a risk tier, and who answers for it."""

@@ -1,4 +1,4 @@
-"""The text of a policy: YAML without aliases, without a key that stands twice, in which times and dates stay texts."""
+"""The text of a policy or a checklist: YAML without aliases and keys that stand twice; times and dates stay texts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -43,25 +43,70 @@ class PolicyText:
         return self.lines.get(place, 1)
 
 
-def read_text(source: str) -> PolicyText:
-    """Return what a policy's YAML says. Raises Invalid with the line that is wrong."""
+class PolicyTooLong(Invalid):
+    """The text of a policy is over the limit."""
+
+    code = "policy_too_long"
+
+
+class PolicyNotYaml(Invalid):
+    """The text of a policy is not YAML that we accept."""
+
+    code = "policy_not_yaml"
+
+
+class ChecklistTooLong(Invalid):
+    """The text of a checklist is over the limit."""
+
+    code = "checklist_too_long"
+
+
+class ChecklistNotYaml(Invalid):
+    """The text of a checklist is not YAML that we accept."""
+
+    code = "checklist_not_yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a text is of, the key that it starts with, and how it is refused."""
+
+    name: str
+    start: str
+    too_long: type[Invalid]
+    not_yaml: type[Invalid]
+
+
+POLICY = Kind("policy", "policy", PolicyTooLong, PolicyNotYaml)
+CHECKLIST = Kind("checklist", "template", ChecklistTooLong, ChecklistNotYaml)
+
+
+def read_text(source: str, of: Kind = POLICY) -> PolicyText:
+    """Return what the YAML of a policy, or of a checklist, says. Raises Invalid with the line that is wrong."""
     if len(source) > LIMIT:
-        raise Invalid("The policy is longer than 256 KiB.", code="policy_too_long")
+        raise of.too_long(f"The {of.name} is longer than 256 KiB.")
     loader = None
     try:
         loader = PolicyLoader(source)
         node = loader.get_single_node()
         content = loader.construct_document(node) if node is not None else None
         lines = dict(_lines("", node)) if node is not None else {}
-        rfc8785.dumps(content)
+        rfc8785.dumps(plain(content) if of is CHECKLIST else content)
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
-        raise Invalid(f"The policy is not YAML that we accept: {error}", code="policy_not_yaml") from error
+        raise of.not_yaml(f"The {of.name} is not YAML that we accept: {error}") from error
     finally:
         if loader is not None:
             loader.dispose()
     if not isinstance(content, dict):
-        raise Invalid("A policy is a mapping that starts with 'policy: <short name>'.", code="policy_not_yaml")
+        raise of.not_yaml(f"A {of.name} is a mapping that starts with '{of.start}: <short name>'.")
     return PolicyText(content, lines)
+
+
+def plain(content: Any) -> Any:
+    """Return content with texts for keys, as JSON has them: the levels of a checklist are numbered."""
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    return [plain(value) for value in content] if isinstance(content, list) else content
 
 
 def _lines(place: str, node: yaml.Node) -> Iterator[tuple[str, int]]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from handoff.rules.consumer_signoffs import OwnerRule
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import APPROVALS, Facts, Requirement, SignOffFact
-from handoff.rules.lapses import lapse
+from handoff.rules.lapses import AgainFact, asked_again, lapse
 from handoff.rules.policies import Gate, SignOffRule
 from handoff.rules.scopes import holds
 
@@ -20,10 +21,19 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
         and signoff.meaning == rule.meaning
         and signoff.decision in APPROVALS
         and signoff.entitled
-        and not lapse(signoff.signed_at, rule.valid_days, signoff.conditions, facts.now)
+        and not lapse(signoff, rule.valid_days, facts.now)
         and not conflicts(facts.chain, person=signoff.person, role=signoff.role, behalf=signoff.behalf)
         and holds(signoff.scope, name, facts.parts, signoff.role)
     )
+
+
+def anew(rule: SignOffRule, gate: str, facts: Facts) -> list[tuple[SignOffFact, AgainFact]]:
+    """Return the approvals of a rule that count and are asked for anew, as long as too few others stand beside them."""
+    standing = [s for s in facts.signoffs if counts(s, gate, rule, facts)]
+    asked = [(s, again) for s in standing if (again := asked_again(s, facts.now))]
+    fresh = [s for s in standing if not asked_again(s, facts.now)]
+    seats = {s.role for s in fresh} if rule.quorum else facts.chain.people(*(s.person for s in fresh))
+    return asked if len(seats) < rule.count else []
 
 
 def people_in(role: str, facts: Facts, *, but: Collection[int] = ()) -> dict[int, str]:
@@ -104,7 +114,7 @@ def signatures(gate: Gate, facts: Facts) -> list[Requirement]:
     for rule in in_turn(gate.signoffs):
         before = [gate.signoff(key) for key in rule.after]
         waits = next((b for b in before if b is not None and not seats[b.key].filled(b)), None)
-        found[rule.key] = _signature(rule, seats[rule.key], facts, found[waits.key] if waits else None)
+        found[rule.key] = _signature(rule, gate, seats[rule.key], facts, found[waits.key] if waits else None)
     return [found[rule.key] for rule in gate.signoffs]
 
 
@@ -154,7 +164,7 @@ def _sits(signoff: SignOffFact, rule: SignOffRule, chosen: Sequence[SignOffFact]
     return any(people & _people(s, facts) or (rule.quorum and s.role == signoff.role) for s in chosen)
 
 
-def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requirement | None) -> Requirement:
+def _signature(rule: SignOffRule, gate: Gate, seats: _Seats, facts: Facts, before: Requirement | None) -> Requirement:
     chosen = seats.chosen
     against = next((s for s in facts.signoffs if s.requirement == rule.key and s.decision not in APPROVALS), None)
     met = seats.filled(rule) and against is None
@@ -177,7 +187,14 @@ def _signature(rule: SignOffRule, seats: _Seats, facts: Facts, before: Requireme
         needed=rule.needed(facts.tier),
         turn=before is None,
         roles=rule.roles,
+        again=_told_anew(rule, gate, facts) if met else "",
     )
+
+
+def _told_anew(rule: SignOffRule, gate: Gate, facts: Facts) -> str:
+    """Return which signatures that fill a rule are asked for anew, until when and why."""
+    told = [(one.name, again, datetime.fromisoformat(again.due)) for one, again in anew(rule, gate.name, facts)]
+    return "; ".join(f"{name} signs anew by {due:%-d %B %Y}, for {again.because}" for name, again, due in told)
 
 
 def _signers(rule: SignOffRule) -> str:
@@ -216,5 +233,5 @@ def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: 
 def _lapsed(rule: SignOffRule, facts: Facts) -> list[str]:
     """Return why approvals that were given do not hold any more."""
     given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
-    told = [(s.name, lapse(s.signed_at, rule.valid_days, s.conditions, facts.now)) for s in given]
+    told = [(s.name, lapse(s, rule.valid_days, facts.now)) for s in given]
     return [f"the approval of {name} {why}" for name, why in told if why]

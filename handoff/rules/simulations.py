@@ -11,7 +11,7 @@ from handoff.rules.consumers import ConsumerFact
 from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import AnswerFact, EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
 from handoff.rules.gates import evaluate
-from handoff.rules.lapses import ConditionFact
+from handoff.rules.lapses import AgainFact, ConditionFact
 from handoff.rules.policies import PolicyRules
 from handoff.rules.watches import CanaryFact
 
@@ -125,7 +125,8 @@ def answer_of(plain: Mapping[str, Any]) -> AnswerFact:
 def signoff_of(plain: Mapping[str, Any]) -> SignOffFact:
     """Return a sign-off that was kept as plain data."""
     conditions = tuple(ConditionFact(**_known(ConditionFact, one)) for one in plain.get("conditions", ()))
-    return SignOffFact(**_known(SignOffFact, plain) | {"conditions": conditions})
+    again = AgainFact(**_known(AgainFact, plain["again"])) if plain.get("again") else None
+    return SignOffFact(**_known(SignOffFact, plain) | {"conditions": conditions, "again": again})
 
 
 def _known(kind: Any, plain: Mapping[str, Any], *lists: str) -> dict[str, Any]:

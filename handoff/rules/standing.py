@@ -113,7 +113,7 @@ def _signatures(
         back = any(one.ending in TAKEN_BACK for one in taken)
         lacks["signoff", rule.key] = Lack(gate, "signoff", rule.key, title, " ".join(words), who, back)
         return
-    hold = [s for s in given if not lapse(s.signed_at, rule.valid_days, s.conditions, facts.now)]
+    hold = [s for s in given if not lapse(s, rule.valid_days, facts.now)]
     last = sorted((_end(one, rule), one.name) for one in hold)
     if len(last) >= rule.count and (found := last[len(last) - rule.count])[0] < datetime.max.replace(tzinfo=UTC):
         limits.append((found[0], f"the approval of {found[1]} at the {gate} gate"))
@@ -121,7 +121,7 @@ def _signatures(
 
 def _end(signoff: SignOffFact, rule: SignOffRule) -> datetime:
     """Return when an approval runs out, or its first open condition is due; the end of time where there is no limit."""
-    ends = runs_out(signoff.signed_at, rule.valid_days)
+    ends = runs_out(signoff, rule.valid_days)
     due = [datetime.fromisoformat(one.due) for one in signoff.conditions]
     return min([*due, *([ends] if ends else [])], default=datetime.max.replace(tzinfo=UTC))
 

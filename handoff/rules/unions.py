@@ -17,24 +17,26 @@ from handoff.rules.monitoring import united as monitoring_of
 from handoff.rules.policies import UNION_OF, digest_of, parse
 from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS, USUAL_ELEMENTS
 from handoff.rules.reading import LONGEST_TEXT
+from handoff.rules.reattestation import united as reattestation_of
 from handoff.rules.retention import years_in
 from handoff.rules.retirement import notice_in
 from handoff.rules.sandboxes import higher
 from handoff.rules.standard_changes import united as standard_change_of
+from handoff.rules.subjects import Subject
 from handoff.rules.waivers import WaiverRules
 
 UNITED = {
     *("policy", "title", "applies_to", "elements", "tests", "gates", "expires_after_days", "drift", "thresholds"),
     *("windows", "freezes", "reminders_before_days", "aspects", "findings"),
     *("acknowledged_duties", "waivers", "amendments", "lapses", "retention", "retirement", "break_glass"),
-    *("standard_change", "retrain", "strategy", "monitoring", "sandbox"),
+    *("standard_change", "retrain", "strategy", "monitoring", "sandbox", "reattestation"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
 
 
-def union(revisions: Sequence[tuple[Mapping[str, Any], int]], *, kind: str, tier: str) -> dict[str, Any]:
-    """Return the union of policies for a kind of target and a risk tier; of one, that one's content as it is.
+def union(revisions: Sequence[tuple[Mapping[str, Any], int]], subject: Subject) -> dict[str, Any]:
+    """Return the union of policies for what is handed over; of one, that one's content as it is.
 
     Each comes as its content and the number of its revision.
 
@@ -51,10 +53,12 @@ def union(revisions: Sequence[tuple[Mapping[str, Any], int]], *, kind: str, tier
         {"policy": one["policy"], "revision": number, "digest": digest_of(one)} for one, number in numbered
     ]
     found["title"] = " + ".join(str(one["title"]) for one in ordered)[:LONGEST_TEXT]
-    found["applies_to"] = {"risk_tiers": [tier], "target_kinds": [kind]}
+    found["applies_to"] = {"risk_tiers": [subject.tier], "target_kinds": [subject.kind]}
+    if subject.model_type and any("model_types" in one["applies_to"] for one in ordered):
+        found["applies_to"]["model_types"] = [subject.model_type]
     read = [parse(one) for one in ordered]
     said = {name for rules in read for name in rules.aspects}
-    found["aspects"] = _aspects(said, [rules.held(kind, tier) for rules in read])
+    found["aspects"] = _aspects(said, [rules.held(subject.kind, subject.tier) for rules in read])
     try:
         parse(found)
     except Invalid as refusal:
@@ -96,6 +100,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:
         found["break_glass"] = break_glass_of(found.get("break_glass"), other.get("break_glass"))
+    if anew := reattestation_of(found.get("reattestation"), other.get("reattestation")):
+        found["reattestation"] = anew
     for key in ("standard_change", "retrain"):
         if key in found or key in other:
             found[key] = standard_change_of(found.get(key), other.get(key))

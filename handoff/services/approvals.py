@@ -6,22 +6,27 @@ from audit.actors import Worker
 from audit.acts import act
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff, SignOff
+from handoff.raising import standing as asked_of
 from handoff.rules.approvals import expired
 from handoff.states import UNDER_OFFER, State
-from handoff.suspending import fallen_of, settle_approvals, standing
+from handoff.suspending import attestations_of, fallen_of, settle_approvals, standing
 from handoff.voiding import void
+
+ATTEST = Finding.Kind.REATTESTATION
 
 
 def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     """Let the sign-offs of a handoff expire whose time has run out; return the finding that was raised, if any.
 
-    Approvals behind a gate that has opened may have run out, or hang on a condition that is overdue by now.
+    Approvals behind a gate that has opened may have run out, be asked for anew, or hang on a condition that is overdue.
     """
     handoff = Handoff.objects.filter(pk=handoff_id, state__in=[*UNDER_OFFER, State.LIVE]).first()
     if handoff is None:
         return None
     known = known_of(handoff)
-    if not expired(rules_of(handoff), known.facts) and fallen_of(handoff, known) == standing(handoff):
+    asked = attestations_of(handoff, known).keys()
+    settled = fallen_of(handoff, known) == standing(handoff) and asked == asked_of(handoff, ATTEST).keys()
+    if settled and not expired(rules_of(handoff), known.facts):
         return None
     return _settle(actor=actor, handoff_id=handoff_id)
 

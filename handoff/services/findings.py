@@ -201,6 +201,12 @@ def _of_no_approval(finding: Finding) -> None:
             code="approval_missing",
             todo="Those whose signatures are missing sign; then it closes by itself.",
         )
+    if finding.kind == Finding.Kind.REATTESTATION:
+        raise WrongState(
+            "What is to be approved anew is neither accepted nor closed by evidence.",
+            code="approval_missing",
+            todo="Those who are asked sign anew; then it closes by itself.",
+        )
     if finding.kind == Finding.Kind.INVARIANT:
         raise WrongState(
             "That something breaks what always holds is neither accepted nor closed by evidence.",

@@ -1,7 +1,7 @@
 """Publish policies. A published revision never changes; a handoff keeps the one it was offered under."""
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import product, starmap
 from typing import Any
 
 from audit.actors import Person
@@ -10,8 +10,11 @@ from audit.trail import record
 from handoff.access import require_administrator
 from handoff.errors import WrongState
 from handoff.models import Policy, PolicyRevision
+from handoff.queries.checklist_templates import policy_in
 from handoff.readiness import applying
-from handoff.rules.policies import PolicyRules, digest_of, understood
+from handoff.rules.policies import PolicyRules, digest_of
+from handoff.rules.policy_terms import MODEL_TYPES
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 
 
@@ -23,7 +26,7 @@ def publish(*, actor: Person, source: str) -> PolicyRevision:
     Conflicting for one that could not hold together with those that apply beside it.
     """
     require_administrator(actor.user, "publish a policy")
-    content, rules = understood(source)
+    content, rules = policy_in(source)
     policy, _ = Policy.objects.select_for_update().get_or_create(slug=rules.key, defaults={"title": rules.title})
     _refuse_conflict(content, rules)
     latest = policy.revisions.order_by("-number").first()
@@ -52,7 +55,8 @@ def _refuse_conflict(content: Mapping[str, Any], rules: PolicyRules) -> None:
     """Refuse a policy that could not hold together with others wherever they apply together. Raises Conflicting."""
     newest = PolicyRevision.objects.exclude(policy__slug=rules.key).order_by("policy_id", "-number")
     others = list(newest.distinct("policy_id"))
-    for kind, tier in product(rules.target_kinds, rules.risk_tiers):
-        beside = [(one.content, one.number) for one in applying(others, kind, tier)]
+    types = rules.model_types or MODEL_TYPES
+    for subject in starmap(Subject, product(rules.target_kinds, rules.risk_tiers, types)):
+        beside = [(one.content, one.number) for one in applying(others, subject)]
         if beside:
-            union([(content, 0), *beside], kind=kind, tier=tier)
+            union([(content, 0), *beside], subject)

@@ -32,7 +32,7 @@ from handoff.rules.approvals import answered_anew, changed_in, taken_now
 from handoff.rules.consumers import label_of
 from handoff.rules.duties import conflicts
 from handoff.rules.gates import APPROVALS, SignOffFact, before_approval, evaluate, seat_of
-from handoff.rules.lapses import lapse
+from handoff.rules.lapses import asked_again, lapse
 from handoff.rules.policies import SignOffRule
 from handoff.rules.scopes import digest, in_words, scope_for
 from handoff.statements import Answer, signed_columns, told_for
@@ -124,10 +124,11 @@ def _answering_anew(
         if not answered_anew(signoff, rule, decision, known.facts):
             raise _already_signed(signoff, actor)
     for signoff in earlier:
-        lapsed = lapse(signoff.signed_at, rule.valid_days, signoff.conditions, now)
+        lapsed = lapse(signoff, rule.valid_days, now)
         ending = SignOff.Ending.EXPIRED if lapsed.startswith("ran out") else SignOff.Ending.ANSWERED_ANEW
         who = "the signer" if signoff.person == actor.user_id else "another in the same seat"
-        because = lapsed or f"answered anew by {who}"
+        again = asked_again(signoff, now)
+        because = lapsed or f"answered anew by {who}" + (f", for {again.because}" if again else "")
         if changed := changed_in(signoff, known.facts):
             ending, because = SignOff.Ending.CHANGED, f"{in_words(changed)} changed after it was given"
         void(handoff, signoff, because, ending, actor=actor)

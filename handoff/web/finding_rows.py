@@ -60,6 +60,8 @@ def _issue(finding: Finding, user: Account, known: Known, form: Form | None) -> 
         barred = "It closes by itself once somebody who may sign has approved anew, or the condition is met"
     elif finding.kind == Finding.Kind.BREAK_GLASS:
         barred = "It closes by itself once all have signed, or the version is rolled back"
+    elif finding.kind == Finding.Kind.REATTESTATION:
+        barred = "It closes by itself once those who are asked have signed anew"
     elif finding.kind == Finding.Kind.INVARIANT:
         barred = "It closes by itself at the first check of the invariants after it is mended"
     mine = form if form and form.name == "close" and form.about == str(finding.pk) else None

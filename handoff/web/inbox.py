@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from handoff.models import Handoff
 from handoff.queries.amendments import news_for
-from handoff.queries.findings import of_environments
 from handoff.queries.gates import Task
-from handoff.queries.inbox import Entry, inbox_of
+from handoff.queries.inbox import Entry, inbox_of, to_see_to
 from handoff.queries.leavers import announced_to
 from handoff.queries.retirements import notices_for
 from handoff.web.context import told
@@ -92,13 +91,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
     behind = _key(request.GET.get("after", ""))
     waits = inbox_of(user, held, behind)
     exceptions = list(exceptions_to_answer(user, held)) if behind is None else []
-    count = len(waits.entries) + len(exceptions)
+    findings = list(to_see_to(user)) if behind is None else []
+    count = len(waits.entries) + len(exceptions) + len(findings)
     context = {
         "notices": list(notices_for(user)) if behind is None else [],
         "bundles": bundled(waits.entries),
         "names": announced_to(user) if behind is None else [],
         "exceptions": exceptions,
-        "findings": list(of_environments(user).filter(owner=user)) if behind is None else [],
+        "findings": findings,
         "now": timezone.now(),
         "news": news_for(held) if behind is None else [],
         "count": count,

@@ -10,8 +10,9 @@ from django.shortcuts import render
 from audit.actors import Person
 from handoff.access import require_administrator
 from handoff.errors import Refused
+from handoff.queries.checklist_templates import policy_in
 from handoff.queries.policies import all_revisions, difference_of, newest_source, revision_of, simulated
-from handoff.rules.policies import Gate, PolicyRules, SignOffRule, digest_of, parse, understood
+from handoff.rules.policies import Gate, PolicyRules, SignOffRule, digest_of, parse
 from handoff.services import policies
 from handoff.web.aspects import matrix_of
 from handoff.web.doors import Form, go, page
@@ -77,7 +78,7 @@ def publish(request: HttpRequest) -> HttpResponse:
 def _carry_out(request: HttpRequest, actor: Person, source: str) -> HttpResponse:
     """Try the text on past handoffs, show what it would change, or publish it as it was shown."""
     require_administrator(actor.user, "publish a policy")
-    content, rules = understood(source)
+    content, rules = policy_in(source)
     context: dict[str, Any] = {"source": source, "form": None, "rules": rules, "seen": digest_of(content)}
     if request.POST.get("do") == "simulate":
         context["simulated"] = simulated(rules, actor.user)

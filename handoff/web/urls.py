@@ -143,6 +143,7 @@ urlpatterns = [
     path("personal-keys/<slug:key_id>/retire/", personal_keys.retire, name="personal-key-retire"),
     path("policies/", policies.index, name="policies"),
     path("checklists/", checklist_templates.index, name="checklist-templates"),
+    path("policies/checklists/publish/", checklist_templates.publish, name="checklist-publish"),
     path("checklists/<slug:template>/", checklist_templates.detail, name="checklist-template"),
     path("policies/publish/", policies.publish, name="policy-publish"),
     path("policies/<slug:slug>/<int:number>/", policies.revision, name="policy-revision"),

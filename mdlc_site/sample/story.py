@@ -29,6 +29,7 @@ SCREENING = {
     "purpose": "Tell the pathologist which samples to look at first; a person decides on every one.",
     "owner_team": "Diagnostics analytics",
     "risk_tier": "high",
+    "model_type": "classification",
 }
 PROGRESSION = {
     "slug": "diabetes-progression",
@@ -36,6 +37,7 @@ PROGRESSION = {
     "purpose": "Plan the number of check-ups for the coming year.",
     "owner_team": "Diagnostics analytics",
     "risk_tier": "low",
+    "model_type": "regression",
 }
 
 
@@ -117,7 +119,8 @@ class Story:
             return
         dana.post("/api/v1/models/", model)
         grant_on(model["slug"])
-        self.say("dana", f"registers the model '{model['name']}' ({model['risk_tier']} risk): {model['purpose']}")
+        told = f"{model['model_type']}, {model['risk_tier']} risk"
+        self.say("dana", f"registers the model '{model['name']}' ({told}): {model['purpose']}")
         self.say("ada", "lets vera validate it and rita watch over its risk; nobody grants a role to themselves")
 
     def make_version(self, slug: str, number: int, folder: str) -> dict[str, Any]:

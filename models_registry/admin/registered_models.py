@@ -27,7 +27,7 @@ class RegisteredModelForm(ActForm):
 
     class Meta:
         model = RegisteredModel
-        fields = ("name", "purpose", "owner_team", "risk_tier")
+        fields = ("name", "purpose", "owner_team", "model_type", "risk_tier")
         widgets = {"purpose": forms.Textarea(attrs={"rows": 3, "cols": 60})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,14 +48,14 @@ class RegisteredModelAdmin(Configuration):
     """Business assets. Data scientists register them on the site; those of a model change how it is described."""
 
     form = RegisteredModelForm
-    list_display = ("name", state("risk_tier"), "owner_team", person("created_by"), "created_at", "slug")
-    list_filter = ("risk_tier",)
+    list_display = ("name", state("risk_tier"), "model_type", "owner_team", person("created_by"), "created_at", "slug")
+    list_filter = ("risk_tier", "model_type")
     list_select_related = ("created_by",)
     search_fields = ("name", "slug", "owner_team", "purpose")
     date_hierarchy = "created_at"
     readonly_fields = ("slug", person("created_by"), "created_at", "destined", "held")
     fieldsets = (
-        (None, {"fields": ("name", "slug", "purpose", "owner_team", "risk_tier")}),
+        (None, {"fields": ("name", "slug", "purpose", "owner_team", "model_type", "risk_tier")}),
         ("People and places", {"fields": ("held", "destined", readonly_fields[1], "created_at")}),
     )
 

@@ -19,11 +19,11 @@ class Models(APIView):
 
     @extend_schema(
         responses=ModelOut(many=True),
-        parameters=[OpenApiParameter(name, str) for name in ("risk_tier", "text", "cursor")],
+        parameters=[OpenApiParameter(name, str) for name in ("risk_tier", "model_type", "text", "cursor")],
         operation_id="models_list",
     )
     def get(self, request: Request) -> Response:
-        filters = known_parameters(request, ("risk_tier", "text"))
+        filters = known_parameters(request, ("risk_tier", "model_type", "text"))
         found = queries.models_listed(actor_at(request, "api").user, **filters).select_related("created_by")
         return page_of(request, found, ModelOut, ordering="name")
 

@@ -143,6 +143,9 @@ class ModelIn(serializers.Serializer[Any]):
     purpose = serializers.CharField(max_length=5000)
     owner_team = serializers.CharField(max_length=120)
     risk_tier = serializers.ChoiceField(choices=RegisteredModel.RiskTier.choices, required=False)
+    model_type = serializers.ChoiceField(
+        choices=RegisteredModel.ModelType.choices, required=False, help_text="What it answers with."
+    )
 
 
 class ModelChangeIn(serializers.Serializer[Any]):
@@ -150,6 +153,9 @@ class ModelChangeIn(serializers.Serializer[Any]):
     purpose = serializers.CharField(required=False, max_length=5000)
     owner_team = serializers.CharField(required=False, max_length=120)
     risk_tier = serializers.ChoiceField(choices=RegisteredModel.RiskTier.choices, required=False)
+    model_type = serializers.ChoiceField(
+        choices=RegisteredModel.ModelType.choices, required=False, help_text="What it answers with."
+    )
 
 
 class ModelOut(serializers.ModelSerializer[RegisteredModel]):
@@ -157,7 +163,17 @@ class ModelOut(serializers.ModelSerializer[RegisteredModel]):
 
     class Meta:
         model = RegisteredModel
-        fields = ("slug", "name", "purpose", "owner_team", "risk_tier", "created_by", "created_at", "revision")
+        fields = (
+            "slug",
+            "name",
+            "purpose",
+            "owner_team",
+            "risk_tier",
+            "model_type",
+            "created_by",
+            "created_at",
+            "revision",
+        )
 
 
 class HoldingEndIn(serializers.Serializer[Any]):

@@ -20,15 +20,34 @@ TIER_ONLY_RISES = """
     END IF;
     RETURN NEW;
 """
+TYPE_FIXED = """
+    IF OLD.model_type <> '' AND NEW.model_type <> OLD.model_type
+       AND EXISTS (SELECT FROM models_registry_modelversion v WHERE v.model_id = NEW.id AND v.state = 'nominated') THEN
+        RAISE EXCEPTION 'the type of a nominated model does not change'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'model_type_fixed';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class RegisteredModel(models.Model):
-    """The business asset: what it is for, whose it is, and how risky."""
+    """The business asset: what it is for, whose it is, of which type, and how risky."""
 
     class RiskTier(models.TextChoices):
         LOW = "low", "low"
         MEDIUM = "medium", "medium"
         HIGH = "high", "high"
+
+    class ModelType(models.TextChoices):
+        """What a model answers with."""
+
+        CLASSIFICATION = "classification", "classification"
+        REGRESSION = "regression", "regression"
+        FORECASTING = "forecasting", "forecasting"
+        RANKING = "ranking", "ranking"
+        CLUSTERING = "clustering", "clustering"
+        ANOMALY_DETECTION = "anomaly_detection", "anomaly detection"
+        OTHER = "other", "other"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(unique=True, help_text="The short name in addresses and on the engine.")
@@ -36,6 +55,15 @@ class RegisteredModel(models.Model):
     purpose = models.TextField(help_text="What decision or work it supports, and for whom.")
     owner_team = models.CharField(max_length=120)
     risk_tier = models.CharField(max_length=6, choices=RiskTier, default=RiskTier.MEDIUM)
+    risk_tier_since = models.DateTimeField(db_default=Now(), editable=False)
+    model_type = models.CharField(
+        "type",
+        max_length=20,
+        choices=ModelType,
+        blank=True,
+        default="",
+        help_text="What it answers with; policies may speak for some types only. Empty: nobody has said.",
+    )
     destinations = models.ManyToManyField(
         Environment,
         blank=True,
@@ -51,6 +79,21 @@ class RegisteredModel(models.Model):
         permissions = ROLE_PERMISSIONS
         constraints = [
             models.CheckConstraint(condition=Q(risk_tier__in=["low", "medium", "high"]), name="model_risk_tier_known"),
+            models.CheckConstraint(
+                condition=Q(
+                    model_type__in=[
+                        "",
+                        "classification",
+                        "regression",
+                        "forecasting",
+                        "ranking",
+                        "clustering",
+                        "anomaly_detection",
+                        "other",
+                    ]
+                ),
+                name="model_type_known",
+            ),
         ]
         triggers = [
             pgtrigger.Trigger(
@@ -58,7 +101,13 @@ class RegisteredModel(models.Model):
                 operation=pgtrigger.UpdateOf("risk_tier"),
                 when=pgtrigger.Before,
                 func=TIER_ONLY_RISES,
-            )
+            ),
+            pgtrigger.Trigger(
+                name="type_fixed",
+                operation=pgtrigger.UpdateOf("model_type"),
+                when=pgtrigger.Before,
+                func=TYPE_FIXED,
+            ),
         ]
 
     def __str__(self) -> str:

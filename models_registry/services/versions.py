@@ -13,11 +13,13 @@ from audit.trail import record
 from engine.fault_points import fault_point
 from engine.manifests import Element as ManifestElement
 from engine.manifests import Manifest
+from engine.thresholds import Thresholds
 from models_registry import contents, store
 from models_registry.access import find_model, lock_model, lock_version, require_role
 from models_registry.errors import BadElement, Hidden, Invalid, MissingElement, Sealed
 from models_registry.models import Blob, Element, ModelVersion
 from models_registry.roles import Role
+from models_registry.rules.model_types import contradicted
 from models_registry.states import ELEMENTS, OPTIONAL, TEXT_ELEMENTS, VersionState
 
 FILENAMES = {
@@ -166,6 +168,7 @@ def nominate(*, actor: Builder, model: str, number: int) -> ModelVersion:
     texts = {name: elements[name].text or "" for name in TEXT_ELEMENTS if name in elements}
     contents.check_together(store.local_paths(version), version.format, texts)
     _check_origin(version, texts.get("training", ""))
+    _check_measured(version, texts["thresholds"])
     manifest = manifest_of(version, elements)
     version.manifest, version.digest = manifest.canonical().decode(), manifest.digest
     version.state, version.nominated_by, version.nominated_at = VersionState.NOMINATED, actor.user, timezone.now()
@@ -192,6 +195,18 @@ def manifest_of(version: ModelVersion, elements: Mapping[str, Element]) -> Manif
     rows = [ManifestElement(e.name, e.blob_id, e.blob.size, e.filename) for e in elements.values()]
     ordered = tuple(sorted(rows, key=lambda e: e.name))
     return Manifest(version.model.slug, version.number, version.format, ordered)
+
+
+def _check_measured(version: ModelVersion, thresholds: str) -> None:
+    """Let a version be measured as its model's type is: policies that speak for the type rely on it."""
+    why = contradicted(version.model.model_type, [metric.name for metric in Thresholds.parse(thresholds).metrics])
+    if why:
+        raise BadElement(
+            f"The thresholds do not go with the type of the model: {why}.",
+            code="type_contradicted",
+            todo="Add a threshold of that kind; or, before the first version is nominated, correct the model's type.",
+            fields={"thresholds": why},
+        )
 
 
 def _check_origin(version: ModelVersion, training: str) -> None:

@@ -41,6 +41,23 @@ class ModelForm(forms.Form):
         initial=RegisteredModel.RiskTier.MEDIUM,
         help_text="It decides which policy a handoff follows. It can be raised later, not lowered.",
     )
+    model_type = forms.ChoiceField(
+        choices=[("", "not said yet"), *RegisteredModel.ModelType.choices],
+        required=False,
+        label="Type",
+        help_text="What it answers with. Policies may ask more of some types; it is fixed with the first nomination.",
+    )
+
+
+class ModelChangeForm(ModelForm):
+    """What may change about a model, as whoever changes it has seen it."""
+
+    seen = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, model: RegisteredModel) -> None:
+        shown = {name: getattr(model, name) for name in self.base_fields if name != "seen"}
+        super().__init__(data, initial=shown | {"seen": model.revision})
+        del self.fields["slug"]
 
 
 class DraftForm(forms.Form):

@@ -46,6 +46,7 @@ urlpatterns = [
     path("models/", registered_models.index, name="models"),
     path("models/new/", registered_models.new, name="model-new"),
     path(MODEL, registered_models.detail, name="model"),
+    path(MODEL + "change/", registered_models.change, name="model-change"),
     path(MODEL + "versions/new/", versions.new, name="version-new"),
     path(VERSION, versions.detail, name="version"),
     path(VERSION + "elements/<slug:name>/", versions.element, name="version-element"),

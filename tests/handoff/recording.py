@@ -19,6 +19,7 @@ from handoff.models import (
     Answer,
     AskedConsumer,
     BreakGlass,
+    ChecklistTemplateRevision,
     Decision,
     Deployment,
     Evidence,
@@ -40,6 +41,7 @@ from handoff.models import (
     Suspension,
     Waiver,
 )
+from handoff.rules.checklist_templates import read_template
 from models_registry.models import (
     Consumer,
     Delegation,
@@ -94,6 +96,7 @@ def one_of_each(reader: Account, number: int) -> Handoff:
     hold = Permission.objects.get(codename="hold_administrator", content_type__model="organisation")
     OrganisationGroupGrant.objects.create(group=group, permission=hold, content_object=organisation)
     _duties(number, somebody)
+    _checklist(number, somebody)
     ends = timezone.now() + timedelta(days=1)
     told = {"role": "it_operations", "environment": place.target, "reason": "On leave.", "ends_at": ends}
     Delegation.objects.create(delegator=somebody, delegate=place.iris, **told)
@@ -149,6 +152,15 @@ def _runs_there(target: Environment, somebody: Account) -> None:
     )
     told = {"purpose": "Who is seen first.", "effect": "Patients wait.", "owner": somebody}
     Consumer.objects.create(stream=sink, name="Ward board", kind="dashboard", criticality="high", **told)
+
+
+def _checklist(number: int, somebody: Account) -> None:
+    """Write a checklist of the site's own."""
+    item = "{key: first, question: Is it so, role: data_scientist, reference: Rule 1}"
+    source = f"{{template: ours-{number}, title: Ours, about: Tests, source: Us, items: [{item}]}}"
+    digest = read_template(source).digest
+    told = {"title": "Ours", "source": source, "digest": digest, "published_by": somebody}
+    ChecklistTemplateRevision.objects.create(key=f"ours-{number}", number=1, **told)
 
 
 def _handoff(place: Place, number: int, somebody: Account) -> Handoff:

@@ -17,6 +17,7 @@ from handoff import tasks
 from handoff.errors import Refused
 from handoff.models import Finding
 from handoff.plans import EngineAnswer, Served
+from handoff.queries.inbox import count_of
 from handoff.rules.reconciliations import Difference, subject_of
 from handoff.services import findings, reconciliations
 from tests.handoff import building, walking
@@ -181,6 +182,7 @@ def test_those_who_work_there_see_it_at_every_door(site: Place) -> None:
     assert "Close it" in client_of(site.otto).get(reverse("reconciliation")).content.decode()
     assert "Close it" not in client_of(site.edda).get(reverse("reconciliation")).content.decode()
     assert "odd version" in client_of(site.otto).get(reverse("inbox")).content.decode()
+    assert (count_of(site.otto), count_of(site.edda)) == ((1, False), (0, False))
     assert "odd version" not in client_of(site.edda).get(reverse("inbox")).content.decode()
     site.edda.is_staff = True
     site.edda.save(update_fields=["is_staff"])

@@ -200,6 +200,7 @@ ONLY_READ = (
     "has no answer", "tests run after",
     "takes no list", "it can be", "nobody answers", "such as 2026-12-24", "does not go with",
     "needs the promotion test", "signs nothing at that gate", "ends at the confirm gate", "nobody would have to sign",
+    "days of the interval", "must say every_days",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from handoff.models import Handoff, PolicyRevision
 from handoff.queries.packs import policy_texts
 from handoff.rules.policies import digest_of, load, parse
 from handoff.rules.policy_changes import demands
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import _add, applied_in, union
 from handoff.services import handoffs, policies
 from models_registry.models import RegisteredModelUserGrant
@@ -45,7 +46,7 @@ def other(**changes: Any) -> dict[str, Any]:
 
 def united(one: dict[str, Any], two: dict[str, Any], tier: str = "high") -> dict[str, Any]:
     """Return the union of two policies."""
-    return union([(one, 1), (two, 2)], kind="production", tier=tier)
+    return union([(one, 1), (two, 2)], Subject("production", tier))
 
 
 def gates(**signoff: Any) -> dict[str, Any]:
@@ -55,14 +56,14 @@ def gates(**signoff: Any) -> dict[str, Any]:
 
 
 def test_the_union_of_one_is_that_one() -> None:
-    assert union([(GOOD, 3)], kind="production", tier="low") == GOOD
+    assert union([(GOOD, 3)], Subject("production", "low")) == GOOD
     assert applied_in(GOOD) == ("p",)
     assert applied_in(None) == ()
 
 
 def test_the_union_names_its_policies_and_does_not_depend_on_their_order() -> None:
     found = united(GOOD, other())
-    assert found == union([(other(), 2), (GOOD, 1)], kind="production", tier="high")
+    assert found == union([(other(), 2), (GOOD, 1)], Subject("production", "high"))
     assert [one["policy"] for one in found["union_of"]] == ["p", "q"]
     assert found["union_of"][0] == {"policy": "p", "revision": 1, "digest": digest_of(GOOD)}
     assert applied_in(found) == ("p", "q")

@@ -14,6 +14,7 @@ from handoff.errors import Invalid
 from handoff.models import Handoff, PolicyRevision, SignOff
 from handoff.rules.policies import parse
 from handoff.rules.retention import kept_until, years_in
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.services import handoffs
 from tests.handoff import walking
@@ -61,10 +62,10 @@ def test_odd_years_are_refused_by_their_place(odd: Any) -> None:
 
 def test_of_policies_that_apply_together_the_longer_holds() -> None:
     other = LIGHT | {"policy": "other", "retention": {"years": 7}}
-    assert union([(LIGHT, 1), (other, 1)], kind="production", tier="low")["retention"] == {"years": 10}
+    assert union([(LIGHT, 1), (other, 1)], Subject("production", "low"))["retention"] == {"years": 10}
     longer = LIGHT | {"policy": "other", "retention": {"years": 30}}
-    assert union([(longer, 1), (LIGHT, 1)], kind="production", tier="low")["retention"] == {"years": 30}
-    assert "retention" not in union([(LIGHT, 1), (LIGHT | {"policy": "b"}, 1)], kind="production", tier="low")
+    assert union([(longer, 1), (LIGHT, 1)], Subject("production", "low"))["retention"] == {"years": 30}
+    assert "retention" not in union([(LIGHT, 1), (LIGHT | {"policy": "b"}, 1)], Subject("production", "low"))
 
 
 @pytest.fixture

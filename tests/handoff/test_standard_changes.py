@@ -33,6 +33,7 @@ from handoff.queries.signatures import verify
 from handoff.rules.gates import evaluate
 from handoff.rules.standard_changes import united
 from handoff.rules.standard_signoffs import kind_of
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.services import signoffs
 from handoff.states import DeploymentState, State
@@ -393,5 +394,5 @@ def test_of_two_policies_both_must_allow_it_and_the_stricter_counts(place: Place
         "elements": [], "aspects": [], "at_most": 2, "within_days": 10,
     }  # fmt: skip
     assert united(standing.STANDARD, None) is None
-    both = union([(standing.content(), 1), (standing.content(other, policy="b"), 1)], kind="production", tier="low")
+    both = union([(standing.content(), 1), (standing.content(other, policy="b"), 1)], Subject("production", "low"))
     assert standing.parse(both).standard_change.signers == {"review": ("validator", "it_operations")}

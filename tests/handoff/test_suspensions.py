@@ -19,6 +19,7 @@ from handoff.plans import DeployReport, StopReport
 from handoff.queries.moments import environment_at
 from handoff.rules.policies import parse
 from handoff.rules.policy_changes import changes, demands
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.services import amendments, batches, deployments, jobs, runs, suspensions
 from handoff.states import JobState, RunState, State
@@ -400,7 +401,7 @@ def test_an_odd_answer_to_what_lapses_is_no_policy(odd: Any) -> None:
 def test_of_two_policies_the_one_that_stops_counts() -> None:
     one = building.a_policy(("integrity",)).content
     other = one | {"policy": "other", "lapses": "stop"}
-    assert union([(one, 1), (other, 1)], kind="production", tier="low")["lapses"] == "stop"
+    assert union([(one, 1), (other, 1)], Subject("production", "low"))["lapses"] == "stop"
     assert "what is live stopped once a waiver ends" in str(changes(demands(parse(one)), demands(parse(other))).gained)
 
 

@@ -64,6 +64,7 @@ PAGES = [
     ("/models/", "dana", 8),
     ("/models/new/", "dana", 6),
     ("/models/tumours/", "dana", 12),
+    ("/models/tumours/change/", "dana", 7),
     ("/models/tumours/versions/1/", "dana", 16),
     ("/models/tumours/versions/20/", "dana", 11),
     ("/models/tumours/versions/1/schemas/mlflow/", "dana", 7),

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from audit.actors import Person
 from audit.models import Account
 from handoff.errors import Refused
+from handoff.queries.checklist_templates import policy_in
 from handoff.queries.policies import Difference, Simulated, difference_of, simulated
-from handoff.rules.policies import understood
 from handoff.rules.policy_schema import schema
 from handoff.services import policies
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         file = options["file"]
         try:
             source = sys.stdin.read() if file == "-" else Path(file).read_text()
-            content, rules = understood(source)
+            content, rules = policy_in(source)
             if options["act"] == "validate":
                 self.stdout.write(f"{file}: the policy {rules.key} is one")
             elif options["act"] == "simulate":
