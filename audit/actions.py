@@ -4,6 +4,7 @@ ACTIONS: dict[str, str] = {
     "account.signed_in": "signed in",
     "account.sign_in_failed": "failed to sign in",
     "account.signed_out": "signed out",
+    "account.sessions_ended": "ended their other sessions",
     "account.token_created": "created an access token",
     "account.token_revoked": "revoked an access token",
     "account.created": "created the account",

@@ -3,13 +3,31 @@
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
+from django.conf import settings
 
+from audit.errors import Forbidden
 from audit.models import Account
 
 
 def has_second_factor(user: Account) -> bool:
     """Tell whether an account must give a code beside the password."""
     return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+
+
+def lacks_factor(user: Account) -> bool:
+    """Tell whether the site asks a second factor of an account that has none. Service accounts have tokens only."""
+    of = settings.SECOND_FACTOR_FOR
+    asked = of == "everybody" or (of == "staff" and user.is_staff)
+    return asked and user.is_person and not has_second_factor(user)
+
+
+def factor_missing() -> Forbidden:
+    """Return the refusal of whoever must set one up first."""
+    return Forbidden(
+        "This site asks for a second factor, and your account has none.",
+        code="second_factor_required",
+        todo="Sign in with the browser and set one up under Security.",
+    )
 
 
 def factor_of(user: Account, code: str) -> str:

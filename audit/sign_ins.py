@@ -27,6 +27,13 @@ def signed_out(*, actor: Actor) -> None:
 
 
 @act
+def sessions_ended(*, actor: Actor, count: int) -> None:
+    """Record that somebody ended their other sessions."""
+    chain = f"account:{actor.user_id}"
+    record("account.sessions_ended", actor=actor, on=chain, chain=chain, data={"sessions": count})
+
+
+@act
 def sign_in_failed(*, username: str, via: str) -> None:
     """Record a failed sign-in. What was typed is not kept: a password typed in the wrong field would be in it."""
     known = Account.objects.filter(username=username).values_list("pk", flat=True).first()

@@ -1,10 +1,13 @@
 """Who may come in: accounts are made by an administrator, nobody signs up; every sign-in is on the trail."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -67,6 +70,16 @@ class ClosedDoor(DefaultAccountAdapter):
         super().logout(request)
         if isinstance(user, Account):
             sign_ins.signed_out(actor=Person(user, "browser"))
+
+
+class OwnSessions(DefaultUserSessionsAdapter):
+    """Put it on the trail when somebody ends their other sessions."""
+
+    def end_sessions(self, sessions: Sequence[UserSession]) -> None:
+        """End them."""
+        super().end_sessions(sessions)
+        if sessions:
+            sign_ins.sessions_ended(actor=Person(sessions[0].user, "browser"), count=len(sessions))
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: Any) -> HttpResponse:

@@ -6,7 +6,9 @@ from django.utils import timezone
 from guardian.backends import ObjectPermissionBackend
 from knox.auth import TokenAuthentication
 from knox.models import AuthToken
+from rest_framework.request import Request
 
+from audit.factors import factor_missing, lacks_factor
 from audit.models import Account
 from models_registry.access import PREFIX, roles_on
 from models_registry.models import Environment, RegisteredModel
@@ -17,6 +19,13 @@ class Bearer(TokenAuthentication):
 
     The library also reads all other tokens of the account, to delete those that ran out; ours go at the next sign-in.
     """
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the account and its token; refuse a person who lacks a second factor that the site asks for."""
+        found = super().authenticate(request)
+        if found is not None and lacks_factor(found[0]):
+            raise factor_missing()
+        return found
 
     def _cleanup_token(self, auth_token: AuthToken) -> bool:
         """Tell whether a token has run out."""

@@ -1,5 +1,6 @@
 """Read settings from the environment, and refuse odd values by name."""
 
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,29 @@ def number(name: str, default: int, *, least: int = 0) -> int:
     if not value.isdigit() or int(value) < least:
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {value!r}.")
     return int(value)
+
+
+def one_of(name: str, default: str, known: tuple[str, ...]) -> str:
+    """Return one of several words."""
+    value = text(name, default) or default
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(known)}, not {value!r}.")
+    return value
+
+
+def fernet_keys(name: str) -> list[str]:
+    """Return a comma-separated list of keys, each 32 bytes in URL-safe base64."""
+    found = names(name)
+    for key in found:
+        try:
+            long_enough = len(urlsafe_b64decode(key)) == 32
+        except ValueError:
+            long_enough = False
+        if not long_enough:
+            raise ImproperlyConfigured(
+                f"{name} must list keys of 32 bytes in URL-safe base64, and one of them is none."
+            )
+    return found
 
 
 def names(name: str, default: str = "") -> list[str]:

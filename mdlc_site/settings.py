@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from engine import fault_points
-from mdlc_site.environment import addresses, env, flag, key, names, number, storage, text, urls
+from mdlc_site.environment import addresses, env, fernet_keys, flag, key, names, number, one_of, storage, text, urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_celery_beat",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mdlc_site.sessions.PrivacyMiddleware",
+    "mdlc_site.required_factors.SecondFactorMiddleware",
     "mdlc_site.errors.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -173,6 +175,10 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "mdlc_site.factors.SealedFactors"
+USERSESSIONS_ADAPTER = "mdlc_site.accounts.OwnSessions"
+FACTOR_KEYS = fernet_keys("MDLC_FACTOR_KEYS")  # empty: one is derived from SECRET_KEY
+SECOND_FACTOR_FOR = one_of("MDLC_SECOND_FACTOR_FOR", "nobody", ("nobody", "staff", "everybody"))
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

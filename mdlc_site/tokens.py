@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from audit import sign_ins
 from audit.actors import Actor, Person
 from audit.errors import Invalid, Refused
-from audit.factors import factor_of, has_second_factor
+from audit.factors import factor_missing, factor_of, has_second_factor, lacks_factor
 from audit.models import Account
 
 LASTS: timedelta = settings.REST_KNOX["TOKEN_TTL"]  # type: ignore[assignment]
@@ -41,6 +41,8 @@ def sign_in(request: Request, *, username: str, password: str, code: str = "") -
         if not factor:
             raise _failed(raw, username, tell_axes=True)
         method = f"password and {factor}"
+    elif lacks_factor(user):
+        raise factor_missing()
     # Django's own signal: it stamps the last log-in, and axes forgets the failures before it.
     user_logged_in.send(sender=Account, request=raw, user=user)
     actor = Person(user, "api")

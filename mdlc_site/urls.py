@@ -1,9 +1,11 @@
 """Every address of the site."""
 
-from allauth.account.decorators import secure_admin_login
+from allauth.account.decorators import reauthentication_required, secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.account.views import LogoutView
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from allauth.usersessions.views import list_usersessions
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
@@ -14,7 +16,7 @@ from rest_framework.permissions import AllowAny
 from mdlc_site import api, console, health
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # one door, with second factor
-for model in (AuthToken, Authenticator, EmailAddress):  # whoever could write these by hand could act as somebody else
+for model in (AuthToken, Authenticator, EmailAddress, UserSession):  # who writes these could act as somebody else
     admin.site.unregister(model)
 console.register()
 admin.site.site_header = admin.site.site_title = "MDLC Handoff"
@@ -42,6 +44,7 @@ signing_in = RedirectView.as_view(pattern_name="account_login")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(f"account/{one}", signing_in) for one in by_mail),
+    path("account/sessions/", reauthentication_required(list_usersessions)),
     path("account/", include("allauth.urls")),
     path("admin/health/", admin.site.admin_view(console.health), name="admin-health"),
     path("admin/logout/", LogoutView.as_view()),  # one way out too: it is on the trail

@@ -86,16 +86,36 @@ def test_each_diagram_draws_exactly_the_moves(heading: str, moves: Mapping[Any, 
 # Settings, options, processes, metrics
 
 
+LISTS = {"urls", "addresses", "fernet_keys"}
+READERS = LISTS | {"text", "flag", "number", "names", "one_of", "env.db_url"}
+
+
 def settings_read() -> dict[str, Any]:
     """Return every variable that the settings read, with its default; None where there is none."""
     found: dict[str, Any] = {}
     for node in ast.walk(ast.parse((ROOT / "mdlc_site" / "settings.py").read_text())):
         if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
             continue
-        if ast.unparse(node.func) not in {"text", "flag", "number", "names", "urls", "addresses", "env.db_url"}:
+        if ast.unparse(node.func) not in {
+            "text",
+            "flag",
+            "number",
+            "names",
+            "urls",
+            "addresses",
+            "one_of",
+            "fernet_keys",
+            "env.db_url",
+        }:
             continue
         given = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "default")]
-        default = _value(given[0]) if given else "" if ast.unparse(node.func) in ("urls", "addresses") else None
+        default = (
+            _value(given[0])
+            if given
+            else ""
+            if ast.unparse(node.func) in ("urls", "addresses", "fernet_keys")
+            else None
+        )
         found[str(node.args[0].value)] = default
     return found
 

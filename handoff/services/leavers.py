@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
@@ -216,7 +217,7 @@ def _empty(account: Account, code: str, nth: str) -> None:
     before, pseudonym = account.username, f"Person {code} (left)"
     account.groups.clear()
     account.user_permissions.clear()
-    for table in (AuthToken, Authenticator, EmailAddress):
+    for table in (AuthToken, Authenticator, EmailAddress, UserSession):
         table.objects.filter(user=account).delete()
     RequestKey.objects.filter(account=account).delete()
     for log in (AccessAttempt, AccessFailureLog, AccessLog):
