@@ -55,6 +55,15 @@ def _attestation(key: str, again: AgainFact) -> Wrong:
     return Wrong(sentence, Finding.Severity.MEDIUM, None, suspends=False, due=due, told={"approval": key})
 
 
+def settled(handoff: Handoff, known: Known) -> bool:
+    """Tell whether the findings about the approvals of a handoff say what is so."""
+    if rules_of(handoff).reattestation.asks:
+        raised = {one.subject for one in handoff.findings.filter(kind=Finding.Kind.REATTESTATION, closed_at=None)}
+        if attestations_of(handoff, known).keys() != raised:
+            return False
+    return fallen_of(handoff, known) == standing(handoff)
+
+
 def settle_approvals(handoff: Handoff, known: Known, *, actor: Actor) -> Finding | None:
     """Bring the findings about the approvals of a locked handoff in step with what stands; return one that is new.
 
@@ -63,7 +72,8 @@ def settle_approvals(handoff: Handoff, known: Known, *, actor: Actor) -> Finding
     """
     if handoff.state == State.SUPERSEDED:
         return None
-    reconcile(handoff, Finding.Kind.REATTESTATION, attestations_of(handoff, known), actor=actor)
+    if rules_of(handoff).reattestation.asks:
+        reconcile(handoff, Finding.Kind.REATTESTATION, attestations_of(handoff, known), actor=actor)
     found, told = fallen_of(handoff, known), standing(handoff)
     if found == told:
         return None

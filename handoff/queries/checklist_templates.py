@@ -1,5 +1,6 @@
 """The checklist templates that a policy may include: those of the product, and the newest of the site's own."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,9 +22,14 @@ def own_templates() -> dict[str, ChecklistTemplateRevision]:
 
 
 def all_templates() -> dict[str, Template]:
-    """Return what a policy may include now, by its key. One that the product brings is never another's."""
-    own = {key: _read(one.digest, one.source) for key, one in own_templates().items()}
-    return dict(sorted((own | templates()).items()))
+    """Return what a policy may include now, by its key."""
+    return beside(own_templates())
+
+
+def beside(own: Mapping[str, ChecklistTemplateRevision]) -> dict[str, Template]:
+    """Return checklists of the site's own with those of the product, which nothing takes the place of."""
+    read = {key: _read(one.digest, one.source) for key, one in own.items()}
+    return dict(sorted((read | templates()).items()))
 
 
 def template_of(key: str) -> tuple[Template, list[ChecklistTemplateRevision]]:

@@ -6,13 +6,10 @@ from audit.actors import Worker
 from audit.acts import act
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff, SignOff
-from handoff.raising import standing as asked_of
 from handoff.rules.approvals import expired
 from handoff.states import UNDER_OFFER, State
-from handoff.suspending import attestations_of, fallen_of, settle_approvals, standing
+from handoff.suspending import settle_approvals, settled
 from handoff.voiding import void
-
-ATTEST = Finding.Kind.REATTESTATION
 
 
 def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
@@ -24,9 +21,7 @@ def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
     if handoff is None:
         return None
     known = known_of(handoff)
-    asked = attestations_of(handoff, known).keys()
-    settled = fallen_of(handoff, known) == standing(handoff) and asked == asked_of(handoff, ATTEST).keys()
-    if settled and not expired(rules_of(handoff), known.facts):
+    if not expired(rules_of(handoff), known.facts) and settled(handoff, known):
         return None
     return _settle(actor=actor, handoff_id=handoff_id)
 

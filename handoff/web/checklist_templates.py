@@ -8,7 +8,7 @@ from django.utils import timezone
 from audit.actors import Person
 from handoff.access import require_administrator
 from handoff.errors import Refused
-from handoff.queries.checklist_templates import all_templates, newest_source, own_templates, template_of
+from handoff.queries.checklist_templates import beside, newest_source, own_templates, template_of
 from handoff.services import checklist_templates
 from handoff.web.doors import Form, go, page
 from models_registry.roles import Role
@@ -30,7 +30,8 @@ items:
 @page("GET")
 def index(request: HttpRequest) -> HttpResponse:
     """Show all templates."""
-    context = {"templates": list(all_templates().values()), "own": own_templates()}
+    own = own_templates()
+    context = {"templates": list(beside(own).values()), "own": own}
     return render(request, "handoff/checklist_templates/index.html", context)
 
 

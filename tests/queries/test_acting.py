@@ -380,7 +380,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "merge accounts": 11,
         "hold a name": 8,
         "lift the hold on a name": 12,
-        "let a name go": 34,
+        "let a name go": 35,
     },
     Story.of_a_version: {
         "register a model": 10,
