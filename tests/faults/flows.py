@@ -112,6 +112,7 @@ class Deploy(Flow):
     def _press(self) -> None:
         """Deploy again, as IT operations; whoever finds the gate shut is told what is missing."""
         self.presses += 1
+        self.stand.clock = 0  # whoever looks into it sets the clock right
         assert self.presses < 4, "somebody presses again and again, and nothing comes of it"
         deployments.retry(actor=Person(self.stand.place.otto, "test"), handoff_id=self.handoff.pk)
 
@@ -140,6 +141,7 @@ class Sign(Deploy):
             self.stand.promised.append(told["signoff"])
         if not self.handoff.signoffs.filter(gate="release", voided_at=None).exists():
             self.presses += 1
+            self.stand.clock = 0
             assert self.presses < 4, "somebody signs again and again, and nothing comes of it"
             self.signing = self._signing(0)
             return ""
