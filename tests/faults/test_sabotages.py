@@ -4,7 +4,7 @@ A harness that does not find these proves nothing.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from tests.faults.flows import Deploy, Sign
 from tests.faults.stand import Child, Late, Stand, settle
 
 pytestmark = [pytest.mark.processes]
+TRIES = 3  # on a busy machine a lease may run out before two processes meet that should
 SOON = 10.0  # until work counts as lost; the leases of the stand are 2 s
 
 
@@ -191,7 +192,11 @@ SCENES: dict[str, Callable[[Stand, str], list[str]]] = {
 def test_a_build_that_lacks_a_guard_is_found(name: str, stand: Stand) -> None:
     honest = SCENES[name](stand, "")
     assert honest == []
-    stand.renew()
-    wrong = SCENES[name](stand, name)
+    wrong: list[str] = []
+    for _ in range(TRIES):
+        stand.renew()
+        with suppress(Late):
+            wrong = SCENES[name](stand, name)
+            break
     print(f"{name}: {'; '.join(wrong[:2])}")
     assert wrong != []

@@ -38,7 +38,7 @@ OURS = sorted(
 THINGS, HOLDERS = ("Environment", "Organisation", "RegisteredModel"), ("User", "Group")
 ADDABLE = {
     *("Organisation", "Environment", "Stream", "Consumer", "PolicyRevision", "Account", "DutyRevision", "RaciRevision"),
-    *("MergedAccount", "FormerPerson"),
+    *("MergedAccount", "FormerPerson", "ChecklistTemplateRevision"),
     *(f"{thing}{holder}Grant" for thing in THINGS for holder in HOLDERS),
 }
 

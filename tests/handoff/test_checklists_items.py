@@ -344,7 +344,7 @@ def test_a_template_that_changes_changes_no_policy_that_was_published(site: Plac
     old = checklist_templates.templates()["handoff-readiness"]
     source = (checklist_templates.FOLDER / "handoff-readiness.yaml").read_text()
     changed = checklist_templates.read_template(source.replace("hr-load", "hr-speed"))
-    monkeypatch.setattr(checklist_templates, "templates", lambda: {"handoff-readiness": changed})
+    monkeypatch.setattr("handoff.queries.checklist_templates.templates", lambda: {"handoff-readiness": changed})
     handoff.refresh_from_db()
     assert [item.key for item in rules_of(handoff).gate("review").checklist] == before
     assert revision.content["gates"]["review"]["checklist"]["included"][0]["digest"] == old.digest

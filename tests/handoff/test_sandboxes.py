@@ -25,6 +25,7 @@ from handoff.rules.policies import digest_of, parse
 from handoff.rules.policy_changes import demands
 from handoff.rules.policy_terms import TESTS
 from handoff.rules.scopes import digest
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.services import jobs, promotion_tests
 from handoff.states import State
@@ -160,11 +161,11 @@ def test_what_is_no_level_is_refused_with_its_place(raw: Any, place: str) -> Non
 
 @pytest.mark.parametrize(("one", "other", "both"), [(NONE, FILTERED, FILTERED), (APART, ENCLOSED, APART)])
 def test_of_policies_that_apply_together_the_higher_level_holds(one: Level, other: Level, both: Level) -> None:
-    united = union([(least(one), 1), (least(other, policy="other"), 1)], kind="production", tier="low")
+    united = union([(least(one), 1), (least(other, policy="other"), 1)], Subject("production", "low"))
     assert parse(united).sandbox.least == both
-    plain = union([(least(other), 1), (LIGHT | {"policy": "other"}, 1)], kind="production", tier="low")
+    plain = union([(least(other), 1), (LIGHT | {"policy": "other"}, 1)], Subject("production", "low"))
     assert parse(plain).sandbox.least == other
-    assert "sandbox" not in union([(LIGHT, 1), (LIGHT | {"policy": "b"}, 1)], kind="production", tier="low")
+    assert "sandbox" not in union([(LIGHT, 1), (LIGHT | {"policy": "b"}, 1)], Subject("production", "low"))
 
 
 @pytest.mark.parametrize("ran", LEVELS)

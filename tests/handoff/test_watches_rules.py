@@ -18,6 +18,7 @@ from handoff.rules.monitoring import united as monitoring_of
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.policy_changes import changes, demands
 from handoff.rules.simulations import Passed, lacking_in
+from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.rules.watches import (
     BOUNDS_MS,
@@ -210,8 +211,7 @@ def test_of_two_policies_the_stricter_limits_hold() -> None:
     assert monitoring_of({"most_silent_hours": 9, "most_failed_percent": 4}, {"most_unseen_minutes": 5}) == watched
     both = union(
         [({**CONTENT, "strategy": one}, 1), ({**CONTENT, "policy": "q", "monitoring": {}}, 1)],
-        kind="production",
-        tier="low",
+        Subject("production", "low"),
     )
     assert (parse(both).strategy.least_minutes, parse(both).monitoring.most_unseen_minutes) == (90, 30)
 

@@ -147,7 +147,8 @@ BROKEN: dict[str, tuple[Any, str, str]] = {
         {"transport": "inline", "location": {"records": [{"x": 2**60}]}}, "descriptor_malformed", "descriptor",
     ),
     "a null character": (
-        {"transport": "inline", "location": {"records": [{"x": "\0"}]}}, "descriptor_malformed", "descriptor",
+        {"transport": "inline", "location": {"records": [{"x": "\0"}]}}, "text_hidden",
+        "descriptor.location.records.0.x",
     ),
     "a schema that is not one": ({**SOURCE, "schema": {"type": "int"}}, "schema_not_avro", "descriptor.schema"),
 }  # fmt: skip
