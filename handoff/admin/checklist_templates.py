@@ -14,6 +14,7 @@ from audit.admin_doors import ActForm, Configuration
 from audit.models import Account
 from handoff.models import ChecklistTemplateRevision
 from handoff.queries.checklist_templates import newest_source
+from handoff.rules.checklist_templates import EXAMPLE
 from handoff.services import checklist_templates
 
 
@@ -63,7 +64,7 @@ class ChecklistTemplateAdmin(Configuration):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:
         """Start from the newest text of the checklist that is named."""
-        return {"source": newest_source(request.GET.get("key", "").replace("\0", ""))}
+        return {"source": newest_source(request.GET.get("key", "").replace("\0", "")) or EXAMPLE}
 
     def links(self, request: HttpRequest, record: ChecklistTemplateRevision) -> list[tuple[str, str]]:
         """Return where it is read in words, and where the next one is written."""

@@ -19,6 +19,19 @@ FOLDER = Path(__file__).parent.parent / "checklist_templates"
 KEYS = {"template", "title", "about", "source", "applies", "levels", "items"}
 INCLUDE_KEYS = {"template", "level", "least"}
 MOST_LEVELS = 9
+# What whoever writes the first one begins with.
+EXAMPLE = """template: our-own
+title: Our own checklist
+about: What it is for, in a sentence.
+source: Who asks for it.
+items:
+  - key: first
+    question: Is it so?
+    help: What a yes rests on.
+    role: data_scientist
+    evidence: [link, file]
+    reference: "Rule 1"
+"""
 
 
 @dataclass(frozen=True, slots=True)

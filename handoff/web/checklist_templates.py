@@ -9,22 +9,10 @@ from audit.actors import Person
 from handoff.access import require_administrator
 from handoff.errors import Refused
 from handoff.queries.checklist_templates import beside, newest_source, own_templates, template_of
+from handoff.rules.checklist_templates import EXAMPLE
 from handoff.services import checklist_templates
 from handoff.web.doors import Form, go, page
 from models_registry.roles import Role
-
-START = """template: our-own
-title: Our own checklist
-about: What it is for, in a sentence.
-source: Who asks for it.
-items:
-  - key: first
-    question: Is it so?
-    help: What a yes rests on.
-    role: data_scientist
-    evidence: [link, file]
-    reference: "Rule 1"
-"""
 
 
 @page("GET")
@@ -55,7 +43,7 @@ def publish(request: HttpRequest) -> HttpResponse:
     form = None
     if request.method != "POST":
         require_administrator(actor.user, "publish a checklist")
-        source = newest_source(request.GET.get("from", "").replace("\0", "")) or START
+        source = newest_source(request.GET.get("from", "").replace("\0", "")) or EXAMPLE
     else:
         source = request.POST.get("source", "").replace("\r\n", "\n")
         try:

@@ -13,12 +13,19 @@ from handoff.errors import Refused
 from handoff.queries.checklist_templates import policy_in
 from handoff.queries.policies import all_revisions, difference_of, newest_source, revision_of, simulated
 from handoff.rules.policies import Gate, PolicyRules, SignOffRule, digest_of, parse
+from handoff.rules.policy_changes import demands
 from handoff.services import policies
 from handoff.web.aspects import matrix_of
 from handoff.web.doors import Form, go, page
 from handoff.web.handoff_page import GATE_OPENS, GATE_TITLES
 from handoff.web.promotion_tests import TITLES
 from models_registry.roles import Role
+
+# What a policy demands that stands in no gate, test or aspect, as its page lists it.
+BESIDES = (
+    *("strategy", "monitoring", "re-attestation", "sandbox", "lapses", "drift", "duties", "findings", "waivers"),
+    *("break-glass", "standard-change", "retrain", "retirement", "retention"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,13 @@ def revision(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     context = {
         "revision": found,
         "rules": rules,
+        "types": ", ".join(rules.model_types).replace("_", " "),
         "gates": gates_in_words(rules),
         "matrix": matrix_of(rules),
         "windows": [one.words() for one in rules.windows],
         "freezes": [one.words() for one in rules.freezes],
         "thresholds": list(rules.thresholds.words().values()),
+        "besides": [told for key, told in demands(rules).items() if key in BESIDES],
         "tests": [(kind, *TITLES.get(kind, (kind, ""))) for kind in rules.tests],
     }
     return render(request, "handoff/policies/revision.html", context)

@@ -201,7 +201,7 @@ def test_it_is_read_on_its_page_over_the_api_and_validated_by_the_command(ada: A
     page = dana.get(reverse("checklist-template", args=["lending-rules"])).content.decode()
     assert "Can a customer appeal?" in page
     assert "Published on this site" in page
-    assert "This site's own" in dana.get(reverse("checklist-templates")).content.decode()
+    assert "this site's own" in dana.get(reverse("checklist-templates")).content.decode()
     assert "Publish a checklist" not in dana.get(reverse("checklist-templates")).content.decode()
     one = dana.get("/api/v1/checklists/lending-rules/").json()
     assert [item["level"] for item in one["items"]] == [1, 2]

@@ -272,6 +272,8 @@ def test_the_gate_the_page_and_the_api_say_who_signs_anew_by_when(place: buildin
     client = client_of(place.otto)
     page = client.get(reverse("handoff", args=[handoff.pk])).content.decode()
     assert "Otto signs anew by" in page
+    rules = client.get(reverse("policy-revision", args=["anew", 1])).content.decode()
+    assert "Approvals at release given anew within 14 days: when the model&#x27;s risk tier was changed." in rules
     gates = client.get(f"/api/v1/handoffs/{handoff.pk}/").json()["gates"]
     (told,) = [r for gate in gates for r in gate["requirements"] if r["key"] == "release" and r["kind"] == "signoff"]
     assert told["met"]
