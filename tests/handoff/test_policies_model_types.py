@@ -13,26 +13,11 @@ from handoff.rules.policies import digest_of, parse, understood
 from handoff.rules.subjects import Subject
 from handoff.rules.unions import applied_in, union
 from handoff.services import handoffs, policies
-from models_registry.models import Environment, ModelVersion, RegisteredModel
+from models_registry.models import ModelVersion, RegisteredModel
 from tests.handoff import building
-from tests.handoff.test_handoffs_offer import draft
+from tests.handoff.test_handoffs_offer import draft, place, version
 
-
-@pytest.fixture
-def place(db: None, store: Any) -> building.Place:
-    """Return a model, its environments and its people; a policy that speaks for all types is published."""
-    place = building.a_place()
-    Environment.objects.update(packages={"onnxruntime": "1.32.0"}, import_policy={"default": "allow"})
-    building.a_policy(("integrity",))
-    return place
-
-
-@pytest.fixture
-def version(place: building.Place) -> ModelVersion:
-    """Return a nominated version."""
-    return building.a_version(place)
-
-
+__all__ = ["place", "version"]
 TYPED = """
 policy: {key}
 title: {key}

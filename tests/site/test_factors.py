@@ -22,6 +22,7 @@ from audit.factors import factor_of
 from audit.models import Account, AuditEvent
 from mdlc_site import factors
 from mdlc_site.environment import fernet_keys, one_of
+from tests.site.test_tokens import code_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -48,11 +49,6 @@ def secret(dana: Account) -> str:
     secret = totp.generate_totp_secret()
     totp.TOTP.activate(dana, secret)
     return secret
-
-
-def code_of(secret: str) -> str:
-    counter = next(iter(totp.yield_hotp_counters_from_time()))
-    return totp.format_hotp_value(totp.hotp_value(secret, counter))
 
 
 # Sealed
