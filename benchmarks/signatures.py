@@ -57,8 +57,8 @@ EVENTS = """
      WHERE t.batch = %(batch)s AND e.chain = 'handoff:' || %(handoff)s::text ORDER BY t.handoff_id, e.seq
 """
 PROOFS = """
-    INSERT INTO handoff_reauthentication (id, person_id, method, confirmed_at, expires_at)
-    SELECT t.{key}, (%(people)s::bigint[])[t.client %% %(among)s + 1], 'password', now(), now() + interval '1 hour'
+    INSERT INTO handoff_reauthentication (id, person_id, method, confirmed_at, expires_at, challenge)
+    SELECT t.{key}, (%(people)s::bigint[])[t.client %% %(among)s + 1], 'password', now(), now() + interval '1 hour', ''
       FROM bench_turn t WHERE t.batch = %(batch)s
 """
 SEAL = """

@@ -29,9 +29,11 @@ def counts(signoff: SignOffFact, name: str, rule: SignOffRule, facts: Facts) -> 
 
 def anew(rule: SignOffRule, gate: str, facts: Facts) -> list[tuple[SignOffFact, AgainFact]]:
     """Return the approvals of a rule that count and are asked for anew, as long as too few others stand beside them."""
-    standing = [s for s in facts.signoffs if counts(s, gate, rule, facts)]
-    asked = [(s, again) for s in standing if (again := asked_again(s, facts.now))]
-    fresh = [s for s in standing if not asked_again(s, facts.now)]
+    asked = [(s, again) for s in facts.signoffs if (again := asked_again(s, facts.now))]
+    if not asked:  # as nearly always; to see what counts costs more
+        return []
+    asked = [(s, again) for s, again in asked if counts(s, gate, rule, facts)]
+    fresh = [s for s in facts.signoffs if counts(s, gate, rule, facts) and not asked_again(s, facts.now)]
     seats = {s.role for s in fresh} if rule.quorum else facts.chain.people(*(s.person for s in fresh))
     return asked if len(seats) < rule.count else []
 
