@@ -12,6 +12,7 @@ from handoff.facts import Known, rules_of
 from handoff.models import Finding, Handoff
 from handoff.moves import chain_of
 from handoff.raising import Wrong, reconcile
+from handoff.raising import standing as raised
 from handoff.rules.approvals import fallen, to_attest
 from handoff.rules.lapses import AgainFact
 from handoff.rules.policies import GATES
@@ -57,10 +58,9 @@ def _attestation(key: str, again: AgainFact) -> Wrong:
 
 def settled(handoff: Handoff, known: Known) -> bool:
     """Tell whether the findings about the approvals of a handoff say what is so."""
-    if rules_of(handoff).reattestation.asks:
-        raised = {one.subject for one in handoff.findings.filter(kind=Finding.Kind.REATTESTATION, closed_at=None)}
-        if attestations_of(handoff, known).keys() != raised:
-            return False
+    asks = rules_of(handoff).reattestation.asks
+    if asks and attestations_of(handoff, known).keys() != raised(handoff, Finding.Kind.REATTESTATION).keys():
+        return False
     return fallen_of(handoff, known) == standing(handoff)
 
 

@@ -9,10 +9,7 @@ from handoff.models import ChecklistTemplateRevision
 from handoff.rules.checklist_templates import Template, read_template, templates
 from handoff.rules.policies import PolicyRules, understood
 
-
-@lru_cache(maxsize=256)
-def _read(digest: str, source: str) -> Template:
-    return read_template(source)
+_read = lru_cache(maxsize=256)(read_template)
 
 
 def own_templates() -> dict[str, ChecklistTemplateRevision]:
@@ -28,7 +25,7 @@ def all_templates() -> dict[str, Template]:
 
 def beside(own: Mapping[str, ChecklistTemplateRevision]) -> dict[str, Template]:
     """Return checklists of the site's own with those of the product, which nothing takes the place of."""
-    read = {key: _read(one.digest, one.source) for key, one in own.items()}
+    read = {key: _read(one.source) for key, one in own.items()}
     return dict(sorted((read | templates()).items()))
 
 
@@ -40,7 +37,7 @@ def template_of(key: str) -> tuple[Template, list[ChecklistTemplateRevision]]:
     revisions = list(found)
     if not revisions:
         raise Hidden("There is no such checklist.")
-    return _read(revisions[0].digest, revisions[0].source), revisions
+    return _read(revisions[0].source), revisions
 
 
 def newest_source(key: str) -> str:
