@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check machine doors fuzz faults attacks bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check supply bill advisories machine doors fuzz faults attacks bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -16,7 +16,7 @@ demo:
 test:
 	@$(DEV) python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: lint types contracts migrations deploy-check test
+check: lint types contracts migrations deploy-check supply test
 
 lint:
 	@$(DEV) ruff check .
@@ -40,6 +40,18 @@ migrations:
 deploy-check:
 	@SITE_URL=https://handoff.example ALLOWED_HOSTS=handoff.example \
 		$(BESIDE_SERVERS) python manage.py check --deploy --fail-level WARNING
+
+# What the product is made of, as far as it can be known without a network: locks, licences, bill of materials.
+supply:
+	@$(DEV) python -m supply check
+
+# Write the bill of materials anew, after a change of the locks.
+bill:
+	@$(DEV) python -m supply bill
+
+# Ask whether anything that is locked is known to be weak; 2 at the end where nobody answers.
+advisories:
+	@$(DEV) python -m supply advisories
 
 # So many random acts of the whole cast; after each, every invariant must hold.
 machine:
@@ -79,6 +91,7 @@ lock:
 	@$(LOCK) requirements.in -o requirements.txt
 	@$(LOCK) engine/requirements-dask.in -o engine/requirements-dask.txt
 	@$(LOCK) requirements-dev.in -o requirements-dev.txt
+	@$(MAKE) --no-print-directory bill
 
 # What the demo keeps, and what tools remember. The next start looks at .venv again, and finds it as it was.
 clean:
