@@ -1,15 +1,10 @@
 """What workers run: claim the row, do the work outside any transaction, report under the fencing number."""
 
 import logging
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event, Thread, get_ident
 
 from celery import shared_task
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,10 +12,8 @@ from audit import keeping
 from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import Keeping
-from audit.request_ids import of_request
 from engine.fault_points import fault_point
 from handoff import queue
-from handoff.errors import LeaseLost
 from handoff.executors import amendments as amending
 from handoff.executors import counting, engine, probes, testing
 from handoff.executors import reconciliations as asking
@@ -28,7 +21,8 @@ from handoff.executors import replays as replaying
 from handoff.executors import runs as runner
 from handoff.executors import stops as stopper
 from handoff.executors.errors import ExecutorError
-from handoff.models import Handoff, Job
+from handoff.in_hand import held
+from handoff.models import Handoff
 from handoff.plans import RestorePlan
 from handoff.queries.invariants import check
 from handoff.queries.leavers import due, to_announce
@@ -44,7 +38,6 @@ from handoff.services import (
     findings,
     handoffs,
     invariants,
-    jobs,
     leavers,
     monitoring,
     promotion_tests,
@@ -397,61 +390,3 @@ def reconcile() -> None:
         reconciliations.look(actor=Worker("reconciliation"), handoff_id=handoff_id)
     for place in list(reconciliations.places_watched().values_list("pk", flat=True)):
         reconciliations.look_at_place(actor=Worker("reconciliation"), environment_id=place)
-
-
-class Holder:
-    """The worker that holds a job, with a thread that keeps the lease while the work goes on."""
-
-    def __init__(self, job: Job) -> None:
-        """Start to keep the lease of a job that was just claimed."""
-        self.fence = job.fence
-        self.actor = Worker(job.worker)
-        self._job_id = job.pk
-        self._ended = Event()
-        self._thread = Thread(target=self._beat, name=f"lease of {job.pk}", daemon=True)
-        self._thread.start()
-
-    def say(self, progress: str) -> None:
-        """Tell how far the work is; the page shows it. The connection goes back to the pool while the work goes on."""
-        jobs.beat(self._job_id, self.fence, progress)
-        connection.close()
-
-    def stop(self) -> None:
-        """Let the lease go."""
-        self._ended.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(settings.JOB_LEASE_SECONDS / 3):
-            try:
-                if not jobs.beat(self._job_id, self.fence):
-                    return
-            except (DatabaseError, InterfaceError):
-                log.warning("the lease of job %s could not be extended now", self._job_id)
-            finally:
-                connection.close()
-
-
-@contextmanager
-def held(job_id: str, task: str) -> Iterator[Holder | None]:
-    """Claim a job and keep its lease; None if it is not there to be taken. A failure of ours gives it back."""
-    worker = f"{socket.gethostname()}:{os.getpid()}:{get_ident() % 10**6}"
-    fault_point("job.received")
-    job = jobs.claim(job_id, worker, task=task)
-    if job is None:
-        yield None
-        return
-    holder = Holder(job)
-    try:
-        with of_request(job.request, job=job_id):
-            fault_point("job.claimed")
-            yield holder
-            fault_point("job.recorded")
-    except LeaseLost:
-        log.warning("job %s was taken over; fence %s is not valid any more", job_id, job.fence)
-    except Exception as error:
-        log.exception("job %s failed", job_id)
-        connection.close_if_unusable_or_obsolete()  # what broke may be the connection, and the job is given back by one
-        jobs.release(job.pk, job.fence, f"{type(error).__name__}: {error}")
-    finally:
-        holder.stop()

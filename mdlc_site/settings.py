@@ -363,6 +363,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 JOB_LEASE_SECONDS = number("MDLC_JOB_LEASE", 30, least=2)
 JOB_ATTEMPTS = 3
+STOP_SECONDS = number("MDLC_STOP_SECONDS", 45, least=1)  # less than what whoever stops a worker waits for it
 NAMES_GO_AFTER = timedelta(days=number("MDLC_NAMES_GO_AFTER_DAYS", 0))  # nothing: only by hand
 NAMES_NOTICE = timedelta(days=number("MDLC_NAMES_NOTICE_DAYS", 30, least=1))
 ENGINE_TOKEN = text("MDLC_ENGINE_TOKEN", "")  # set for the deployments worker only

@@ -131,7 +131,9 @@ def broker(folder: Path) -> tuple[Process, str]:
     return process, f"unix://{path}"
 
 
-def worker(folder: Path, env: dict[str, str], name: str = "w1", queues: str = "tests,deployments") -> Process:
+def worker(
+    folder: Path, env: dict[str, str], name: str = "w1", queues: str = "tests,deployments", *, concurrency: int = 2
+) -> Process:
     """Start a real Celery worker."""
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     args = [
@@ -143,7 +145,7 @@ def worker(folder: Path, env: dict[str, str], name: str = "w1", queues: str = "t
         "-P",
         "threads",
         "-c",
-        "2",
+        str(concurrency),
         "-Q",
         queues,
         "-n",

@@ -38,6 +38,14 @@ REQUEUE = """
                    WHERE state = 'running' AND lease_until < clock_timestamp() AND attempts < %s
                      FOR UPDATE SKIP LOCKED)
 """
+# The bell is rung with it, as for a new job, so that nobody waits for a sweep.
+HAND_BACK = """
+    WITH mine AS (
+        UPDATE handoff_job SET state = 'queued', error = 'the worker ' || worker || ' was stopped', lease_until = NULL
+         WHERE id = %s AND fence = %s AND state = 'running'
+     RETURNING id, queue, task)
+    SELECT pg_notify('job', id::text || ' ' || queue || ' ' || task) FROM mine
+"""
 SWEEPER = Worker("sweeper")
 MOST_BELLS = 500
 
@@ -76,6 +84,16 @@ def release(job_id: UUID | str, fence: int, error: str) -> None:
     again = mine.filter(attempts__lt=settings.JOB_ATTEMPTS)
     if not again.update(state=JobState.QUEUED, lease_until=None, error=error[:2000]):
         _bury(job_id, fence=fence, because=error, actor=SWEEPER)
+
+
+def hand_back(job_id: UUID, fence: int) -> bool:
+    """Put a job back that its holder cannot end, for its process is told to stop; tell whether it was still held.
+
+    Being stopped is nobody's failure: however often it was tried, it waits again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_BACK, [job_id, fence])
+        return bool(cursor.fetchall())
 
 
 def sweep() -> list[Bell]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -194,6 +196,21 @@ def test_a_breach_of_the_output_schema_is_no_answer(engine: Engine, registry: Re
         assert answer["violations"][0]["field"] == "probabilities"
         assert "outputs" not in answer
     assert b'cause="maximum"' in engine.ask("GET", "/metrics")[1]
+
+
+def test_what_was_begun_is_scored_before_it_ends(engine: Engine, live: Sealed, sample: Sample) -> None:
+    body = orjson.dumps(packed(sample.records[:2].tolist()))
+    line = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
+    line.putrequest("POST", URL)
+    line.putheader("Content-Length", str(len(body)))
+    line.endheaders(body[:20])
+    time.sleep(0.2)
+    engine.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    line.send(body[20:])
+    answer = line.getresponse()
+    assert (answer.status, len(orjson.loads(answer.read())["outputs"][0]["data"])) == (200, 2)
+    assert engine.process.wait(20) == 0
 
 
 def test_it_ends_when_told(engine: Engine, live: Sealed) -> None:

@@ -14,8 +14,9 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from handoff import queue, tasks
+from handoff import queue
 from handoff.errors import LeaseLost
+from handoff.in_hand import held
 from handoff.leases import end, hold
 from handoff.models import Handoff, Job
 from handoff.services import jobs, promotion_tests
@@ -176,7 +177,7 @@ def test_a_failure_of_ours_gives_the_job_back_until_attempts_are_used_up(job: Jo
 
 
 def test_a_worker_whose_connection_broke_gives_its_job_back_at_once(job: Job) -> None:
-    with tasks.held(str(job.pk), queue.RUN_TEST) as holder, connection.cursor() as cursor:
+    with held(str(job.pk), queue.RUN_TEST) as holder, connection.cursor() as cursor:
         assert holder is not None
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     job.refresh_from_db()

@@ -11,6 +11,7 @@ from structlog.contextvars import clear_contextvars
 
 from audit.request_ids import current_request, of_request
 from handoff import queue, tasks
+from handoff.in_hand import held
 from handoff.models import Job
 from mdlc_site.errors import unexpected
 from tests.handoff import walking
@@ -66,7 +67,7 @@ def test_work_carries_the_request_that_asked_for_it_into_the_log_of_its_worker(l
     assert jobs.exists()
     assert set(jobs.values_list("request", flat=True)) == {NAME}
     job = jobs[0]
-    with tasks.held(str(job.pk), queue.RUN_TEST) as holder:
+    with held(str(job.pk), queue.RUN_TEST) as holder:
         assert holder is not None
         assert current_request() == NAME
         tasks.log.warning("at it")
