@@ -7,10 +7,12 @@ SELECT h.id AS handoff, t.validation AS proof, p.person_id AS signer
 UPDATE handoff_reauthentication SET used_at = clock_timestamp()
  WHERE id = :proof::uuid AND person_id = :signer::bigint AND used_at IS NULL AND expires_at > clock_timestamp();
 INSERT INTO handoff_signoff (id, handoff_id, gate, requirement, role, signer_id, printed_name, decision, meaning, comment,
-       scope, scope_digest, statement, statement_digest, reauthentication_id, signed_at, voided_because)
+       scope, scope_digest, statement, statement_digest, key_id, signature, reauthentication_id, signed_at, voided_as,
+       voided_because)
 VALUES (gen_random_uuid(), :handoff::uuid, 'review', 'validation', 'validator', :signer::bigint, 'Validator', 'approve', 'review',
        'I have read it.', '{"seen": "it"}', repeat('0', 64), repeat('statement ', 150),
-       encode(sha256(convert_to(:proof::text, 'UTF8')), 'hex'), :proof::uuid, now(), '');
+       encode(sha256(convert_to(:proof::text, 'UTF8')), 'hex'),
+       (SELECT id FROM audit_signingkey WHERE retired_at IS NULL), repeat('s', 88), :proof::uuid, now(), '', '');
 INSERT INTO audit_auditevent (chain, seq, at, action, actor_kind, actor_id, actor_label, subject, body, previous, hash)
 VALUES ('handoff:' || :handoff::text, 0, now(), 'signoff.given', 'person', :signer::bigint, 'Validator', 'signoff:' || :proof::text,
        repeat('body ', 120), '', '');

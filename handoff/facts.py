@@ -161,7 +161,7 @@ SELECT h.id, json_build_object(
       WHERE d.handoff_id = h.id AND d.state = 'confirming'),
   'happened', """
 SQL = FACTS + HAPPENED + ", 'change', " + CHANGE + ")::text FROM handoff_handoff h WHERE h.id = "
-OF_ONE = SQL + "%(id)s"  # apart: PostgreSQL keeps a plan for one row, and thinks that a list might be long
+OF_ONE = SQL + "%(id)s"
 OF_MANY = SQL + "ANY(%(ids)s)"
 PARAMETERS = {"on_model": HELD_ON_MODEL, "on_environment": HELD_ON_ENVIRONMENT, "measured_by": MEASURED_BY}
 
@@ -224,13 +224,13 @@ def known_of_many(handoffs: Sequence[Handoff]) -> dict[UUID, Known]:
 
 
 def _rows(statement: str, of: dict[str, Any]) -> list[tuple[UUID, str]]:
-    with _planned_once() as cursor:
+    with planned_once() as cursor:
         cursor.execute(statement, PARAMETERS | of)
         return cursor.fetchall()
 
 
 @contextmanager
-def _planned_once() -> Iterator[CursorWrapper]:
+def planned_once() -> Iterator[CursorWrapper]:
     """Give a cursor whose statements a session plans once and keeps; planning SQL takes longer than running it."""
     connection.ensure_connection()
     bound: Any = psycopg.Cursor(connection.connection)  # Django's own cursors write the values into the statement

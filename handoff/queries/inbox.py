@@ -6,18 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Cast, Coalesce, Least
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
 from handoff.access import handoffs_visible_to
-from handoff.facts import Known, known_of_many, rules_of
-from handoff.models import Amendment, BreakGlass, Condition, ConditionStep, Finding, Handoff, Suspension, Waiver
-from handoff.queries.findings import of_environments
+from handoff.facts import Known, known_of_many, planned_once, rules_of
+from handoff.models import Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
-from handoff.states import OPEN, UNDER_OFFER, AmendmentState, BreakGlassState, State
+from handoff.states import OPEN, UNDER_OFFER, BreakGlassState, State
 from models_registry.access import Held, held_by
 from models_registry.queries import exceptions_to_answer
 from models_registry.roles import Role
@@ -27,7 +25,55 @@ MOST = 500  # handoffs that are judged for a page, where hardly any of them wait
 ON_THE_WAY = (State.TESTING, State.DEPLOYING, State.LIVE)  # where only a finding waits for somebody
 LONGEST_WARNING = timedelta(days=90)  # what a policy may ask for at most
 ASKS_TO_SIGN = (Finding.Kind.APPROVAL, Finding.Kind.BREAK_GLASS, Finding.Kind.REATTESTATION)
-WAITING = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
+OFFERED = (State.DRAFT, State.IN_REVIEW, State.READY, State.CONFIRMING)
+
+# In which of somebody's handoffs something may wait, by the time at which the first of it is wanted, behind the last
+# of the page before. Written as SQL, for Django takes longer to put it together than PostgreSQL to answer it.
+WAITING = """
+WITH waiting AS (
+  SELECT h.id, stopped.deployment_id AS stopped, COALESCE(LEAST(
+         CASE WHEN h.state = ANY(%(open)s) THEN h.expires_at END,
+         mine.due, hanging.due, waiver.due, glass.due), 'infinity') AS wanted
+    FROM handoff_handoff h
+    LEFT JOIN LATERAL (SELECT true AS is FROM handoff_finding f
+          WHERE f.handoff_id = h.id AND f.closed_at IS NULL
+            AND (f.suspends OR f.owner_id = %(user)s OR f.kind = ANY(%(asks_to_sign)s)) LIMIT 1) wrong ON true
+    CROSS JOIN LATERAL (SELECT min(f.due_at) AS due FROM handoff_finding f
+          WHERE f.handoff_id = h.id AND f.closed_at IS NULL AND f.owner_id = %(user)s) mine
+    CROSS JOIN LATERAL (SELECT min(c.due_at) AS due
+           FROM handoff_condition c JOIN handoff_signoff s ON s.id = c.signoff_id
+          WHERE s.handoff_id = h.id AND s.voided_at IS NULL AND NOT EXISTS (
+            SELECT FROM handoff_conditionstep t WHERE t.condition_id = c.id AND t.kind = 'accepted')) hanging
+    CROSS JOIN LATERAL (SELECT min(w.until)::timestamptz AS due, count(*) AS number FROM handoff_waiver w
+          WHERE w.handoff_id = h.id AND (w.answer = ''
+             OR w.answer = 'approved' AND w.revoked_at IS NULL AND w.until <= %(warned)s)) waiver
+    CROSS JOIN LATERAL (SELECT min(COALESCE(b.until, b.confirm_by)) AS due, bool_or(b.state = 'asked') AS asked
+           FROM handoff_breakglass b WHERE b.handoff_id = h.id AND b.ended_at IS NULL) glass
+    LEFT JOIN LATERAL (SELECT p.deployment_id
+           FROM handoff_suspension p JOIN handoff_deployment d ON d.id = p.deployment_id
+          WHERE d.handoff_id = h.id AND p.ended_at IS NULL LIMIT 1) stopped ON true
+   WHERE h.id = ANY(%(mine)s) AND (
+         h.state = ANY(%(offered)s)
+      OR h.state = 'returned' AND NOT EXISTS (SELECT FROM handoff_handoff later
+           WHERE later.model_id = h.model_id AND later.target_id = h.target_id AND later.number > h.number
+             AND later.state <> 'withdrawn')
+      OR h.state = ANY(%(on_the_way)s) AND (wrong.is OR hanging.due IS NOT NULL OR waiver.number > 0)
+      OR h.state = 'live' AND (stopped.deployment_id IS NOT NULL OR EXISTS (
+           SELECT FROM handoff_amendment a JOIN handoff_deployment d ON d.id = a.deployment_id
+            WHERE d.handoff_id = h.id AND a.state = 'proposed'))
+      OR h.state = 'superseded' AND glass.asked))
+SELECT id, stopped FROM waiting
+ WHERE NOT EXISTS (SELECT FROM waiting WHERE id = %(last)s)
+    OR (wanted, id) > (SELECT wanted, id FROM waiting WHERE id = %(last)s)
+ ORDER BY wanted, id LIMIT %(most)s
+"""
+PARAMETERS: dict[str, Any] = {
+    "open": list(OPEN),
+    "offered": list(OFFERED),
+    "on_the_way": list(ON_THE_WAY),
+    "asks_to_sign": list(ASKS_TO_SIGN),
+    "most": MOST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +102,34 @@ def count_of(user: Account) -> tuple[int, bool]:
     """
     held = held_by(user)
     first = inbox_of(user, held)
-    beside = [exceptions_to_answer(user, held), to_see_to(user)]
+    beside = [exceptions_to_answer(user, held), to_see_to(user, held)]
     others = beside[0].order_by().values("pk").union(beside[1].order_by().values("pk"))
     return len(first.entries) + others.count(), first.after is not None
 
 
-def to_see_to(user: Account) -> QuerySet[Finding]:
-    """Return the open findings of environments that an account sees to, the soonest due first."""
-    return of_environments(user).filter(owner=user)
+def to_see_to(user: Account, held: Held) -> QuerySet[Finding]:
+    """Return the open findings of environments that an account sees to, the soonest due first, by what it holds."""
+    answered_for = Q(environment__owner=user) | Q(environment__in=held.all_environments())
+    return Finding.objects.filter(answered_for, owner=user, closed_at=None).order_by("due_at", "pk")
 
 
 def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
     """Return a page of what waits for an account, by what it holds, the overdue and the soonest due first.
 
-    `after` is the last handoff of the page before. Three queries, and two more for each further `PAGE` handoffs that
+    `after` is the last handoff of the page before. Four queries, and two more for each further `PAGE` handoffs that
     have to be judged because not all of them wait for the account.
     """
-    found = _by_time(_handoffs_of(user, held), user)
-    found = found if after is None else _beyond(found, after)
+    found = _waiting_of(_handoffs_of(user, held), user, after)
     now = timezone.now()
     waits: list[tuple[Handoff, list[Task]]] = []
     at_once = PAGE + 1  # one more tells whether there is another page
     behind = None
     for at in range(0, MOST, at_once):
-        rows = list(found[at : at + at_once])
+        stopped = dict(found[at : at + at_once])
+        by_key = Handoff.objects.select_related(*RELATED).in_bulk(stopped)
+        rows = [by_key[key] for key in stopped if key in by_key]
         known = known_of_many(rows)
-        waits += [(one, tasks) for one in rows if (tasks := _tasks_of(user, one, known[one.pk], now))]
+        waits += [(one, tasks) for one in rows if (tasks := _tasks_of(user, one, known[one.pk], stopped[one.pk], now))]
         if len(waits) > PAGE or len(rows) < at_once:
             behind = waits[PAGE - 1][0].pk if len(waits) > PAGE else None
             break
@@ -95,74 +143,30 @@ def _handoffs_of(user: Account, held: Held) -> list[UUID]:
 
     Asked by itself: together with what waits there, the database would look at every handoff there is.
     """
-    under_way = handoffs_visible_to(user, held, state__in=(*WAITING, *ON_THE_WAY))
+    under_way = handoffs_visible_to(user, held, state__in=(*OFFERED, *ON_THE_WAY))
     to_go_back = handoffs_visible_to(user, held, state=State.SUPERSEDED, break_glass__state=BreakGlassState.ASKED)
     to_fix = Handoff.objects.filter(model__in=held.models.get(Role.DATA_SCIENTIST, ()), state=State.RETURNED)
     ways = [way.order_by().values("pk") for way in (under_way, to_go_back, to_fix)]
     return [row["pk"] for row in ways[0].union(*ways[1:])]
 
 
-def _by_time(mine: Collection[UUID], user: Account) -> QuerySet[Any]:
-    """Return those of some handoffs in which something may wait, by the time at which the first of it is wanted."""
-    later = Handoff.objects.filter(
-        model=OuterRef("model"), target=OuterRef("target"), number__gt=OuterRef("number")
-    ).exclude(state=State.WITHDRAWN)
-    wrong = Finding.objects.filter(handoff=OuterRef("pk"), closed_at=None).filter(
-        Q(suspends=True) | Q(owner=user) | Q(kind__in=ASKS_TO_SIGN)
-    )
-    accepted = ConditionStep.objects.filter(condition=OuterRef("pk"), kind=ConditionStep.Kind.ACCEPTED)
-    hanging = Condition.objects.filter(signoff__handoff=OuterRef("pk"), signoff__voided_at=None).exclude(
-        Exists(accepted)
-    )
-    waiver = Waiver.objects.filter(handoff=OuterRef("pk")).filter(
-        Q(answer="") | Q(answer="approved", revoked_at=None, until__lte=timezone.localdate() + LONGEST_WARNING)
-    )
-    proposed = Amendment.objects.filter(deployment__handoff=OuterRef("pk"), state=AmendmentState.PROPOSED)
-    stopped = Suspension.objects.filter(deployment__handoff=OuterRef("pk"), ended_at=None)
-    glass = BreakGlass.objects.filter(handoff=OuterRef("pk"), ended_at=None)
-    waits = Q(Exists(wrong) | Exists(hanging) | Exists(waiver), state__in=ON_THE_WAY)
-    waits |= Q(Exists(proposed) | Exists(stopped), state=State.LIVE)
-    waits |= Q(Exists(glass.filter(state=BreakGlassState.ASKED)), state=State.SUPERSEDED)
-    wanted = Least(
-        Case(When(state__in=OPEN, then=F("expires_at"))),
-        _first(wrong.filter(owner=user), F("due_at")),
-        _first(hanging, F("due_at")),
-        _first(waiver, Cast("until", DateTimeField())),
-        _first(glass, Coalesce("until", "confirm_by")),
-    )
-    return (
-        Handoff.objects.filter(Q(state__in=(*WAITING, State.RETURNED)) | waits, pk__in=mine)
-        .exclude(Exists(later), state=State.RETURNED)
-        .annotate(stopped=Subquery(stopped.values("deployment")[:1]), wanted=wanted)
-        .select_related(*RELATED)
-        .order_by(F("wanted").asc(nulls_last=True), "pk")
-    )
+def _waiting_of(mine: Collection[UUID], user: Account, last: UUID | None) -> list[tuple[UUID, UUID | None]]:
+    """Return those of some handoffs in which something may wait behind the `last`, each with what is suspended."""
+    warned = timezone.localdate() + LONGEST_WARNING
+    with planned_once() as cursor:
+        cursor.execute(WAITING, PARAMETERS | {"mine": mine, "user": user.pk, "warned": warned, "last": last})
+        return cursor.fetchall()
 
 
-def _first(rows: QuerySet[Any], due: Any) -> Subquery:
-    """Return when the first of some rows is due, within a query of the handoffs that they belong to."""
-    return Subquery(rows.annotate(by=due).order_by("by").values("by")[:1])
-
-
-def _beyond(found: QuerySet[Any], last: UUID) -> QuerySet[Any]:
-    """Return what comes after a handoff; all of it, if that one waits no more."""
-    row = found.filter(pk=last).values("wanted").first()
-    if row is None:
-        return found
-    if row["wanted"] is None:
-        return found.filter(wanted=None, pk__gt=last)
-    return found.filter(Q(wanted=None) | Q(wanted__gt=row["wanted"]) | Q(wanted=row["wanted"], pk__gt=last))
-
-
-def _tasks_of(user: Account, handoff: Any, known: Known, now: datetime) -> list[Task]:
+def _tasks_of(user: Account, handoff: Handoff, known: Known, stopped: UUID | None, now: datetime) -> list[Task]:
     """Return what waits for an account in one handoff, what it is only told of among it."""
     tasks = tasks_for(user, handoff, known)
     builds = known.holds(user.pk, Role.DATA_SCIENTIST)
     if handoff.state == State.RETURNED and builds:
         tasks.append(Task("fix", "fix", "Read why it came back, and make the next version", handoff))
-    if handoff.stopped and (known.holds(user.pk, Role.IT_OPERATIONS) or handoff.target.owner_id == user.pk):
+    if stopped and (known.holds(user.pk, Role.IT_OPERATIONS) or handoff.target.owner_id == user.pk):
         title = "It is suspended: lift that, roll it back, or deploy another version"
-        tasks.append(Task("suspended", str(handoff.stopped), title, handoff))
+        tasks.append(Task("suspended", str(stopped), title, handoff))
     if builds and _reminds(handoff, now):  # whoever it waits for
         title = "Ends soon: see whom it waits for, or offer it anew"
         tasks.append(Task("remind", "remind", title, handoff))

@@ -91,7 +91,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     behind = _key(request.GET.get("after", ""))
     waits = inbox_of(user, held, behind)
     exceptions = list(exceptions_to_answer(user, held)) if behind is None else []
-    findings = list(to_see_to(user)) if behind is None else []
+    findings = list(to_see_to(user, held)) if behind is None else []
     count = len(waits.entries) + len(exceptions) + len(findings)
     context = {
         "notices": list(notices_for(user)) if behind is None else [],
