@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check supply bill advisories machine doors fuzz faults attacks bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check supply bill advisories machine doors fuzz faults attacks mutants bench lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -80,6 +80,10 @@ faults:
 # Run the tests of the table of attacks, and tell how many were tried.
 attacks:
 	@$(DEV) python -m tests.attacks $(ARGS)
+
+# Change the guards one at a time, and tell which changes no test notices: make mutants MUTANTS=300 DRAW=7 ONLY=critical
+mutants:
+	@$(DEV) python -m tests.mutants --only=$(ONLY) --mutants=$(or $(MUTANTS),0) --draw=$(or $(DRAW),2026) $(if $(TESTS),--tests=$(TESTS))
 
 screenshots:
 	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
