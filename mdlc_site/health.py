@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import redis
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from mdlc_site.schema import SchemaOlder, pending
 
 
 @never_cache
@@ -57,8 +58,9 @@ def _asked(question: Callable[[], None]) -> str:
 
 
 def _database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Ask for a database whose schema is not older than this code."""
+    if pending():
+        raise SchemaOlder
 
 
 def _storage() -> None:
