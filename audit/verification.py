@@ -103,37 +103,50 @@ class Chain:
 
     def add(self, packed: bytes) -> int:
         """Check a batch of events in order, up to the first broken one; return how many there were."""
-        place, size, count = 0, len(packed), 0
-        while place < size:
+        place, count = (0, 0) if self.broken else self._joined(packed)
+        while place < len(packed):
+            event, place = event_at(packed, place)
+            self.broken = self.broken or self._broken(event)
             count += 1
-            after = self._joined(packed, place) if self.broken is None else 0
-            if not after:
-                event, after = event_at(packed, place)
-                self.broken = self.broken or self._broken(event)
-            place = after
         return count
 
-    def _joined(self, packed: bytes, place: int) -> int:
-        """Join the event at a place, and return the place behind it; 0 when it does not hold or cannot be read."""
-        try:
-            eight, seq, eight_too, at, wide, previous, wide_too, stored, length = HEAD.unpack_from(packed, place)
-            end = place + HEAD.size + length
-            (size,) = LENGTH.unpack_from(packed, end)
-        except struct.error:  # a hash of another length
-            return 0
-        start = end + LENGTH.size
-        body = packed[start : start + size]
-        if (
-            seq == self.seq + 1
-            and previous == self.hash
-            and sha256(previous + NUMBERS.pack(seq, at + EPOCH) + body).digest() == stored
-            and wide == wide_too == 32
-            and eight == eight_too == 8
-            and self._same(packed[end - length : end], body)
-        ):
-            self.seq, self.hash = seq, stored
-            return start + size
-        return 0
+    def _joined(self, packed: bytes) -> tuple[int, int]:
+        """Join events up to the first that does not hold or cannot be read; return its place, and how many joined.
+
+        A proof spends its time here. So it is one loop, and what it needs has short names of its own.
+        """
+        seq, last, ends, middle = self.seq, self.hash, self._ends, self._middle
+        place, count, whole = 0, 0, len(packed)
+        while place < whole:
+            try:
+                eight, number, eight_too, at, wide, previous, wide_too, stored, length = HEAD.unpack_from(packed, place)
+                end = place + HEAD.size + length
+                (size,) = LENGTH.unpack_from(packed, end)
+            except struct.error:  # a hash of another length
+                break
+            start = end + LENGTH.size
+            after = start + size
+            body = packed[start:after]
+            if (
+                number != seq + 1
+                or previous != last
+                or sha256(previous + NUMBERS.pack(number, at + EPOCH) + body).digest() != stored
+                or not (wide == wide_too == 32 and eight == eight_too == 8)
+            ):
+                break
+            columns = packed[end - length : end]
+            known = ends.get(columns)
+            if known is None:
+                known = ends[columns] = _ends_of(columns)
+            first, final = known
+            alike = body.startswith(first) and body.endswith(final)
+            if not (alike and body.startswith(middle, body.find(b'"', len(first)))) and not _parsed_alike(
+                self.name, columns, body
+            ):
+                break
+            seq, last, place, count = number, stored, after, count + 1
+        self.seq, self.hash = seq, last
+        return place, count
 
     def _broken(self, event: Event) -> Broken:
         if event.seq != self.seq + 1:
@@ -143,18 +156,6 @@ class Chain:
         if sha256(event.previous + NUMBERS.pack(event.seq, event.at) + event.body).digest() != event.hash:
             return self._break(event.seq, "hash", "its content, time or number is not what was hashed")
         return self._break(event.seq, "columns", "its columns tell something else than what was hashed")
-
-    def _same(self, columns: bytes, body: bytes) -> bool:
-        """Tell whether the columns say what the body says."""
-        ends = self._ends.get(columns)
-        if ends is None:
-            ends = self._ends[columns] = _ends_of(columns)
-        start, end = ends
-        if body.startswith(start) and body.endswith(end):
-            after = body.find(b'"', len(start))
-            if body.startswith(self._middle, after):
-                return True
-        return _parsed_alike(self.name, columns, body)
 
     def _break(self, seq: int, rule: str, message: str) -> Broken:
         return Broken(self.name, seq, rule, message)
