@@ -94,11 +94,10 @@ def waits_for_its_time(result: GateResult) -> bool:
 def _timed(rules: PolicyRules, facts: Facts) -> list[Requirement]:
     """Ask that the windows are open and no freeze holds; where nobody knows the time, nothing is open."""
     now = facts.now
-    zones = [one.zone for one in rules.windows] + [one.zone for one in rules.freezes]
-    if not zones:
-        return []
-    open_ = now is None or open_at(rules.windows, rules.freezes, now)
-    when = "" if now is None or open_ else told(next_opening(rules.windows, rules.freezes, now), zones[0])
+    when = ""
+    if now is not None and not open_at(rules.windows, rules.freezes, now):
+        zones = [one.zone for one in rules.windows] + [one.zone for one in rules.freezes]
+        when = told(next_opening(rules.windows, rules.freezes, now), zones[0])
     found = []
     if rules.windows:
         met = now is not None and all(one.open_at(now) for one in rules.windows)

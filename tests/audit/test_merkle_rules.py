@@ -16,6 +16,7 @@ from audit.merkle import (
     node_hash,
     proof,
     whole,
+    whole_subtrees,
 )
 
 MOST = 40
@@ -78,6 +79,32 @@ def test_a_leaf_is_no_node_and_a_tree_grows_by_whole_subtrees() -> None:
     assert (at_once.size, at_once.peaks) == (32, one_by_one.peaks)
     with pytest.raises(ValueError, match="begins at"):
         at_once.add(6, EMPTY)
+    with pytest.raises(ValueError, match="zip"):
+        whole(ENTRIES[:6])
+
+
+def test_ranges_are_covered_by_the_largest_whole_subtrees() -> None:
+    """Every range up to the bound: at each leaf the largest that begins there and ends within it."""
+    for start in range(MOST):
+        for end in range(start, MOST + 1):
+            expected, at = [], start
+            while at < end:
+                level = max(one for one in range(7) if at % 2**one == 0 and at + 2**one <= end)
+                expected.append((level, at // 2**level))
+                at += 2**level
+            assert whole_subtrees(start, end) == expected
+
+
+def test_a_longer_proof_than_a_tree_has_shows_nothing_whatever_the_root() -> None:
+    """Nobody makes a leaf or a beginning of a tree by choosing root and proof to fit each other."""
+    a, b, c, d, more = (leaf_hash(entry) for entry in ENTRIES[:5])
+    assert not included(ENTRIES[0], 0, 1, [more], node_hash(more, a))
+    assert not included(ENTRIES[0], 0, 2, [b, more], node_hash(more, node_hash(a, b)))
+    ab, old, new = node_hash(a, b), node_hash(node_hash(a, b), c), node_hash(node_hash(a, b), node_hash(c, d))
+    assert consistent(3, old, 4, new, [c, d, ab])
+    assert not consistent(3, node_hash(more, old), 4, node_hash(more, new), [c, d, ab, more])
+    assert not consistent(3, old, 8, new, [c, d, ab])  # nor by one that is too short
+    assert not consistent(3, old, 4, new, [])
 
 
 def test_what_cannot_be_proven_is_refused() -> None:

@@ -121,11 +121,16 @@ def test_the_loop_seals_until_it_is_stopped(transactional_db: None) -> None:
     assert TreeLeaf.objects.filter(chain="handoff:a").count() == 2
 
 
-@pytest.mark.parametrize("what", ["root", "peaks", "envelope"])
+@pytest.mark.parametrize("what", ["root", "peaks", "as many peaks", "envelope"])
 def test_a_head_that_was_tampered_with_is_not_grown(what: str, db: None) -> None:
     write_chain("handoff:a", 3)
     seal_all()
-    other = {"root": "root = '\\x00'", "peaks": "peaks = repeat('x', 96)::bytea", "envelope": "envelope = '{}'"}[what]
+    other = {
+        "root": "root = '\\x00'",
+        "peaks": "peaks = repeat('x', 96)::bytea",
+        "as many peaks": "peaks = repeat('x', length(peaks))::bytea",
+        "envelope": "envelope = '{}'",
+    }[what]
     newest = TreeHead.objects.latest("size").size
     as_owner_of("audit_treehead", f"UPDATE audit_treehead SET {other} WHERE size = %s", [newest])
     write_chain("handoff:a", 1)
@@ -184,3 +189,81 @@ def test_what_is_not_in_the_tree_is_not_proven(db: None) -> None:
         proofs.consistency(3, 2)
     with pytest.raises(EnvelopeBroken):
         open_signed("application/other", TreeHead.objects.latest("size").envelope)
+
+
+def test_a_leaf_is_proven_under_each_head_that_has_it_and_under_no_other(db: None) -> None:
+    """The leaf right behind a head is not under it."""
+    write_chain("handoff:a", 3)
+    first, last = seal(), seal_all()
+    assert first is not None
+    assert last is not None
+    for leaf in TreeLeaf.objects.all():
+        event = AuditEvent.objects.get(pk=leaf.event_id)
+        shown = proofs.inclusion(event)
+        assert (shown.leaf, shown.head) == (leaf, last)
+        assert included(bytes(leaf.hash), leaf.place, last.size, shown.path, bytes(last.root))
+        if leaf.place < first.size:
+            assert proofs.inclusion(event, first.size).head == first
+        else:
+            with pytest.raises(Refused, match="not in the tree"):
+                proofs.inclusion(event, first.size)
+
+
+def test_a_tree_that_lacks_a_leaf_proves_nothing_and_says_so(db: None) -> None:
+    write_chain("handoff:a", 3)
+    seal_all()
+    as_owner_of("audit_treeleaf", "DELETE FROM audit_treeleaf WHERE place = 1")
+    with pytest.raises(Refused, match="lacks what the proof needs"):
+        proofs.inclusion(AuditEvent.objects.earliest("pk"))
+
+
+class Few(Event):
+    """A signal that is given by itself after some pauses, and remembers how long they were to be."""
+
+    def __init__(self, many: int) -> None:
+        """Begin."""
+        super().__init__()
+        self.many, self.pauses = many, list[float | None]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Count a pause instead of taking it."""
+        self.pauses.append(timeout)
+        if len(self.pauses) == self.many:
+            self.set()
+        return self.is_set()
+
+
+def test_the_loop_looks_at_all_then_at_the_newest_and_now_and_then_further_back(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It seals batch after batch before it pauses, holds no session while it does, and stops between two batches."""
+    monkeypatch.setattr("audit.sealing.BATCH", 1)
+    asked: list[int | None] = []
+    stopped = Few(4)
+
+    def noted(*, back: int | None) -> TreeHead | None:
+        asked.append(back)
+        return seal(back=back)
+
+    monkeypatch.setattr("audit.sealer.seal", noted)
+    write_chain("handoff:a", 2)
+    sealer.run(stopped)
+    assert asked == [None] * 4 + [sealer.VERY_LATE, sealer.LATE, sealer.LATE]  # the first head's key is an event, too
+    assert stopped.pauses == [sealer.EVERY] * 4
+    assert connection.connection is None
+    write_chain("handoff:a", 3)
+    monkeypatch.setattr("audit.sealer.seal", lambda *, back: (stopped.set(), seal(back=back))[1])
+    stopped.clear()
+    sealer.run(stopped)
+    assert TreeLeaf.objects.count() == AuditEvent.objects.count() - 2
+
+
+def test_the_loop_seals_nothing_on_a_broken_tree_and_asks_again_later(transactional_db: None) -> None:
+    write_chain("handoff:a", 1)
+    seal_all()
+    as_owner_of("audit_treehead", "UPDATE audit_treehead SET envelope = '{}'")
+    write_chain("handoff:a", 1)
+    leaves, stopped = TreeLeaf.objects.count(), Few(2)
+    sealer.run(stopped)
+    assert stopped.pauses == [sealer.PAUSE] * 2
+    assert TreeLeaf.objects.count() == leaves

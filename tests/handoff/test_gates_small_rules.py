@@ -7,10 +7,13 @@ from itertools import combinations, product
 
 import pytest
 
+from handoff.rules.canaries import StrategyRules
 from handoff.rules.checklists import ChecklistItem
 from handoff.rules.gate_facts import FindingFact, GateResult, Requirement
 from handoff.rules.gates import TestFact, before_approval, evaluate, waits_for_its_time
 from handoff.rules.policies import Gate, SignOffRule
+from handoff.rules.sandboxes import SandboxRules
+from handoff.rules.watches import CanaryFact
 from handoff.rules.windows import Freeze, Opening, Window
 from tests.handoff.test_gates_rules import (
     ACCEPTANCE,
@@ -87,6 +90,13 @@ def test_no_answer_and_no_test_stands_for_a_signature() -> None:
     assert not result.missing
     confirm = replace(RULES, gates={**RULES.gates, "confirm": Gate("confirm")})
     assert evaluate("confirm", confirm, with_signoffs(VALIDATION, ACCEPTANCE, RELEASED)).open
+
+
+def test_a_judged_gate_is_kept_as_plain_data() -> None:
+    """All of it, requirement by requirement, as it is stored with a decision."""
+    kept = evaluate("review", RULES, FULL).as_dict()
+    assert (kept["gate"], kept["open"], kept["refused"]) == ("review", True, False)
+    assert [one["key"] for one in kept["requirements"]] == ["purpose", "differences", "validation", "acceptance"]
 
 
 @pytest.mark.parametrize("blocks", [True, False])
@@ -180,6 +190,56 @@ def test_each_role_acknowledges_what_it_answers_for(asked: str, name: str) -> No
             )
             assert (one.key == "differences") == (role == asked)
             assert one.who == (("Otto", "Iris") if left and role == "it_operations" else ())
+
+
+def test_a_pass_in_too_weak_a_sandbox_does_not_count() -> None:
+    """It is told with the level; of a test that failed, or has not run, the failure is told."""
+    rules = replace(RULES, sandbox=SandboxRules("L1"))
+    facts = with_signoffs(VALIDATION, ACCEPTANCE, RELEASED)
+    for result, why in [
+        (TestFact("passed", "v", "L1"), ""),
+        (TestFact("passed", "v", "L2"), ""),
+        (TestFact("passed", "v", "L0"), rules.sandbox.short("L0")),
+        (TestFact("failed", "v", "L0"), "failed"),
+    ]:
+        found = evaluate("release", rules, replace(facts, tests={"golden": result}))
+        (test,) = [r for r in found.requirements if r.kind == "test"]
+        assert (test.met, test.why, found.open) == (not why, why, not why)
+        assert (test.who == ("whoever offers the version again, once a worker has that sandbox",)) == ("sandbox" in why)
+
+
+def test_a_computed_item_sees_only_tests_that_count() -> None:
+    """Not one of another version, nor one that failed, nor a pass in too weak a sandbox."""
+    item = ChecklistItem("tests", "Passed?", "data_scientist", fact="tests.passed")
+    release = replace(RULES.gates["release"], checklist=(item,))
+    rules = replace(RULES, sandbox=SandboxRules("L1"), gates={**RULES.gates, "release": release})
+    facts = with_signoffs(VALIDATION, ACCEPTANCE, RELEASED)
+    for verdict, digest, sandbox in product(("passed", "failed"), ("v", "another"), ("L0", "L1")):
+        found = evaluate("release", rules, replace(facts, tests={"golden": TestFact(verdict, digest, sandbox)}))
+        (computed,) = [r for r in found.requirements if r.kind == "fact"]
+        assert computed.met == ((verdict, digest, sandbox) == ("passed", "v", "L1"))
+        assert bool(computed.who) == (not computed.met)
+
+
+def test_a_computed_item_sees_which_differences_nobody_has_acknowledged() -> None:
+    """It is met exactly when none is left."""
+    item = ChecklistItem("seen", "All seen?", "it_operations", fact="differences.acknowledged")
+    rules = replace(RULES, gates={"review": replace(REVIEW, checklist=(item,)), "release": RULES.gates["release"]})
+    for known in ({}, {"tools.hardware": OTTO}):
+        found = evaluate("review", rules, replace(FULL, acknowledged=known)).requirements
+        assert [r.met for r in found if r.kind == "fact"] == [bool(known)]
+
+
+def test_a_canary_is_asked_for_at_the_confirm_gate_alone_which_looks_back_at_one_gate() -> None:
+    """The gate before says all that those before it say."""
+    rules = replace(RULES, strategy=StrategyRules("canary"), gates={**RULES.gates, "confirm": Gate("confirm")})
+    facts = replace(with_signoffs(VALIDATION, ACCEPTANCE, RELEASED), canary=CanaryFact(unseen_minutes=0))
+    assert [r.key for r in evaluate("confirm", rules, facts).requirements if r.kind == "gate"] == ["release"]
+    assert [r.key for r in evaluate("release", rules, facts).requirements if r.kind == "gate"] == ["review"]
+    assert {r.kind for r in evaluate("confirm", rules, facts).missing} == {"canary"}
+    assert evaluate("release", rules, facts).open
+    lasted = replace(facts, canary=CanaryFact(minutes=60, scored=1000, unseen_minutes=0))
+    assert evaluate("confirm", rules, lasted).open
 
 
 def test_an_item_is_asked_where_the_answers_make_it_visible_and_of_its_own_gate() -> None:

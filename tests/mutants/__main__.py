@@ -25,11 +25,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="modules, packages or areas, with commas between them")
     parser.add_argument("--tests", default=",".join(TESTS), help="where the tests are")
     parser.add_argument("--seconds", type=float, default=Wanted.seconds, help="so long for the tests of one change")
+    parser.add_argument("--again", action="store_true", help="try only what nobody noticed the last time")
     parser.add_argument("--areas", type=Path, default=Wanted.areas, help="the file that says what is changed")
     parser.add_argument("--kept", type=Path, default=Wanted.kept, help="where what tests reach is kept")
     told = parser.parse_args()
     only = tuple(told.only.split(",")) if told.only else ()
-    trying = Trying(Wanted(told.areas, told.kept, only, told.mutants, told.draw, told.seconds))
+    trying = Trying(Wanted(told.areas, told.kept, only, told.mutants, told.draw, told.seconds, told.again))
     code = int(pytest.main([*QUIET, *TIDY, *told.tests.split(",")], plugins=[trying]))
     return code or int(not trying.goals_met())
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import json
 import os
 import random
 import signal
@@ -30,7 +31,7 @@ HERE = Path(__file__).parent
 # Tests that need processes of their own would need them anew for each change.
 PROCESSES = {"live_server", "engine", "broker", "started", "env", "page", "moto_server"}
 PR_SET_PDEATHSIG = 1
-PATIENCE = 30  # seconds, beside ten times what a test took
+PATIENCE = (5, 30)  # seconds, without and with the database, beside ten times what a test took
 SLOWEST = 4.0  # seconds; what a slower test alone would notice counts as not noticed
 KILLED, TIMED_OUT, EQUIVALENT = "killed", "timed out", "equivalent"
 SURVIVED, UNREACHED, BROKEN = "survived", "unreached", "broken"
@@ -48,6 +49,7 @@ class Wanted:
     count: int = 0
     draw: int = 2026
     seconds: float = 40.0  # of tests for one change
+    again: bool = False  # only what nobody noticed the last time
 
 
 class Between:
@@ -153,13 +155,23 @@ class Trying:
         gc.collect()
         gc.freeze()
         began = time.monotonic()
+        kept = self.wanted.kept.with_name("verdicts.json")
+        known: dict[str, str] = json.loads(kept.read_text()) if kept.exists() else {}
         for at, change in enumerate(tried):
-            verdict = EQUIVALENT if change.key in self.equal else self._verdict(change)
+            name = " | ".join(map(str, change.key))
+            if change.key in self.equal:
+                verdict = EQUIVALENT
+            elif self.wanted.again and known.get(name) == KILLED:
+                verdict = KILLED
+            else:
+                verdict = known[name] = self._verdict(change)
             self.verdicts.append((change, verdict))
             if verdict not in (KILLED, EQUIVALENT):
                 print(f"{verdict:9} {told(change, self.live.files[change.module])}", flush=True)
             if at % 100 == 99:
                 print(f"{at + 1} of {len(tried)} after {time.monotonic() - began:.0f} s", flush=True)
+                kept.write_text(json.dumps(known))
+        kept.write_text(json.dumps(known))
 
     def _verdict(self, change: Change) -> str:
         function = f"{change.module}:{change.function}:"
@@ -217,7 +229,7 @@ class Trying:
             until = time.monotonic() + self.wanted.seconds
             for test in tests:
                 os.write(writing, f"{test}\n".encode())
-                signal.alarm(int(PATIENCE + 10 * self.reached.tests[test][1]))
+                signal.alarm(int(PATIENCE[_has_database(self.items[test])] + 10 * self.reached.tests[test][1]))
                 self.failed = False
                 item = self.items[test]
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.next)
