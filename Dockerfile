@@ -37,4 +37,4 @@ ENV DJANGO_SETTINGS_MODULE=mdlc_site.settings STATIC_ROOT=/srv/mdlc/static-colle
 USER mdlc
 VOLUME /srv/mdlc/var
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "mdlc_site.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "mdlc_site.wsgi:application"]

@@ -8,7 +8,7 @@ BESIDE_SERVERS = $(DEV) python -m mdlc_site.local with-servers
 LOCK = $(DEV) uv pip compile -q --upgrade --generate-hashes --python-version 3.11
 NO_SECRET = SECRET_KEY=read-by-tools-that-import-the-settings-and-serve-nobody
 
-.PHONY: demo test check lint format types contracts migrations deploy-check supply bill advisories machine doors fuzz faults attacks mutants bench lock openapi screenshots clean
+.PHONY: demo test check lint format types contracts migrations deploy-check supply bill advisories machine doors fuzz faults attacks mutants bench load lock openapi screenshots clean
 
 demo:
 	@SERVE=$(SERVE) $(RUN) python -m mdlc_site.local demo
@@ -63,6 +63,11 @@ doors:
 
 bench:
 	@$(DEV) python -m benchmarks
+
+# A working day of so many people and clients for so many minutes, then four times what the site can do: make load MINUTES=1
+load:
+	@$(DEV) python -m benchmarks.capacity --minutes $(or $(MINUTES),10) --people $(or $(PEOPLE),200) \
+		--clients $(or $(CLIENTS),20) $(ARGS)
 
 openapi:
 	@$(BESIDE_SERVERS) python manage.py spectacular --file docs/openapi.yaml

@@ -52,7 +52,8 @@ EVIDENCE = """
 EVENTS = """
     INSERT INTO audit_auditevent (chain, seq, at, action, actor_kind, actor_id, actor_label, subject, body,
            previous, hash)
-    SELECT 'handoff:' || t.handoff_id, 0, e.at, e.action, e.actor_kind, e.actor_id, e.actor_label, e.subject,
+    SELECT 'handoff:' || t.handoff_id, 0, e.at, e.action, e.actor_kind, e.actor_id, e.actor_label,
+           replace(e.subject, %(handoff)s::text, t.handoff_id::text),
            replace(e.body, %(handoff)s::text, t.handoff_id::text), '', ''
       FROM bench_turn t, audit_auditevent e
      WHERE t.batch = %(batch)s AND e.chain = 'handoff:' || %(handoff)s::text ORDER BY t.handoff_id, e.seq

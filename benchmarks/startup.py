@@ -105,7 +105,7 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
 def memory_mb(root: int) -> tuple[float, float]:
     """Return the PSS and the RSS of a process and all its descendants."""
     pss = rss = 0
-    for pid in _family(root):
+    for pid in family(root):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
         except (FileNotFoundError, ProcessLookupError):
@@ -116,14 +116,15 @@ def memory_mb(root: int) -> tuple[float, float]:
     return pss / 1024, rss / 1024
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
+    """Give a process and all that it has started, by their numbers."""
     yield pid
     try:
         children = [thread.joinpath("children").read_text().split() for thread in Path(f"/proc/{pid}/task").iterdir()]
     except (FileNotFoundError, ProcessLookupError):
         return
     for child in (number for numbers in children for number in numbers):
-        yield from _family(int(child))
+        yield from family(int(child))
 
 
 def engine_seconds(folder: Path) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models import CharField, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from audit.models import Account
@@ -14,19 +14,20 @@ from models_registry.roles import Role
 AUDITORS = (Role.RISK_COMPLIANCE, Role.ADMINISTRATOR)
 
 
-def chains_of(user: Account) -> Iterator[Q]:
-    """Give the chains an account audits: of what it holds an auditor's role on, and of the handoffs of that.
+def chains_of(user: Account) -> Iterator[QuerySet[Any]]:
+    """Name the chains an account audits: of what it holds an auditor's role on, and of the handoffs of that.
 
     Whoever administers an environment also reads the site's own chains: policies, organisations, failed sign-ins.
     """
     models = models_held_by(user, *AUDITORS)
     environments = environments_held_by(user, *AUDITORS)
-    handoffs = Handoff.objects.filter(Q(model__in=models) | Q(target__in=environments) | Q(source__in=environments))
-    yield Q(chain__in=_named("model", models))
-    yield Q(chain__in=_named("environment", environments))
-    yield Q(chain__in=_named("handoff", handoffs))
+    yield _named("model", models)
+    yield _named("environment", environments)
+    for of in ({"model__in": models}, {"target__in": environments}, {"source__in": environments}):
+        yield _named("handoff", Handoff.objects.filter(**of))
     if environments.exists():
-        yield Q(chain__in=["site", "sign-ins"])
+        me = Account.objects.filter(pk=user.pk).order_by()
+        yield from (me.annotate(chain_name=Value(name)).values("chain_name") for name in ("site", "sign-ins"))
 
 
 def _named(kind: str, things: QuerySet[Any]) -> QuerySet[Any]:

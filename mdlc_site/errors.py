@@ -1,6 +1,7 @@
 """The one map from refusals to HTTP: problem answers for the API, a fragment or a page for the browser."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from audit.request_ids import current_request
 log = logging.getLogger(__name__)
 
 NOT_RIGHT = "Some fields are not right."
+SOON = {"Retry-After": "5"}
 CODES = {
     exceptions.NotAuthenticated: ("not_signed_in", "Send a token: Authorization: Bearer <token>."),
     exceptions.AuthenticationFailed: ("not_signed_in", "Ask for a new token at /api/v1/tokens/."),
@@ -51,8 +53,7 @@ def api_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an API request that was refused, in one form for all refusals."""
     refusal = refusal_for(error)
     if refusal is not None:
-        headers = {"Retry-After": "5"} if refusal.status == Unavailable.status else None
-        return Response(problem(refusal), status=refusal.status, headers=headers)
+        return Response(problem(refusal), status=refusal.status, headers=headers_of(refusal))
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -79,7 +80,7 @@ def refusal_for(error: Exception) -> Refused | None:
             return Refused("The request ended before it was whole.", code="malformed", todo="Send it again.")
         case OperationalError():
             log.warning("The database did not answer: %s", error)
-            return Unavailable("The database does not answer; nothing was done.", todo="Try again in a moment.")
+            return no_database()
         case IntegrityError():
             log.error("A constraint had to stop what no rule had refused.", exc_info=error)
             return WrongState(
@@ -90,6 +91,16 @@ def refusal_for(error: Exception) -> Refused | None:
         case DataError():
             return Invalid("A value cannot be stored.", todo="Send text without null characters, and smaller numbers.")
     return None
+
+
+def no_database() -> Unavailable:
+    """Return the refusal that stands for a database that does not answer."""
+    return Unavailable("The database does not answer; nothing was done.", todo="Try again in a moment.")
+
+
+def headers_of(refusal: Refused) -> dict[str, str]:
+    """Return when to come again, where what is refused now may be done then."""
+    return SOON if refusal.status == Unavailable.status else {}
 
 
 def problem(refusal: Refused) -> dict[str, Any]:
@@ -117,14 +128,17 @@ def flat(detail: Any, name: str = "") -> dict[str, list[str]]:
 def answer(request: HttpRequest, refusal: Refused) -> HttpResponse:
     """Answer a refusal outside of the API's own views: as JSON below /api/, otherwise as a page."""
     if request.path_info.startswith("/api/"):
-        return JsonResponse(problem(refusal), status=refusal.status)
+        return JsonResponse(problem(refusal), status=refusal.status, headers=headers_of(refusal))
     return page_for(request, refusal)
 
 
 def page_for(request: HttpRequest, refusal: Refused) -> HttpResponse:
     """Render a refusal for the browser: a fragment for htmx, a page otherwise."""
     template = "_problem.html" if request.headers.get("HX-Request") else "problem.html"
-    return render(request, template, {"problem": refusal}, status=refusal.status)
+    response = render(request, template, {"problem": refusal}, status=refusal.status)
+    for name, value in headers_of(refusal).items():
+        response[name] = value
+    return response
 
 
 class RefusalMiddleware:
@@ -142,7 +156,7 @@ class RefusalMiddleware:
             return None
         refusal = refusal_for(error)
         if isinstance(error, OperationalError):
-            return plain(request, Unavailable("The database does not answer; nothing was done.", todo="Try again."))
+            return plain(request, no_database())
         return None if refusal is None else answer(request, refusal)
 
 
@@ -162,7 +176,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def unexpected(request: HttpRequest) -> HttpResponse:
-    """Answer our own mistake. It was logged; the page needs neither session nor database."""
+    """Answer our own mistake. It was logged; the page needs neither session nor database.
+
+    A database that does not answer, or has no connection left, is none, also where a middleware asked it.
+    """
+    if isinstance(sys.exc_info()[1], OperationalError):
+        return plain(request, no_database())
     todo = f"Try again in a moment. If it goes on, tell an administrator this: request {current_request()}."
     return plain(request, Unexpected("Something went wrong here; it was written down.", todo=todo))
 
@@ -170,8 +189,9 @@ def unexpected(request: HttpRequest) -> HttpResponse:
 def plain(request: HttpRequest, refusal: Refused) -> HttpResponse:
     """Render a refusal when nothing may be counted on: no session, no database."""
     if request.path_info.startswith("/api/"):
-        return JsonResponse(problem(refusal), status=refusal.status)
-    return HttpResponse(render_to_string("plain_problem.html", {"problem": refusal}), status=refusal.status)
+        return JsonResponse(problem(refusal), status=refusal.status, headers=headers_of(refusal))
+    page = render_to_string("plain_problem.html", {"problem": refusal})
+    return HttpResponse(page, status=refusal.status, headers=headers_of(refusal))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "mdlc_site.admission.AdmissionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -110,6 +111,11 @@ TEMPLATES = [
         },
     }
 ]
+
+# What a process works at. Granian's threads are these two, and a few more that turn away and tell how it goes.
+REQUESTS_AT_ONCE = number("MDLC_REQUESTS_AT_ONCE", 4, least=1)
+REQUESTS_WAITING = number("MDLC_REQUESTS_WAITING", 24)
+WAIT_SECONDS = number("MDLC_WAIT_SECONDS", 5)
 
 # Data. A pool per process; statements that hang are ended by the server.
 _database = env.db_url("DATABASE_URL", default="postgres:///mdlc")

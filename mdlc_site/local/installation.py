@@ -99,7 +99,7 @@ def processes(home: Path, at: Ports) -> list[Process]:
         name = f"{queues.split(',')[0]}@%h"
         return [*celery, "worker", "-Q", queues, "-n", name, "--pool", "threads", "-c", str(threads), *quiet]
 
-    web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "4"]
+    web = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(at.site), "--blocking-threads", "32"]
     engine = ["--host", "127.0.0.1", "--port", str(at.engine), "--home", str(home / "engine")]
     engine += ["--registry", f"http://127.0.0.1:{at.site}/"]
     engine += ["--private", "--folders", f"{home / 'servers'}:{home / 'sample'}"]  # all that it reaches is here
