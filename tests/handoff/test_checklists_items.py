@@ -1,5 +1,6 @@
 """Checklist items in a handoff, through each door: conditions, two people, figures, facts, and evidence that ages."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,19 @@ def test_evidence_is_not_edited_after_signing_and_a_new_answer_voids_the_signatu
     assert SignOff.objects.get().voided_at is None
     drilled_again = answer(site, handoff, "drill", "edda", "no", reason="It was last year.")
     assert drilled_again.pk
+    assert "checklist answers" in SignOff.objects.get().voided_because
+
+
+@DOORS
+def test_another_answer_voids_the_signature_at_every_door(door: Callable[..., tuple[int, str]], site: Place) -> None:
+    publish(site, [ITEMS[4]])
+    handoff = walking.offered(site)
+    drilled(site, handoff)
+    checklists.acknowledge(
+        actor=by(site.otto), handoff_id=str(handoff.pk), differences=(handoff.report or {})["undeclared"]
+    )
+    walking.sign(handoff, site.vera, "validation")
+    assert door(site, "edda", handoff, "drill", choice="no", reason="It was last year.")[0] in (200, 201, 302)
     assert "checklist answers" in SignOff.objects.get().voided_because
 
 

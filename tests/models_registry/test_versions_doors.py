@@ -21,6 +21,7 @@ from tests.models_registry.test_versions_register import BAD_MODELS
 
 API = "/api/v1/models/tumours/versions/"
 PAGE = "/models/tumours/versions/"
+EXPLODES = b'{"type":"record","name":"r","fields":[{"name":"a","type":"string","pattern":"(a+)+b"}]}'
 SCHEMA = b'{"type":"record","name":"r","fields":[{"name":"a","type":"double"}]}'
 
 
@@ -64,6 +65,9 @@ BAD = {
     "truncated": ("model", BAD_MODELS["truncated"][0], "model_not_loadable", 422, "upload it again"),
     "a pickle": ("model", BAD_MODELS["pickle"][0], "format_unsafe", 422, "can run code when loaded"),
     "a path that leaves": ("model", BAD_MODELS["a path that leaves"][0], "archive_path", 422, "leaves the archive"),
+    "a link": ("model", BAD_MODELS["a link"][0], "archive_link", 422, "link"),
+    "two of one name": ("model", BAD_MODELS["two of one name"][0], "archive_twins", 422, "the same name"),
+    "a pattern that explodes": ("input_schema", lambda _: EXPLODES, "pattern_unsafe", 422, "could take for ever"),
     "no Avro": ("input_schema", lambda _: b'{"type": "object"}', "schema_not_avro", 422, "record"),
     "NaN": ("golden", lambda _: b'{"input": {"a": NaN}, "output": {}}\n', "records_malformed", 422, "NaN"),
     "infinity": ("golden", lambda _: b'{"input": {"a": -Infinity}, "output": {}}\n', "records_malformed", 422, "Inf"),

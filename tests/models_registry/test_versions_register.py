@@ -111,6 +111,7 @@ BAD_MODELS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a path that leaves": (lambda good: with_member("../evil.npy"), "archive_path"),
     "an absolute path": (lambda good: with_member("/etc/evil.npy"), "archive_path"),
     "a path of another system": (lambda good: with_member("..\\evil.npy"), "archive_path"),
+    "two of one name": (lambda good: with_member("Schema.JSON"), "archive_twins"),
     "a link": (lambda good: with_member("a.npy", mode=stat.S_IFLNK | 0o777), "archive_link"),
     "a bomb": (lambda good: with_member("a.npy", b"\0" * 200_000_000, level=zipfile.ZIP_DEFLATED), "archive_bomb"),
     "a type off the list": (

@@ -83,6 +83,18 @@ def test_the_session_of_an_account_that_was_made_inactive_opens_nothing(browser:
     assert browser.get("/api/v1/handoffs/").status_code == 401
 
 
+def test_the_admin_is_opened_by_no_session_of_an_administrator_who_left_and_kept_by_no_cache(
+    client: Client, dana: Account
+) -> None:
+    Account.objects.filter(pk=dana.pk).update(is_staff=True)
+    client.force_login(dana)
+    answer = client.get("/admin/")
+    assert answer.status_code == 200
+    assert "no-store" in answer["Cache-Control"]
+    Account.objects.filter(pk=dana.pk).update(is_active=False)
+    assert client.get("/admin/").status_code == 302
+
+
 def test_a_new_password_ends_every_other_session(browser: Client, dana: Account) -> None:
     dana.set_password("another long password of hers")
     dana.save(update_fields=["password"])
