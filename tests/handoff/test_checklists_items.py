@@ -319,7 +319,7 @@ def test_another_answer_voids_the_signature_at_every_door(door: Callable[..., tu
         actor=by(site.otto), handoff_id=str(handoff.pk), differences=(handoff.report or {})["undeclared"]
     )
     walking.sign(handoff, site.vera, "validation")
-    assert door(site, "edda", handoff, "drill", choice="no", reason="It was last year.")[0] in (200, 201, 302)
+    assert door(site, "edda", handoff, "drill", choice="no", reason="It was last year.")[0] < 400
     assert "checklist answers" in SignOff.objects.get().voided_because
 
 
