@@ -17,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from engine import fault_points
+from engine import fault_points, tracing
 from engine.errors import EngineError
 from engine.request_ids import Named
 from engine.server import Application
@@ -85,6 +85,7 @@ def main() -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(Named())
     options = arguments()
+    tracing.start("mdlc-engine")
     if fault_points.armed() and options.host != "127.0.0.1":
         print(f"engine: {fault_points.VARIABLE} is for tests on this machine alone; unset it", file=sys.stderr)
         return 2

@@ -20,7 +20,7 @@ from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 from granian.rsgi import Scope
 
-from engine import counters
+from engine import counters, tracing
 from engine.capture import capture
 from engine.errors import EngineError, LoadError, OrderError, RecordError
 from engine.inference import HEADER_LENGTH
@@ -35,6 +35,7 @@ from engine.streams.supervisor import Supervisor
 from engine.versions import Loaded, Versions
 
 log = logging.getLogger("engine")
+ORDERS = {"index", "load", "activate", "unload", "replay", "resume", "suspend", "ask", "start", "stop", "forget"}
 NAME = "mdlc-engine"
 EXTENSIONS = ["binary_tensor_data", "model_repository", "mdlc_activate", "mdlc_runs", "mdlc_profile", "mdlc_counts"]
 JSON = [("content-type", "application/json")]
@@ -181,7 +182,7 @@ class Application:
         parts = path.strip("/").split("/")
         CURRENT.set(plain(scope.headers.get(HEADER.lower())))
         if scope.method == "POST" and parts[:2] == ["v2", "repository"]:
-            _send(proto, 200, await self._repository(scope, proto, parts[2:]))
+            _send(proto, 200, await self._traced_order(scope, proto, parts[2:]))
         elif scope.method != "GET":
             raise Refusal("method_not_allowed", f"{path} wants GET, or is not there.")
         elif parts == ["metrics"]:
@@ -225,6 +226,13 @@ class Application:
             "outputs": loaded.scorer.outputs.tensors(),
             "parameters": loaded.place.told(),
         }
+
+    async def _traced_order(self, scope: Scope, proto: HTTPProtocol, parts: list[str]) -> Any:
+        """Carry out a request about the repository, in the trace of whoever sends it."""
+        act = parts[-1] if parts and parts[-1] in ORDERS else "other"
+        parent = scope.headers.get(tracing.HEADER) or ""
+        with tracing.span(f"order {act}", parent=parent, kind=tracing.SpanKind.SERVER, mdlc__request=CURRENT.get()):
+            return await self._repository(scope, proto, parts)
 
     async def _repository(self, scope: Scope, proto: HTTPProtocol, parts: list[str]) -> Any:
         """Carry out a request of the model repository extension; all but the index need the token."""

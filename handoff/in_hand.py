@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Thread, get_ident
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from audit.actors import Worker
 from audit.request_ids import of_request
+from engine import tracing
 from engine.fault_points import fault_point
 from handoff.errors import LeaseLost
 from handoff.models import Job
@@ -77,7 +78,7 @@ def held(job_id: str, task: str) -> Iterator[Holder | None]:
     holder = Holder(job)
     IN_HAND[job.pk] = job.fence
     try:
-        with of_request(job.request, job=job_id):
+        with of_request(job.request, job=job_id), _traced(job):
             fault_point("job.claimed")
             yield holder
             fault_point("job.recorded")
@@ -90,6 +91,18 @@ def held(job_id: str, task: str) -> Iterator[Holder | None]:
     finally:
         IN_HAND.pop(job.pk, None)
         holder.stop()
+
+
+def _traced(job: Job) -> AbstractContextManager[tracing.Span]:
+    """Open the span of one attempt, below that of the request that asked for the work."""
+    return tracing.span(
+        job.task,
+        parent=job.trace,
+        kind=tracing.SpanKind.CONSUMER,
+        mdlc__job=str(job.pk),
+        mdlc__attempt=job.attempts,
+        mdlc__fence=job.fence,
+    )
 
 
 def hand_back() -> int:
@@ -118,6 +131,7 @@ class LastCall:
             hand_back()
         except (DatabaseError, InterfaceError):
             log.exception("what is in hand waits for the end of its lease")
+        tracing.stop()
         logging.shutdown()
         os._exit(0)  # the threads that still work cannot be ended otherwise, and nothing that they report counts
 

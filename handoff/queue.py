@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from audit.request_ids import current_request
+from engine import tracing
 from handoff.models import Handoff, Job
 
 RUN_TEST = "handoff.run_test"
@@ -29,5 +30,6 @@ QUEUES = {
 
 def enqueue(handoff: Handoff, *, gate: str, task: str, purposes: Iterable[str]) -> list[Job]:
     """Write one job a purpose, in the caller's transaction. A trigger rings the relay when it commits."""
-    told = {"handoff": handoff, "gate": gate, "queue": QUEUES[task], "task": task, "request": current_request()}
+    asked = {"request": current_request(), "trace": tracing.current()}
+    told = {"handoff": handoff, "gate": gate, "queue": QUEUES[task], "task": task, **asked}
     return Job.objects.bulk_create([Job(purpose=purpose, **told) for purpose in purposes])

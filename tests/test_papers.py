@@ -17,6 +17,7 @@ from engine import command, counters
 from handoff.rules import least_thresholds, policy_reader, policy_windows
 from handoff.rules.policies import understood
 from handoff.states import AMENDMENT_MOVES, BREAK_GLASS_MOVES, DEPLOYMENT_MOVES, JOB_MOVES, MOVES
+from mdlc_site import metrics
 from models_registry.states import MOVES as VERSION_MOVES
 from tests.handoff import walking
 
@@ -175,7 +176,7 @@ def test_every_process_is_in_operations() -> None:
 
 def test_every_metric_is_in_operations() -> None:
     rows = table(part(OPERATIONS, "## Health, metrics, logs"), "metric")
-    assert {name for row in rows for name in CODE.findall(row[0])} == set(counters._HELP)
+    assert {name for row in rows for name in CODE.findall(row[0])} == {*counters._HELP, *metrics.HELP}
 
 
 # Codes

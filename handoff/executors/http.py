@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from audit.request_ids import current_request
+from engine import tracing
 from engine.request_ids import HEADER
 from handoff.executors.errors import ExecutorError
 
@@ -71,6 +72,7 @@ class Engine:
                 data = None if body is None else json.dumps(body).encode()
                 headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
                 headers |= {HEADER: asked_by} if (asked_by := current_request()) else {}
+                headers |= {tracing.HEADER: under_way} if (under_way := tracing.current()) else {}
                 connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
                 answer = connection.getresponse()
                 return answer.status, answer.read(LARGEST_ANSWER + 1)

@@ -26,6 +26,9 @@ class Job(models.Model):
     request = models.CharField(
         max_length=64, blank=True, default="", db_default="", help_text="The request it is from."
     )
+    trace = models.CharField(
+        max_length=55, blank=True, default="", db_default="", help_text="The traceparent of that request."
+    )
     queue = models.CharField(max_length=12, choices=Queue)
     task = models.CharField(max_length=40)
     state = models.CharField(max_length=9, choices=JobState, default=JobState.QUEUED)

@@ -57,6 +57,7 @@ class Bell:
     job_id: str
     queue: str
     task: str
+    trace: str = ""
 
 
 def claim(job_id: UUID | str, worker: str, *, task: str) -> Job | None:
@@ -106,8 +107,15 @@ def sweep() -> list[Bell]:
     ).values_list("pk", "fence", "worker")
     for job_id, fence, worker in spent:
         _bury(job_id, fence=fence, because=f"the worker {worker} fell silent", actor=SWEEPER)
-    waiting = Job.objects.filter(state=JobState.QUEUED).order_by("queued_at").values_list("pk", "queue", "task")
-    return [Bell(str(job_id), queue, task) for job_id, queue, task in waiting[:MOST_BELLS]]
+    waiting = (
+        Job.objects.filter(state=JobState.QUEUED).order_by("queued_at").values_list("pk", "queue", "task", "trace")
+    )
+    return [Bell(str(job_id), *told) for job_id, *told in waiting[:MOST_BELLS]]
+
+
+def trace_of(job_id: UUID | str) -> str:
+    """Return the traceparent that a job was queued under; "" where there is none."""
+    return Job.objects.filter(pk=job_id).values_list("trace", flat=True).first() or ""
 
 
 @act

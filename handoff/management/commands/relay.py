@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
 from audit import sealer
+from engine import tracing
 from engine.fault_points import fault_point
 from handoff.listening import ear
 from handoff.services import jobs
@@ -42,9 +44,10 @@ class Ringer:
             if not fresh and now - self._rung.get(bell.job_id, -RING_AGAIN) < RING_AGAIN:
                 continue
             fault_point("relay.before_bell")
-            current_app.send_task(
-                bell.task, args=[bell.job_id], queue=bell.queue, expires=EXPIRES, ignore_result=True, retry=False
-            )
+            with tracing.span("ring", parent=bell.trace, kind=tracing.SpanKind.PRODUCER, mdlc__job=bell.job_id):
+                current_app.send_task(
+                    bell.task, args=[bell.job_id], queue=bell.queue, expires=EXPIRES, ignore_result=True, retry=False
+                )
             fault_point("relay.after_bell")
             self._rung[bell.job_id] = now
             sent += 1
@@ -61,6 +64,7 @@ class Relay:
         self.every = every
         self.ringer = Ringer()
         self.stopped = Event()
+        self.traced = tracing.on()
 
     def run(self) -> None:
         """Listen and sweep until told to stop; after a failure of the database or the broker go on, more slowly."""
@@ -86,7 +90,12 @@ class Relay:
         until = time.monotonic() + self.every
         while not self.stopped.is_set() and (left := until - time.monotonic()) > 0:
             for note in heard.notifies(timeout=min(left, 1.0), stop_after=1):
-                self._ring([bell_of(note.payload)], fresh=True)
+                self._ring([self._heard(note.payload)], fresh=True)
+
+    def _heard(self, payload: str) -> Bell:
+        """Read a note; where traces are taken, the row tells which one the work belongs to."""
+        bell = bell_of(payload)
+        return replace(bell, trace=jobs.trace_of(bell.job_id)) if self.traced else bell
 
     def _ring(self, bells: Iterable[Bell], *, fresh: bool) -> None:
         try:
@@ -115,6 +124,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""
+        tracing.start("mdlc-relay")
         relay = Relay(options["every"])
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: relay.stopped.set())
