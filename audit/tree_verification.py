@@ -103,14 +103,13 @@ class _Proof:
         self.found = TreeVerification(proven=since)
         self.since = since
         self.keys = public_keys()
-        self.frontier = Frontier()
+        self.frontier = Frontier(since.size, [bytes.fromhex(peak) for peak in since.peaks])
         self.heads: list[_Head] = []
         self.nodes: list[tuple[int, int, bytes]] = []
         self.differing: tuple[int, int] | None = None
 
     def run(self, *, signatures: bool) -> None:
         """Prove all there is; stop where going on would only tell the same again."""
-        self.frontier = Frontier(self.since.size, [bytes.fromhex(peak) for peak in self.since.peaks])
         if self.frontier.root.hex() != self.since.root:
             self._break(0, "proven", "what was kept of the last proof does not fit together")
             return

@@ -1,6 +1,7 @@
 """The tree over the trail: what is sealed, what a head signs, and what can be proven of it."""
 
 from threading import Event, Thread
+from typing import Any
 
 import orjson
 import pytest
@@ -12,13 +13,13 @@ from audit.envelopes import EnvelopeBroken
 from audit.errors import Refused
 from audit.merkle import consistent, included
 from audit.models import AuditEvent, SigningKey, TreeHead, TreeLeaf, TreeNode
-from audit.sealing import BATCH, KIND, TreeBroken, seal, seal_all
+from audit.sealing import BATCH, KIND, LOCK, TreeBroken, seal, seal_all
 from audit.signing import KeyRetired, open_signed, retire
 from audit.trail import record
 from tests.audit.building import CLERK, as_owner_of, write_chain
 
 
-def test_new_events_become_leaves_under_a_signed_head(db: None) -> None:
+def test_new_events_become_leaves_under_a_signed_head(db: None, settings: Any) -> None:
     write_chain("handoff:a", 3)
     head = seal()
     assert head is not None
@@ -26,6 +27,7 @@ def test_new_events_become_leaves_under_a_signed_head(db: None) -> None:
     assert [leaf.seq for leaf in TreeLeaf.objects.filter(chain="handoff:a").order_by("place")] == [1, 2, 3]
     told = orjson.loads(open_signed(KIND, head.envelope).payload)
     assert (told["size"], told["root"], told["at"]) == (3, bytes(head.root).hex(), head.at.isoformat())
+    assert (told["head"], told["site"]) == (1, settings.SITE_URL)
 
 
 def test_nothing_new_makes_no_head(db: None) -> None:
@@ -104,6 +106,21 @@ def test_two_sealers_leave_the_work_to_one(transactional_db: None) -> None:
         thread.join()
     seal_all()
     assert TreeLeaf.objects.count() == AuditEvent.objects.count()
+
+
+def test_a_sealer_leaves_the_work_to_one_that_is_at_it(db: None) -> None:
+    """It does not wait for the other, and seals nothing beside it."""
+    write_chain("handoff:a", 1)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        assert seal() is None
+        assert not TreeLeaf.objects.exists()
+    finally:
+        other.close()
+        other.close_pool()
+    assert seal() is not None
 
 
 def test_the_loop_seals_until_it_is_stopped(transactional_db: None) -> None:

@@ -1,5 +1,6 @@
 """The trail takes new events and nothing else, whoever asks and however."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -99,6 +100,20 @@ def test_an_event_needs_a_transaction_and_a_registered_name(transactional_db: No
     with pytest.raises(KeyError), transaction.atomic():
         record("answer.invented", actor=CLERK, on="x", chain="site")
     assert not AuditEvent.objects.exists()
+
+
+def test_an_event_tells_who_did_what_to_what_and_why(db: None) -> None:
+    """In columns and in the bytes that are hashed; without data there is none."""
+    for data in (None, {}, {"role": "risk"}):
+        record("answer.given", actor=CLERK, on="handoff:x", chain="handoff:y", data=data, reason="because")
+        event = AuditEvent.objects.latest("pk")
+        told = json.loads(event.body)
+        assert told["data"] == (data or {})
+        assert (told["action"], told["subject"], told["chain"], told["reason"]) == (
+            "answer.given", "handoff:x", "handoff:y", "because"
+        )  # fmt: skip
+        assert told["actor"]["kind"] == event.actor_kind == CLERK.kind
+        assert (event.action, event.subject, event.chain) == (told["action"], told["subject"], told["chain"])
 
 
 def test_what_fails_leaves_no_event(transactional_db: None) -> None:

@@ -123,7 +123,10 @@ def test_a_full_rewrite_is_found_between_two_heads_for_want_of_the_key() -> None
     [
         ("audit_treeleaf", "UPDATE audit_treeleaf SET hash = sha256('x') WHERE place = 60", "sealed"),
         ("audit_treeleaf", "DELETE FROM audit_treeleaf WHERE place = 60", "leaf_missing"),
+        ("audit_treeleaf", "DELETE FROM audit_treeleaf WHERE place = 0", "leaf_missing"),
+        ("audit_treeleaf", "DELETE FROM audit_treeleaf WHERE place = 256", "leaf_missing"),
         ("audit_treeleaf", "DELETE FROM audit_treeleaf WHERE place > 270", "leaf_missing"),
+        ("audit_treehead", "DELETE FROM audit_treehead", "loose"),
         ("audit_treenode", "UPDATE audit_treenode SET hash = sha256('x')", "node"),
         ("audit_treenode", "DELETE FROM audit_treenode", "node"),
         ("audit_treehead", "UPDATE audit_treehead SET root = sha256('x') WHERE size = 200", "head"),
@@ -138,6 +141,24 @@ def test_a_full_rewrite_is_found_between_two_heads_for_want_of_the_key() -> None
 def test_tampering_with_the_tree_itself_is_found(table: str, statement: str, rule: str) -> None:
     as_owner_of(table, statement)
     assert rule in [one.rule for one in verify_tree().broken]
+
+
+@pytest.mark.parametrize(("gone", "told"), [("= 0", 0), ("= 60", 0), ("= 256", 256), ("> 270", 271)])
+def test_a_missing_leaf_is_told_by_where_its_tile_begins(gone: str, told: int) -> None:
+    """Nothing behind it is believed; where the end is missing, the first leaf that is not there is told."""
+    as_owner_of("audit_treeleaf", f"DELETE FROM audit_treeleaf WHERE place {gone}")
+    assert ("leaf_missing", told) in [(one.rule, one.seq) for one in verify_tree().broken]
+
+
+def test_heads_at_the_edge_of_a_tile_hold() -> None:
+    """One leaf before it, on it, and one leaf behind it."""
+    for size in (511, 512, 513):
+        write_chain("handoff:edge", size - TreeLeaf.objects.count())
+        head = seal()
+        assert head is not None
+        assert head.size == size
+    found = verify_tree(signatures=True)
+    assert (found.broken, found.proven.size) == ([], 513)
 
 
 def test_an_envelope_of_an_older_head_is_found_when_every_signature_is_asked_for() -> None:
@@ -234,10 +255,22 @@ def test_an_older_or_forged_tree_is_found_by_anchors(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_not_believed_when_it_does_not_fit(tmp_path: Path) -> None:
-    assert [one.rule for one in verify_tree(Proven(1, "00", ("00" * 32,))).broken] == ["proven"]
+    found = verify_tree(Proven(1, "00", ("00" * 32,)))
+    assert [(one.chain, one.seq, one.rule) for one in found.broken] == [("the tree", 0, "proven")]
+    assert (found.leaves, found.heads) == (0, 0)
     (tmp_path / "proven").write_text("{}")
     with pytest.raises(CommandError, match="cannot be read"):
         proof("--new", path=tmp_path)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_treehead")
         assert cursor.fetchone()[0] > 0
+
+
+def test_a_proof_counts_what_it_looked_at_and_the_time_it_took() -> None:
+    tree, events = verify_tree(), verify()
+    assert (tree.leaves, tree.heads) == (TreeLeaf.objects.count(), TreeHead.objects.count())
+    assert (tree.broken, tree.notes, tree.proven.size) == ([], [], tree.leaves)
+    assert events.events == tree.leaves
+    assert events.chains == TreeLeaf.objects.values("chain").distinct().count()
+    assert 0 < tree.seconds < 60
+    assert 0 < events.seconds < 60

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import hypothesis
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connections
 from psycopg import sql
 
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 PROCESSES = {"live_server", "engine", "broker", "started", "env", "page", "moto_server"}
 PR_SET_PDEATHSIG = 1
 PATIENCE = (5, 30)  # seconds, without and with the database, beside ten times what a test took
-SLOWEST = 4.0  # seconds; what a slower test alone would notice counts as not noticed
+SLOWEST = 10.0  # seconds; what a slower test alone would notice counts as not noticed
 KILLED, TIMED_OUT, EQUIVALENT = "killed", "timed out", "equivalent"
 SURVIVED, UNREACHED, BROKEN = "survived", "unreached", "broken"
 TOLD_APART = (TIMED_OUT, SURVIVED, UNREACHED, BROKEN, EQUIVALENT)
@@ -102,7 +103,8 @@ class Trying:
         self.reached = Reached.kept(self.wanted.kept)
         self._warm()
         self._map()
-        usable = [one for one in self.items if self.reached.tests[one][1] <= SLOWEST]
+        known = self.reached.tests
+        usable = [one for one in self.items if one in known and known[one][1] <= SLOWEST]
         self.by_statement = self.reached.by_statement(usable)
         self._try(chosen(self.live, self.wanted, self.areas))
         print(summary(self.verdicts, self.areas))
@@ -137,11 +139,14 @@ class Trying:
         for at, item in enumerate(unknown, 1):
             self.live.forget()
             marks.take()
+            _tidy()
             self.failed, began = False, time.perf_counter()
             with _quiet():
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.next)
-            seconds = time.perf_counter() - began
-            self.reached.tests[item.nodeid] = (digest(item.path), seconds, [] if self.failed else marks.take())
+            seconds, seen = time.perf_counter() - began, marks.take()
+            self.reached.tests.pop(item.nodeid, None)
+            if not self.failed:
+                self.reached.tests[item.nodeid] = (digest(item.path), seconds, seen)
             if at % 200 == 0:
                 self.reached.keep(self.wanted.kept)
                 print(f"{at} of {len(unknown)}", flush=True)
@@ -161,8 +166,8 @@ class Trying:
             name = " | ".join(map(str, change.key))
             if change.key in self.equal:
                 verdict = EQUIVALENT
-            elif self.wanted.again and known.get(name) == KILLED:
-                verdict = KILLED
+            elif self.wanted.again and known.get(name) in (KILLED, TIMED_OUT):
+                verdict = known[name]
             else:
                 verdict = known[name] = self._verdict(change)
             self.verdicts.append((change, verdict))
@@ -189,9 +194,17 @@ class Trying:
         return status
 
     def _ordered(self, tests: Iterable[str], function: str) -> list[str]:
-        """Return tests by what they cost, first those that have noticed other changes of the function."""
+        """Return tests, first those that have noticed other changes of the function, then those that reach little else.
+
+        What commits for real comes later than its like, for the database is put back after it.
+        """
         before = Counter(self.killers.get(function, ()))
-        return sorted(tests, key=lambda one: (_dirties(self.items[one]), -before[one], self.reached.tests[one][1]))
+
+        def cost(test: str) -> tuple[int, int]:
+            _, _, reached = self.reached.tests[test]
+            return (-before[test], len(reached) * (3 if _dirties(self.items[test]) else 1))
+
+        return sorted(tests, key=cost)
 
     def _is_sound(self, test: str) -> bool:
         """Tell whether a test passes in a child in which nothing is changed."""
@@ -211,7 +224,7 @@ class Trying:
         status = os.waitpid(pid, 0)[1]
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        if said and _dirties(self.items[said[-1]]):
+        if any(_dirties(self.items[test]) for test in said):
             self._copy(back=True)
         if os.WIFSIGNALED(status):
             return TIMED_OUT, said[-1]
@@ -232,6 +245,7 @@ class Trying:
                 signal.alarm(int(PATIENCE[_has_database(self.items[test])] + 10 * self.reached.tests[test][1]))
                 self.failed = False
                 item = self.items[test]
+                _tidy()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.next)
                 signal.alarm(0)
                 if self.failed:
@@ -258,6 +272,11 @@ class Trying:
             for words in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {} TEMPLATE {}"):
                 named = [sql.Identifier(one) for one in (new, old)][: words.count("{}")]
                 server.execute(sql.SQL(words).format(*named))
+
+
+def _tidy() -> None:
+    """Remove what tests leave outside of the database and of their own folders."""
+    Path(settings.ANCHORS).unlink(missing_ok=True)
 
 
 @contextmanager
