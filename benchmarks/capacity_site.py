@@ -8,6 +8,7 @@ that people work on are copies of one that was walked up to its signatures (`sig
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from knox.models import AuthToken
 from audit.models import Account
 from benchmarks import signatures
 from handoff.models import Acknowledgement, Answer, Handoff
+from handoff.rules import scopes
 from models_registry.models import Element, ModelVersion
 
 # Models are shared out by number among so many accounts of each kind; keys tell the kinds apart.
@@ -28,6 +30,10 @@ WORK = {"validator": 0.5, "builder": 0.3, "operator": 0.1, "auditor": 0.1}  # of
 FIRST = {"builder": 500}  # no builder who works answers what a validator who works signs
 TURNS = 12  # handoffs of each who signs, or answers
 CSRF = "c" * 32
+REPORTED = {
+    name: f"(SELECT r.{name} FROM bench_report r WHERE r.handoff_id = t.handoff_id)"
+    for name in ("report", "report_digest")
+}
 COPY = """
     INSERT INTO {table} SELECT p.* FROM generate_series(1, %(count)s) n
      CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, %(row)s::jsonb || {told}) p
@@ -156,11 +162,29 @@ def _handoffs(cursor: Any, handoff: Handoff, size: Size) -> None:
     signatures._copy(cursor, ModelVersion, fresh | unsealed, "id", handoff.version_id, of)
     signatures._copy(cursor, Element, {"version_id": "t.version_id"}, "version_id", handoff.version_id, of)
     cursor.execute(signatures.SEAL, of | {"manifest": handoff.version.manifest})
-    signatures._copy(cursor, Handoff, offered, "id", handoff.pk, of)
+    _reports(cursor, handoff)
+    signatures._copy(cursor, Handoff, offered | REPORTED, "id", handoff.pk, of)
     for table in (Answer, Acknowledgement):
         signatures._copy(cursor, table, {"handoff_id": "t.handoff_id"}, "handoff_id", handoff.pk, of)
     cursor.execute(signatures.EVIDENCE, of)
     cursor.execute(signatures.EVENTS, of)
+
+
+def _reports(cursor: Any, handoff: Handoff) -> None:
+    """Write down the report of each copy: the one that was walked up to, with the digest of the copy's own version.
+
+    Otherwise what was offered and what is there would differ, which drift is looked for and stops the signing.
+    """
+    cursor.execute("CREATE TABLE bench_report (handoff_id uuid PRIMARY KEY, report jsonb, report_digest text)")
+    cursor.execute(
+        "SELECT t.handoff_id, v.digest FROM bench_turn t JOIN models_registry_modelversion v ON v.id = t.version_id"
+    )
+    kept = json.dumps(handoff.report)
+    reports = [(key, kept.replace(handoff.version.digest, digest)) for key, digest in cursor.fetchall()]
+    cursor.executemany(
+        "INSERT INTO bench_report VALUES (%s, %s, %s)",
+        [(key, report, scopes.digest(json.loads(report))) for key, report in reports],
+    )
 
 
 def _offered(cursor: Any) -> dict[int, list[str]]:

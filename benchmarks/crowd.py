@@ -149,7 +149,9 @@ class One:
         """Send a form, and write down what became of it."""
         body = urlencode({"csrfmiddlewaretoken": self.who["csrf"], **typed})
         status, head, _ = await self.line.ask(kind, self.post(path, body, "application/x-www-form-urlencoded"))
-        self.line.told.acts.append({"act": act, "key": key, "who": self.who["name"], "status": status, "sent": 1})
+        self.line.told.acts.append(
+            {"act": act, "key": key, "who": self.who["name"], "status": status, "doubtful": not status}
+        )
         if leads := re.search(rb"\r\nlocation: ([^\r#]+)", head):
             status, head, _ = await self.get("after an act", leads.group(1).decode())
         return _wait(status, head)
@@ -191,18 +193,19 @@ class One:
         slug, key = f"made-{uuid.uuid4().hex[:20]}", str(uuid.uuid4())
         body = json.dumps({"slug": slug, **_model(self.run)})
         request = self.post("/api/v1/models/", body, "application/json", f"Idempotency-Key: {key}\r\n")
-        status, head, sent = 0, b"", 0
+        status, head, sent, doubtful = 0, b"", 0, False
         while sent < TRIES and status in (0, 503):
             if sent:
                 await asyncio.sleep(max(_wait(status, head), 1))
             status, head, _ = await self.line.ask("api create", request)
-            sent += 1
+            sent, doubtful = sent + 1, doubtful or not status
+        wait = _wait(status, head)
         if status == 201 and self.draw.random() < 0.1:
-            status, head, _ = await self.line.ask("api create", request)
-            sent += 1
-        told = {"act": "model", "key": slug, "who": self.who["name"], "status": status, "sent": sent}
+            again, head, _ = await self.line.ask("api create", request)
+            wait, status = _wait(again, head), status if again in (0, 503) else again
+        told = {"act": "model", "key": slug, "who": self.who["name"], "status": status, "doubtful": doubtful}
         self.line.told.acts.append(told)
-        return _wait(status, head)
+        return wait
 
 
 def _model(run: str) -> dict[str, str]:
