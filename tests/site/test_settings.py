@@ -42,6 +42,7 @@ def test_how_the_server_must_prove_itself_reaches_every_connection() -> None:
         ("MDLC_STORE", "https://bucket.example.org"),
         ("MDLC_UPLOAD_LIMIT", "0"),
         ("MDLC_DB_POOL", "-1"),
+        ("MDLC_REQUESTS_AT_ONCE", "0"),
         ("MDLC_JOB_LEASE", "1"),
         ("MDLC_BEHIND_PROXY", "2"),
         ("MDLC_TEST_MEMORY_MB", "1.5"),
