@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 OURS = ("audit", "handoff", "mdlc_site", "models_registry")
 # All there are. Those in the first row act for somebody whom they name; nobody acts by the others but the machine.
 ACTING = {"checklist", "evidence_pack", "issue_token", "policy", "pseudonymise", "signing_keys", "suspend"}
-LOOKING = {"anchor_audit", "check_invariants", "reconcile", "relay", "verify_audit", "verify_signatures"}
+LOOKING = {"anchor_audit", "check_invariants", "metrics", "reconcile", "relay", "verify_audit", "verify_signatures"}
 OF_THE_SAMPLE = {"demo_handoff", "load_sample"}  # this goes through the API, with the password of each who acts
 # What people decide, and no command has a word for.
 DECIDED = {
