@@ -63,7 +63,7 @@ class _Seats:
 
 def seat_of(name: str, rule: SignOffRule, facts: Facts, person: int) -> str:
     """Return the role in which a person may sign for a rule now, one that has not signed yet first; '' if in none."""
-    taken = {s.role for s in facts.signoffs if s.requirement == rule.key and counts(s, name, rule, facts)}
+    taken = {s.role for s in facts.signoffs if counts(s, name, rule, facts)}
     able = [
         role
         for role in rule.roles
@@ -175,7 +175,7 @@ def _signature(rule: SignOffRule, gate: Gate, seats: _Seats, facts: Facts, befor
     if against is not None:
         why = f"{against.name} {'refused' if against.decision == 'refuse' else 'asks for changes'}"
         who = (against.name,)
-    elif before is not None and not met:
+    elif before is not None:
         why, who = f"comes after another sign-off: {before.title}", before.who
     return Requirement(
         kind="signoff",
@@ -233,7 +233,7 @@ def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: 
 
 
 def _lapsed(rule: SignOffRule, facts: Facts) -> list[str]:
-    """Return why approvals that were given do not hold any more."""
-    given = [s for s in facts.signoffs if s.requirement == rule.key and s.decision in APPROVALS]
+    """Return why approvals that were given do not hold any more; who has something against it is told before."""
+    given = [s for s in facts.signoffs if s.requirement == rule.key]
     told = [(s.name, lapse(s, rule.valid_days, facts.now)) for s in given]
     return [f"the approval of {name} {why}" for name, why in told if why]

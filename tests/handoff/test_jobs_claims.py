@@ -176,6 +176,26 @@ def test_a_failure_of_ours_gives_the_job_back_until_attempts_are_used_up(job: Jo
     assert (job.state, job.error) == (JobState.DEAD, "failure 3")
 
 
+def test_what_is_given_back_waits_without_a_lease_and_what_has_ended_is_not_given_back(job: Job) -> None:
+    """Names and errors are cut to what is kept."""
+    claimed = jobs.claim(job.pk, "w" * 200, task=queue.RUN_TEST)
+    assert claimed is not None
+    assert claimed.worker == "w" * 120
+    jobs.release(job.pk, claimed.fence, "e" * 3000)
+    job.refresh_from_db()
+    assert (job.state, job.error, job.lease_until) == (JobState.QUEUED, "e" * 2000, None)
+    again = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert again is not None
+    assert jobs.beat(job.pk, again.fence, "p" * 300)
+    job.refresh_from_db()
+    assert job.progress == "p" * 200
+    Job.objects.filter(pk=job.pk).update(attempts=3)  # the last one: it would be buried
+    end(again, JobState.DONE)
+    jobs.release(job.pk, again.fence, "too late")
+    job.refresh_from_db()
+    assert (job.state, job.error) == (JobState.DONE, "")
+
+
 def test_a_worker_whose_connection_broke_gives_its_job_back_at_once(job: Job) -> None:
     with held(str(job.pk), queue.RUN_TEST) as holder, connection.cursor() as cursor:
         assert holder is not None

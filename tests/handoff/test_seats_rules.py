@@ -95,7 +95,12 @@ def test_in_a_quorum_other_roles_and_not_other_people_stand_beside_them() -> Non
     first, second = again(OTTO).signoffs
     risk = signed("one", "risk_compliance", RITA, "approval")
     validator = signed("one", "validator", VERA, "approval")
-    for beside, asked in [((risk,), 1), ((risk, second), 0), ((risk, validator), 0), ((second,), 1)]:
+    refused = replace(validator, decision="refuse")
+    edda = replace(risk, role="it_operations", person=EDDA)
+    for beside, asked in [
+        ((risk,), 1), ((risk, second), 0), ((risk, validator), 0), ((second,), 1), ((risk, refused), 1),
+        ((second, edda), 1),
+    ]:  # fmt: skip
         assert len(anew(rule, "review", replace(FACTS, signoffs=(first, *beside)))) == asked
 
 
@@ -112,7 +117,7 @@ def test_who_signs_takes_a_role_that_has_not_signed_yet() -> None:
     for signoffs, expected in [
         ((validator,), "it_operations"),
         ((validator, operations), "validator"),
-        ((replace(validator, requirement="another"),), "validator"),
+        ((replace(validator, requirement="another"), operations), "validator"),
         ((replace(validator, entitled=False),), "validator"),
     ]:
         assert seat_of("review", QUORUM, replace(facts, signoffs=signoffs), EDDA) == expected
@@ -176,6 +181,14 @@ OTTO_TWO = signed("two", "it_operations", OTTO, "approval")
             Chain(),
             "IT operations signs: approval",
             f"IT operations has not signed; the approval of {OTTO} ran out on 3 March 2026",
+            ("Otto", "Iris"),
+        ),
+        (
+            RULE,
+            (replace(COUNTS, signed_at=(NOON - timedelta(days=11)).isoformat(), requirement="another"),),
+            Chain(),
+            "IT operations signs: approval",
+            "IT operations has not signed",
             ("Otto", "Iris"),
         ),
         (

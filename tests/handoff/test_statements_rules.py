@@ -100,6 +100,8 @@ def test_columns_that_say_what_the_statement_says_do_not_differ_and_each_that_do
         assert differing({**COLUMNS, column: "other"}, PREDICATE_OF, PLACES, names) == [column]
     assert differing(COLUMNS, PREDICATE_OF, PLACES, {}) == ["printed_name"]
     assert differing(COLUMNS, {**PREDICATE_OF, "person": "Vera"}, PLACES, names) == ["signer_id", "printed_name"]
+    left = "Person 0123abcd (left)"  # may stand for a name, and for nothing else
+    assert differing({**COLUMNS, "comment": left}, PREDICATE_OF, PLACES, names) == ["comment"]
     nobody = {**COLUMNS, "printed_name": None}
     assert differing(nobody, {**PREDICATE_OF, "person": {"account": 7}}, PLACES, names) == []
 
