@@ -9,16 +9,17 @@ from django.db import IntegrityError, transaction
 from audit.actors import Actor, Person
 from audit.trail import record
 from handoff import queue
+from handoff.emergencies import SERVES, end_break_glass, record_break_glass
 from handoff.errors import GateShut, WrongState
 from handoff.facts import Known
 from handoff.going_live import previous_of, serves_instead
-from handoff.leases import next_order
+from handoff.leases import Clock, next_order
 from handoff.models import BreakGlass, Deployment, Handoff, Job, Return
 from handoff.moves import chain_of
 from handoff.outcomes import WAITING
 from handoff.rules.break_glass import ROLLBACK
 from handoff.standing import standing_of
-from handoff.states import DeploymentState
+from handoff.states import BreakGlassState, DeploymentState, State
 
 UNDER_WAY = (DeploymentState.ORDERED, DeploymentState.CONFIRMING)
 
@@ -134,6 +135,21 @@ def take_back(handoff: Handoff, reason: str, *, actor: Actor) -> Job | None:
         rests_on = Deployment.RestsOn.WAY_BACK
         return order_previous(handoff, live, previous, reason, rests_on=rests_on, actor=actor)
     return _unload(handoff, live, reason, actor)
+
+
+def end_in_arrears(row: BreakGlass, handoff: Handoff, because: str, *, actor: Actor, fallen: bool = False) -> None:
+    """End a break-glass in force of a locked handoff without its signatures: what it made live is taken back.
+
+    At its deadline; or at once, where it has `fallen` because both halves were one person's. While work is under way,
+    the workers find the gate shut, and whoever watches break-glass orders the way back later.
+    """
+    if handoff.state not in (*SERVES, State.DEPLOYING):
+        end_break_glass(row, handoff, BreakGlassState.ENDED, f"{because}; it had deployed nothing", actor=actor)
+        return
+    BreakGlass.objects.filter(pk=row.pk).update(state=BreakGlassState.OVERDUE, overdue_at=Clock(), fallen=fallen)
+    row.state = BreakGlassState.OVERDUE
+    record_break_glass(row, handoff, "overdue", actor=actor, reason=because)
+    take_back(handoff, because, actor=actor)
 
 
 def take_out_of_service(handoff: Handoff, live: Deployment, reason: str, *, actor: Actor) -> Job | None:

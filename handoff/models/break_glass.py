@@ -107,6 +107,9 @@ class BreakGlass(models.Model):
         Reauthentication, models.PROTECT, null=True, related_name="break_glass_confirmed"
     )
     overdue_at = models.DateTimeField(null=True)
+    fallen = models.BooleanField(
+        db_default=False, default=False, help_text="It was overdue at once: both halves turned out to be one person's."
+    )
     ended_at = models.DateTimeField(null=True)
     because = models.TextField(blank=True, help_text="How it ended.")
 
@@ -143,7 +146,8 @@ class BreakGlass(models.Model):
                 name="break_glass_ends_soon",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["overdue", "rolled_back"], overdue_at__gte=F("until"))
+                condition=Q(state__in=["overdue", "rolled_back"])
+                & (Q(overdue_at__gte=F("until")) | Q(overdue_at__isnull=False, fallen=True))
                 | ~Q(state__in=["overdue", "rolled_back"]) & Q(overdue_at=None),
                 name="break_glass_overdue_after_its_time",
             ),

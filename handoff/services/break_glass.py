@@ -14,7 +14,6 @@ from audit.acts import act
 from handoff.access import lock_handoff
 from handoff.confirmations import Proof, use_up
 from handoff.emergencies import (
-    SERVES,
     end_break_glass,
     raise_break_glass,
     record_break_glass,
@@ -34,8 +33,7 @@ from handoff.errors import (
     WrongState,
 )
 from handoff.facts import Known, known_of, rules_of
-from handoff.going_back import come_back, lock_what_gives_way, may_come_back, take_back
-from handoff.leases import Clock
+from handoff.going_back import come_back, end_in_arrears, lock_what_gives_way, may_come_back, take_back
 from handoff.models import BreakGlass, Handoff
 from handoff.opening import open_in_emergency
 from handoff.readiness import looked_again
@@ -186,17 +184,12 @@ def look(*, actor: Worker, break_glass_id: UUID | str) -> BreakGlass:
 def _at_the_deadline(row: BreakGlass, handoff: Handoff, known: Known, now: datetime, actor: Worker) -> None:
     if row.until is None or now < row.until or handoff.state == State.DEPLOYING:
         return  # a worker that deploys judges the gate first, and finds it shut; else what it made live is taken back
-    if handoff.state not in SERVES:
-        end_break_glass(row, handoff, B.ENDED, "its time was over before it deployed anything", actor=actor)
-        return
-    because = _over(row, handoff, known)
-    BreakGlass.objects.filter(pk=row.pk).update(state=B.OVERDUE, overdue_at=Clock())
-    row.state = B.OVERDUE
-    record_break_glass(row, handoff, "overdue", actor=actor, reason=because)
-    take_back(handoff, because, actor=actor)
+    end_in_arrears(row, handoff, _over(row, handoff, known), actor=actor)
 
 
 def _over(row: BreakGlass, handoff: Handoff, known: Known) -> str:
+    if row.fallen:
+        return f"both halves of the break-glass for {row.incident} were one person's"
     missing = "; ".join(unsigned(row, handoff, known)) or "signatures came too late"
     return f"the time of the break-glass for {row.incident} is over, and not all had signed: {missing}"
 

@@ -9,12 +9,13 @@ from audit.trail import record
 from handoff.amended import given
 from handoff.errors import Forbidden, Invalid, WrongState
 from handoff.facts import Known, known_of
-from handoff.models import Amendment, AmendmentSignOff, Handoff, SignOff
+from handoff.going_back import end_in_arrears
+from handoff.models import Amendment, AmendmentSignOff, BreakGlass, Handoff, SignOff
 from handoff.opening import open_if_met
 from handoff.outcomes import end_amendment
 from handoff.rules.amendments import signed_twice
 from handoff.rules.duties import conflicts
-from handoff.states import UNDER_OFFER, AmendmentState, State
+from handoff.states import UNDER_OFFER, AmendmentState, BreakGlassState, State
 from handoff.suspending import settle_approvals
 from handoff.voiding import void
 
@@ -25,7 +26,8 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
 
     From now on both count as one everywhere: for conflicts, distinct persons and seats. Sign-offs of what is under way
     or live that do not hold any more are voided, with the cause; behind a gate that has opened that is a finding. A
-    proposed amendment that they signed twice ends. Only an administrator of the site may, and not about their own
+    proposed amendment that they signed twice ends, and what a break-glass deployed of which they are both halves is
+    taken back at once. Only an administrator of the site may, and not about their own
     accounts. Raises Forbidden, Invalid or WrongState.
     """
     found, main = _person(actor, "account", account), _person(actor, "same_as", same_as)
@@ -41,6 +43,7 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     for handoff in touched:
         _void_what_fell(handoff, known_of(handoff), cause, actor)
         _end_what_fell(handoff, known_of(handoff), cause, actor)
+        _take_back_what_fell(handoff, known_of(handoff), cause, actor)
     found.refresh_from_db()
     return found
 
@@ -88,14 +91,21 @@ def _reason(reason: str) -> str:
 
 
 def _open_handoffs(*people: Account) -> list[Handoff]:
-    """Lock the handoffs, under way or live, in which one of these people has signed, or signed a proposed amendment."""
+    """Lock the handoffs in which one of these people has signed what stands, or is behind a break-glass.
+
+    Sign-offs of what is under way or live, and of proposed amendments. A break-glass that is asked for counts, too, for
+    it may be confirmed at this moment.
+    """
     accounts = Account.objects.filter(Q(pk__in=[one.pk for one in people]) | Q(same_person__in=people))
     mine = Q(signoffs__signer__in=accounts) | Q(signoffs__behalf_of__in=accounts)
     keys = Handoff.objects.filter(mine, signoffs__voided_at=None, state__in=(*UNDER_OFFER, State.LIVE)).values("pk")
     signed = AmendmentSignOff.objects.filter(Q(signer__in=accounts) | Q(behalf_of__in=accounts))
     open_ = signed.filter(amendment__state=AmendmentState.PROPOSED)
     live = Q(pk__in=open_.values("amendment__deployment__handoff"))
-    return list(Handoff.objects.select_for_update().filter(Q(pk__in=keys) | live).order_by("pk"))
+    asked = BreakGlass.objects.filter(state__in=[BreakGlassState.ASKED, BreakGlassState.CONFIRMED])
+    behind = asked.filter(Q(asked_by__in=accounts) | Q(confirmed_by__in=accounts) | Q(behalf_of__in=accounts))
+    broken = Q(pk__in=behind.values("handoff"))
+    return list(Handoff.objects.select_for_update().filter(Q(pk__in=keys) | live | broken).order_by("pk"))
 
 
 def _void_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -> None:
@@ -128,3 +138,14 @@ def _end_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) ->
         if signed_twice(given(one), known.facts.chain):
             because = f"{cause}, who signed it twice; propose it anew"
             end_amendment(one, handoff, AmendmentState.EXPIRED, because, actor=actor)
+
+
+def _take_back_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -> None:
+    """End the break-glass of a locked handoff which this person both asked for and confirmed, or may not confirm."""
+    chain = known.facts.chain
+    for row in handoff.break_glass.filter(state=BreakGlassState.CONFIRMED, confirmed_by__isnull=False):
+        confirmer = int(row.confirmed_by_id or 0)
+        both = chain.people(row.asked_by_id) & chain.people(confirmer, row.behalf_of_id)
+        if both or conflicts(chain, person=confirmer, role=row.role, behalf=row.behalf_of_id):
+            because = f"{cause}, who may not be behind both halves of the break-glass for {row.incident}"
+            end_in_arrears(row, handoff, because, actor=actor, fallen=True)

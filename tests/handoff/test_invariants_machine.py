@@ -1,16 +1,20 @@
 """The whole cast does random things to one model, allowed or not, and after each of them every invariant holds.
 
-Whatever is refused must be refused in words: an error of the database means that a guard is missing.
+Alone, where each act sees what the last one left; and at the same instant, over connections of their own, with commits
+that stay. Whatever is refused must be refused in words: an error of the database means that a guard is missing.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
+from random import Random
+from threading import Barrier, Lock, Thread
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as how
@@ -27,6 +31,7 @@ from hypothesis.stateful import (
 from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import Account
+from audit.verification import verify
 from handoff import queue
 from handoff.models import BreakGlass, Deployment, Handoff, Job, Waiver
 from handoff.plans import DeployReport, StopPlan, StopReport, TestReport
@@ -49,6 +54,7 @@ from handoff.services import (
     waivers,
 )
 from handoff.states import OPEN, State
+from models_registry.models import ModelVersion
 from models_registry.services import delegations, roles
 from tests.handoff import building, walking
 from tests.handoff.building import Place
@@ -64,6 +70,7 @@ CAST = ("dana", "vera", "otto", "iris", "rita", "edda", "ada", "mallory")
 ROLES = {"vera": "validator", "otto": "it_operations", "rita": "risk_compliance", "iris": "integration_owner"}
 REQUIREMENTS = ("validation", "acceptance", "release")
 person, many = st.sampled_from(CAST), st.integers(0, 5)
+numbered = Lock()
 done: Counter[str] = Counter()  # what was carried out in all runs, so that a machine that only gets refusals is noticed
 
 
@@ -71,17 +78,9 @@ class Cast(RuleBasedStateMachine):
     """One model between two environments. Each rule is an act that somebody tries, or work that somebody does."""
 
     def __init__(self, place: Place) -> None:
-        """Begin with nothing offered, in a transaction that is taken back at the end."""
+        """Begin with nothing offered."""
         super().__init__()
         self.place, self.version = place, 0
-        self.undone = transaction.atomic()
-        self.undone._from_testcase = True  # as pytest-django's own: acts insist on a transaction that they end
-        self.undone.__enter__()
-
-    def teardown(self) -> None:
-        """Take everything back."""
-        transaction.set_rollback(True)
-        self.undone.__exit__(None, None, None)
 
     def people(self, name: str) -> Account:
         """Return somebody as they are now."""
@@ -110,7 +109,9 @@ class Cast(RuleBasedStateMachine):
     def offer(self) -> None:
         """Data science offers its next version."""
         self.version += 1
-        version = building.a_version(self.place, self.version, latency_p99_ms=100 + self.version)
+        with numbered:
+            number = ModelVersion.objects.count() + 1
+            version = building.a_version(self.place, number, latency_p99_ms=100 + number)
         self.tries("offer", lambda: walking.offered(self.place, version))
 
     @precondition(some)
@@ -252,10 +253,12 @@ class Cast(RuleBasedStateMachine):
         actor = by(self.people("ada"))
         self.tries(act.__name__, lambda: act(actor=actor, role=ROLES[who], holder=who, **where))
 
-    @rule(who=st.sampled_from(("vera", "rita")), to=person)
-    def delegate(self, who: str, to: str) -> None:
+    @rule(who=st.sampled_from(("vera", "rita")), other=person)
+    def delegate(self, who: str, other: str) -> None:
         """A holder lets somebody act for them."""
-        told = {"role": ROLES[who], "model": self.place.model.slug, "to": to, "reason": "On leave."}
+        if who not in ("vera", "rita"):
+            return
+        told = {"role": ROLES[who], "model": self.place.model.slug, "to": other, "reason": "On leave."}
         self.tries(
             "delegate",
             lambda: delegations.delegate(
@@ -263,12 +266,12 @@ class Cast(RuleBasedStateMachine):
             ),
         )
 
-    @rule(who=person, same=person)
-    def merge(self, who: str, same: str) -> None:
+    @rule(who=person, other=person)
+    def merge(self, who: str, other: str) -> None:
         """An administrator finds that two accounts are one person's, or were not."""
         actor = by(self.people("ada"))
         if Account.objects.filter(username=who, same_person=None).exists():
-            self.tries("merge", lambda: persons.merge(actor=actor, account=who, same_as=same, reason="One passport."))
+            self.tries("merge", lambda: persons.merge(actor=actor, account=who, same_as=other, reason="One passport."))
         else:
             self.tries("part", lambda: persons.part(actor=actor, account=who, reason="Two passports."))
 
@@ -283,6 +286,22 @@ class Cast(RuleBasedStateMachine):
     def everything_holds(self) -> None:
         """Ask all invariants."""
         assert check().violations == ()
+
+
+class Alone(Cast):
+    """The cast in one thread, in a transaction that is taken back at the end."""
+
+    def __init__(self, place: Place) -> None:
+        """Begin with nothing offered."""
+        super().__init__(place)
+        self.undone = transaction.atomic()
+        self.undone._from_testcase = True  # as pytest-django's own: acts insist on a transaction that they end
+        self.undone.__enter__()
+
+    def teardown(self) -> None:
+        """Take everything back."""
+        transaction.set_rollback(True)
+        self.undone.__exit__(None, None, None)
 
 
 def _live(at: int) -> Deployment | None:
@@ -311,8 +330,7 @@ def _work(job: Job, good: bool) -> None:
         suspensions.finish(job.pk, fence, plan, StopReport("" if good else "out of reach"), actor=actor)
 
 
-@pytest.fixture
-def place(db: None, store: Path, settings: Any) -> Place:
+def under_exceptions(settings: Any) -> Place:
     """Return a model and its people under a policy that knows every exception."""
     settings.ENGINE_URLS = {"production": "http://engine.example"}
     place = walking.a_site()
@@ -322,11 +340,23 @@ def place(db: None, store: Path, settings: Any) -> Place:
     return place
 
 
+@pytest.fixture
+def place(db: None, store: Path, settings: Any) -> Place:
+    """Return what the cast acts on, for one test."""
+    return under_exceptions(settings)
+
+
+@pytest.fixture
+def committed(transactional_db: None, store: Path, settings: Any) -> Place:
+    """Return what the cast acts on, where everybody's connection sees it."""
+    return under_exceptions(settings)
+
+
 def test_whatever_the_cast_does_every_invariant_holds(place: Place, pytestconfig: pytest.Config) -> None:
     steps = int(pytestconfig.getoption("--steps", default=200))
     done.clear()
     run_state_machine_as_test(
-        lambda: Cast(place),
+        lambda: Alone(place),
         settings=how(
             max_examples=max(1, steps // 40),
             stateful_step_count=40,
@@ -339,3 +369,63 @@ def test_whatever_the_cast_does_every_invariant_holds(place: Place, pytestconfig
         print(f"{count:6} {act}")
     wanted = {"offer", "answer all", "sign approve", "work handoff.run_test", "work handoff.deploy"}
     assert wanted <= done.keys(), done
+
+
+AT_ONCE = 4
+DRAWN: dict[str, Sequence[Any]] = {
+    "at": (0, 0, 1, 2), "who": CAST, "other": CAST, "requirement": REQUIREMENTS,
+    "decision": ("approve", "approve", "approve", "changes", "refuse"), "seat": range(6),
+    "how": (signoffs.withdraw, signoffs.revoke), "good": (True, True, True, False), "times": range(1, 9),
+    "lift": (True, False), "grant": (True, False), "take": (False, False, True), "python": ("3.11.7", "3.12.1"),
+}  # fmt: skip
+ACTS = (
+    *(Cast.go_on,) * 8, *(Cast.work,) * 4, *(Cast.sign,) * 4, Cast.offer, Cast.answer, Cast.take_back, Cast.withdraw,
+    Cast.roll_back, Cast.suspend, Cast.waive, Cast.break_glass, Cast.change_roles, Cast.delegate, Cast.merge,
+    Cast.drift,
+)  # fmt: skip
+
+
+def drawn(act: Callable[..., None], by_chance: Random) -> Callable[[Cast], None]:
+    """Return an act with what it is told, by chance."""
+    told = {name: by_chance.choice(DRAWN[name]) for name in list(signature(act).parameters)[1:]}
+    return lambda cast: act(cast, **told)
+
+
+def at_once(cast: Cast, acts: Sequence[Callable[[Cast], None]]) -> list[BaseException]:
+    """Let so many people act at one instant, each over a connection of their own; return what was no refusal."""
+    start, wrong = Barrier(len(acts)), []
+
+    def run(act: Callable[[Cast], None]) -> None:
+        start.wait()
+        try:
+            act(cast)
+        except Exception as problem:  # the thread's own end would hide it
+            wrong.append(problem)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=run, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return wrong
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whatever_the_cast_does_at_one_instant_every_invariant_holds(
+    committed: Place, pytestconfig: pytest.Config
+) -> None:
+    steps = int(pytestconfig.getoption("--steps", default=200))
+    by_chance, cast = Random(steps), Cast(committed)
+    done.clear()
+    for _ in range(steps // AT_ONCE):
+        if Handoff.objects.filter(state__in=OPEN).count() < 2:
+            cast.offer()
+        acts = [drawn(by_chance.choice(ACTS), by_chance) for _ in range(AT_ONCE)]
+        assert at_once(cast, acts) == []
+        assert check().violations == ()
+    for act, count in sorted(done.items()):
+        print(f"{count:6} {act}")
+    assert verify().whole
+    assert {"answer all", "sign approve", "work handoff.run_test", "work handoff.deploy"} <= done.keys(), done
