@@ -17,6 +17,11 @@ FLAT = """
     RETURN NEW;
 """
 
+# Which accounts are one person's stays as it is while a signature that was judged by it is being written: whoever signs
+# holds this lock until their transaction ends, and merging takes it alone before it ends itself.
+SAME_PERSONS = "hashtext('audit_account.same_person')"
+SAME_PERSONS_STAY = f"    PERFORM pg_advisory_xact_lock_shared({SAME_PERSONS});"
+
 # Whatever writes an account, its printed name has a mark before the transaction ends.
 NAMED = """
     INSERT INTO audit_printedname (id, account_id, name, salt)

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
+from audit.models.accounts import SAME_PERSONS_STAY
 from audit.models.names import NameText
 from handoff.models.deployments import Deployment
 from handoff.models.jobs import Job
@@ -18,7 +19,8 @@ from handoff.rules.statements import envelope_of
 from handoff.states import AMENDMENT_MOVES, AmendmentState, pairs
 
 FREE = ["state", "because", "job", "order", "report", "log", "ended_at"]
-DISTINCT_PERSONS = """
+DISTINCT_PERSONS = f"""
+{SAME_PERSONS_STAY}
     IF EXISTS (
         SELECT FROM handoff_amendmentsignoff s
           JOIN audit_account o ON o.id IN (s.signer_id, s.behalf_of_id)

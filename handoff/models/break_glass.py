@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.models import SigningKey
+from audit.models.accounts import SAME_PERSONS_STAY
 from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.models.signoffs import SIGNED, Reauthentication
@@ -32,7 +33,8 @@ CONFIRMED_ANEW = """OLD."confirmed_by_id" IS NOT NULL AND
      NEW."reauthentication_id")"""
 
 # As the services say: the asker and whoever confirms are two natural persons, whichever accounts and for whomever.
-TWO_PEOPLE = """
+TWO_PEOPLE = f"""
+{SAME_PERSONS_STAY}
     IF EXISTS (SELECT FROM audit_account a WHERE a.id IN (NEW.asked_by_id, NEW.confirmed_by_id, NEW.behalf_of_id)
                   AND a.kind <> 'person')
        OR EXISTS (
@@ -43,7 +45,7 @@ TWO_PEOPLE = """
         USING ERRCODE = 'check_violation', CONSTRAINT = 'break_glass_two_people';
     END IF;
     RETURN NEW;
-"""
+"""  # noqa: S608 - of our own words
 # The same as conflicts() in rules/duties.py says.
 UNBARRED = """
     PERFORM FROM handoff_handoff WHERE id = NEW.handoff_id FOR UPDATE;

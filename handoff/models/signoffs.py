@@ -10,6 +10,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Concat, Now
 
 from audit.models import SigningKey
+from audit.models.accounts import SAME_PERSONS_STAY
 from audit.models.names import NameText
 from handoff.models.handoffs import Handoff
 from handoff.rules.consumers import PREFIX
@@ -38,7 +39,8 @@ SIGNED = """
     RETURN NEW;
 """
 
-DISTINCT_PERSONS = """
+DISTINCT_PERSONS = f"""
+{SAME_PERSONS_STAY}
     IF EXISTS (
         SELECT FROM handoff_signoff s
           JOIN audit_account o ON o.id IN (s.signer_id, s.behalf_of_id)

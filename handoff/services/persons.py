@@ -1,10 +1,12 @@
 """Record that two accounts are one natural person's, and void what that person should not have signed."""
 
-from django.db.models import Q
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from audit.actors import Person
 from audit.acts import act
 from audit.models import Account
+from audit.models.accounts import SAME_PERSONS
 from audit.trail import record
 from handoff.amended import given
 from handoff.errors import Forbidden, Invalid, WrongState
@@ -34,7 +36,7 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     main = main.same_person or main
     if main.natural_person_id == found.natural_person_id:
         raise WrongState("They count as one person already.", code="merged_already")
-    reason, touched = _reason(reason), _open_handoffs(found, main)
+    reason, touched = _reason(reason), list(_concerned(found, main).select_for_update())
     Account.objects.filter(same_person=found).update(same_person=main)
     Account.objects.filter(pk=found.pk).update(same_person=main)
     told = {"account": found.mark, "same_as": main.mark}
@@ -44,6 +46,7 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
         _void_what_fell(handoff, known_of(handoff), cause, actor)
         _end_what_fell(handoff, known_of(handoff), cause, actor)
         _take_back_what_fell(handoff, known_of(handoff), cause, actor)
+    _nobody_signs_meanwhile(touched, found, main)
     found.refresh_from_db()
     return found
 
@@ -90,8 +93,8 @@ def _reason(reason: str) -> str:
     return reason.strip()
 
 
-def _open_handoffs(*people: Account) -> list[Handoff]:
-    """Lock the handoffs in which one of these people has signed what stands, or is behind a break-glass.
+def _concerned(*people: Account) -> QuerySet[Handoff]:
+    """Return the handoffs in which one of these people has signed what stands, or is behind a break-glass.
 
     Sign-offs of what is under way or live, and of proposed amendments. A break-glass that is asked for counts, too, for
     it may be confirmed at this moment.
@@ -104,8 +107,20 @@ def _open_handoffs(*people: Account) -> list[Handoff]:
     live = Q(pk__in=open_.values("amendment__deployment__handoff"))
     asked = BreakGlass.objects.filter(state__in=[BreakGlassState.ASKED, BreakGlassState.CONFIRMED])
     behind = asked.filter(Q(asked_by__in=accounts) | Q(confirmed_by__in=accounts) | Q(behalf_of__in=accounts))
-    broken = Q(pk__in=behind.values("handoff"))
-    return list(Handoff.objects.select_for_update().filter(Q(pk__in=keys) | live | broken).order_by("pk"))
+    return Handoff.objects.filter(Q(pk__in=keys) | live | Q(pk__in=behind.values("handoff"))).order_by("pk")
+
+
+def _nobody_signs_meanwhile(touched: list[Handoff], *people: Account) -> None:
+    """Wait for whoever signs at this moment, and refuse what that would leave unjudged. Raises WrongState.
+
+    Taken last, so that whoever waits for it holds nothing that is needed here. Whoever signs afterwards is judged as
+    merged. To lock what was signed meanwhile would be to wait for somebody who waits for this.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({SAME_PERSONS})")
+    known = {handoff.pk for handoff in touched}
+    if not known.issuperset(_concerned(*people).values_list("pk", flat=True)):
+        raise WrongState("One of these people signs at this moment.", code="under_way", todo="Do it again.")
 
 
 def _void_what_fell(handoff: Handoff, known: Known, cause: str, actor: Person) -> None:

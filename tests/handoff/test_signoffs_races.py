@@ -1,17 +1,21 @@
 """At the same instant, over the API with real connections: exactly one gate opens, and exactly one of everything."""
 
 from collections.abc import Callable
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from audit.actors import Person
 from audit.models import Account, AuditEvent
 from audit.verification import verify
+from handoff.errors import WrongState
 from handoff.models import Decision, Handoff, Job, SignOff
+from handoff.services import persons
+from models_registry.models import RegisteredModelUserGrant
 from tests.handoff import building, walking
 from tests.queries.counting import signature
 
@@ -82,6 +86,47 @@ def test_one_person_in_two_tabs_signs_once(site: building.Place) -> None:
         assert sorted(at_once(*tabs)) == [201, 409, 409]
         assert SignOff.objects.filter(handoff=handoff).count() == 2
         opened_once(handoff)
+
+
+def test_merging_waits_for_who_signs_at_this_moment_and_never_leaves_what_it_would_void(site: building.Place) -> None:
+    second, ada = building.person("dana2"), building.person("ada")
+    ada.is_staff = True
+    second.password = site.vera.password
+    second.save(update_fields=["password"])
+    building._grant(RegisteredModelUserGrant, second, "validator", site.model)
+    handoff = walking.answered(site, walking.offered(site, building.a_version(site)))
+    merged = {"actor": Person(ada, "test"), "account": "dana2", "same_as": "dana", "reason": "The same passport."}
+    signed, seen, found = Event(), Event(), list[str]()
+
+    def sign() -> None:
+        own = transaction.atomic()
+        own._from_testcase = True  # the act insists on a transaction that it ends; this one ends when it is told to
+        with own:
+            walking.sign(handoff, second, "validation")
+            signed.set()
+            seen.wait(10)
+        connections.close_all()
+
+    def merge() -> None:
+        try:
+            persons.merge(**merged)
+        except WrongState as refusal:
+            found.append(refusal.code)
+        connections.close_all()
+
+    threads = [Thread(target=sign), Thread(target=merge)]
+    threads[0].start()
+    assert signed.wait(10)
+    threads[1].start()
+    threads[1].join(0.5)
+    assert threads[1].is_alive()  # it waits
+    seen.set()
+    for thread in threads:
+        thread.join()
+    assert found == ["under_way"]
+    assert not Account.objects.filter(same_person__isnull=False).exists()
+    persons.merge(**merged)
+    assert "created this version" in SignOff.objects.get().voided_because
 
 
 def test_a_change_and_the_last_signature_at_the_same_instant_never_both_count(site: building.Place) -> None:

@@ -377,7 +377,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "publish a matrix": 9,
         "delegate": 11,
         "end a delegation": 10,
-        "merge accounts": 11,
+        "merge accounts": 13,
         "hold a name": 8,
         "lift the hold on a name": 12,
         "let a name go": 35,
