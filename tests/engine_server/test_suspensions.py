@@ -151,5 +151,6 @@ def test_a_run_over_streams_stops_at_once_and_starts_by_a_newer_order(
         assert engine.order("sample", "runs/r")[1]["state"] == "stopped"
         assert resume(engine, one, 12)[0] == 200
         assert engine.order("sample", "runs/r/start", order=13, **named)[0] == 200
+        assert engine.order("sample", "runs/r/stop", order=14)[0] == 200  # or it would outlive its engine
     finally:
         engine.kill()
