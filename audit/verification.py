@@ -99,7 +99,7 @@ class Chain:
         self.hash = after or sha256(name.encode()).digest()
         self.broken: Broken | None = None
         self._middle = b'"},"chain":' + orjson.dumps(name) + b',"data":{'
-        self._ends: dict[bytes, tuple[bytes, bytes]] = {}
+        self._alike: dict[bytes, tuple[tuple[bytes, ...], bytes]] = {}
 
     def add(self, packed: bytes) -> int:
         """Check a batch of events in order, up to the first broken one; return how many there were."""
@@ -115,7 +115,7 @@ class Chain:
 
         A proof spends its time here. So it is one loop, and what it needs has short names of its own.
         """
-        seq, last, ends, middle = self.seq, self.hash, self._ends, self._middle
+        seq, last, alike = self.seq, self.hash, self._alike
         place, count, whole = 0, 0, len(packed)
         while place < whole:
             try:
@@ -135,18 +135,22 @@ class Chain:
             ):
                 break
             columns = packed[end - length : end]
-            known = ends.get(columns)
-            if known is None:
-                known = ends[columns] = _ends_of(columns)
-            first, final = known
-            alike = body.startswith(first) and body.endswith(final)
-            if not (alike and body.startswith(middle, body.find(b'"', len(first)))) and not _parsed_alike(
-                self.name, columns, body
-            ):
+            known = alike.get(columns)
+            if not (known and body.startswith(known[0]) and body.endswith(known[1])) and not self._same(columns, body):
                 break
             seq, last, place, count = number, stored, after, count + 1
         self.seq, self.hash = seq, last
         return place, count
+
+    def _same(self, columns: bytes, body: bytes) -> bool:
+        """Tell whether the columns say what the body says; remember how such a body begins and ends."""
+        first, final = _ends_of(columns)
+        begins = body[: body.find(b'"', len(first))] + self._middle
+        if not (begins.startswith(first) and body.startswith(begins) and body.endswith(final)):
+            return _parsed_alike(self.name, columns, body)
+        known, _ = self._alike.get(columns, ((), final))
+        self._alike[columns] = (*known, begins), final
+        return True
 
     def _broken(self, event: Event) -> Broken:
         if event.seq != self.seq + 1:

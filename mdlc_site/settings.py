@@ -130,8 +130,7 @@ DATABASES = {
             # Statements that bind on the server (handoff/facts.py) are planned once a session, the others never.
             "prepare_threshold": 1,
             "pool": {"min_size": 1, "max_size": number("MDLC_DB_POOL", 8, least=1), "timeout": 10},
-            "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
-            " -c plan_cache_mode=force_generic_plan",  # or it plans anew for each list, which takes longer than reading
+            "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
         },
     }
 }

@@ -52,7 +52,7 @@ WITH waiting AS (
     LEFT JOIN LATERAL (SELECT p.deployment_id
            FROM handoff_suspension p JOIN handoff_deployment d ON d.id = p.deployment_id
           WHERE d.handoff_id = h.id AND p.ended_at IS NULL LIMIT 1) stopped ON true
-   WHERE h.id = ANY(%(mine)s) AND (
+   WHERE h.id = ANY(ARRAY(SELECT unnest(%(mine)s::uuid[]))) AND (
          h.state = ANY(%(offered)s)
       OR h.state = 'returned' AND NOT EXISTS (SELECT FROM handoff_handoff later
            WHERE later.model_id = h.model_id AND later.target_id = h.target_id AND later.number > h.number
