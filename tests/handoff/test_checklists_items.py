@@ -293,7 +293,8 @@ def test_a_damage_is_not_denied(site: Place) -> None:
         damage.delete()
 
 
-def test_evidence_is_not_edited_after_signing_and_a_new_answer_voids_the_signature(site: Place) -> None:
+def signed(site: Place) -> Handoff:
+    """Return a handoff whose one answer is covered by a signature."""
     publish(site, [ITEMS[4]])
     handoff = walking.offered(site)
     drilled(site, handoff)
@@ -301,6 +302,11 @@ def test_evidence_is_not_edited_after_signing_and_a_new_answer_voids_the_signatu
         actor=by(site.otto), handoff_id=str(handoff.pk), differences=(handoff.report or {})["undeclared"]
     )
     walking.sign(handoff, site.vera, "validation")
+    return handoff
+
+
+def test_evidence_is_not_edited_after_signing_and_a_new_answer_voids_the_signature(site: Place) -> None:
+    handoff = signed(site)
     for attack in ({"label": "Another."}, {"kind": "link", "link": "https://x.example", "blob": None}):
         with pytest.raises(DatabaseError), transaction.atomic():
             Evidence.objects.update(**attack)
@@ -312,13 +318,7 @@ def test_evidence_is_not_edited_after_signing_and_a_new_answer_voids_the_signatu
 
 @DOORS
 def test_another_answer_voids_the_signature_at_every_door(door: Callable[..., tuple[int, str]], site: Place) -> None:
-    publish(site, [ITEMS[4]])
-    handoff = walking.offered(site)
-    drilled(site, handoff)
-    checklists.acknowledge(
-        actor=by(site.otto), handoff_id=str(handoff.pk), differences=(handoff.report or {})["undeclared"]
-    )
-    walking.sign(handoff, site.vera, "validation")
+    handoff = signed(site)
     assert door(site, "edda", handoff, "drill", choice="no", reason="It was last year.")[0] < 400
     assert "checklist answers" in SignOff.objects.get().voided_because
 
