@@ -29,8 +29,8 @@ def merge(*, actor: Person, account: str, same_as: str, reason: str) -> Account:
     From now on both count as one everywhere: for conflicts, distinct persons and seats. Sign-offs of what is under way
     or live that do not hold any more are voided, with the cause; behind a gate that has opened that is a finding. A
     proposed amendment that they signed twice ends, and what a break-glass deployed of which they are both halves is
-    taken back at once. Only an administrator of the site may, and not about their own
-    accounts. Raises Forbidden, Invalid or WrongState.
+    taken back at once. Only an administrator of the site may, and not about their own accounts. Raises Forbidden,
+    Invalid or WrongState, also while one of them signs.
     """
     found, main = _person(actor, "account", account), _person(actor, "same_as", same_as)
     main = main.same_person or main
