@@ -89,6 +89,8 @@ class Line:
         return status, head, body
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+        if self.ends is not None and self.ends[0].at_eof():
+            self.close()  # the site ends what was idle for thirty seconds, as a browser notices before it asks again
         if self.ends is None:
             self.ends = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
         reader, writer = self.ends
