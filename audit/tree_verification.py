@@ -26,6 +26,9 @@ from audit.verification import ROOM, Broken
 
 TREE = "the tree"
 TILE = 1 << STRIDE
+ROWS = 5000  # that are fetched or compared at a time
+# Of what was written anew so many chains are named, among those of so many leaves.
+NAMED, NAMED_AMONG = 5, 100
 PACKED = """
     SELECT min(leaf.place), max(leaf.place), string_agg(leaf.hash, ''::bytea ORDER BY leaf.place),
         count(*) - count(event.id)
@@ -50,7 +53,7 @@ BESIDE = """
         count(*), min(at)
     FROM audit_auditevent AS event
     WHERE at < clock_timestamp() - interval '1 minute'
-    AND id > coalesce((SELECT event_id FROM audit_treeleaf WHERE place = %s), 0) - %s
+    AND id > coalesce((SELECT event_id FROM audit_treeleaf WHERE place = %s - 1), 0) - %s
     AND NOT EXISTS (SELECT FROM audit_treeleaf AS leaf WHERE leaf.event_id = event.id)
 """
 
@@ -114,7 +117,7 @@ class _Proof:
             self._break(0, "proven", "what was kept of the last proof does not fit together")
             return
         rows = TreeHead.objects.filter(size__gte=self.since.size).order_by("size").values_list("size", "root")
-        self.heads = [_Head(size, bytes(root)) for size, root in rows.iterator(5000)]
+        self.heads = [_Head(size, bytes(root)) for size, root in rows.iterator(ROWS)]
         if self.since.size and (not self.heads or self.heads[0].size != self.since.size):
             self._break(self.since.size, "cut", "the head that was proven last is not there any more")
         if not self.heads:
@@ -152,7 +155,7 @@ class _Proof:
             )
 
     def _grow(self, entries: Sequence[bytes]) -> None:
-        if len(entries) == TILE and self.frontier.size % TILE == 0:
+        if len(entries) == TILE:  # leaves come tile by tile, so this is a whole one
             self.nodes += [one for one in self.frontier.add(STRIDE, whole(entries)) if one[0] % STRIDE == 0]
             return
         for entry in entries:
@@ -186,7 +189,7 @@ class _Proof:
         chains = TreeLeaf.objects.filter(place__gte=place, place__lt=self.heads[first].size).values_list(
             "chain", flat=True
         )
-        names = ", ".join(list(dict.fromkeys(islice(chains.order_by("place"), 100)))[:5])
+        names = ", ".join(list(dict.fromkeys(islice(chains.order_by("place"), NAMED_AMONG)))[:NAMED])
         self._break(place, "root", f"from here on the tree is not what was signed, {around(place)}, in {names}")
 
     def _signed(self, head: _Head) -> str | None:
@@ -201,16 +204,15 @@ class _Proof:
     def _compare_nodes(self) -> None:
         nodes = iter(self.nodes)
         with connection.cursor() as cursor:
-            while some := list(islice(nodes, 5000)):
+            while some := list(islice(nodes, ROWS)):
                 cursor.execute(NODES, [list(column) for column in zip(*some, strict=True)])
                 if row := cursor.fetchone():
                     self._break(row[1] << row[0], "node", "a node over these leaves is not what they make")
-                    return
 
     def _beside(self) -> None:
         """Tell of leaves that no head covers, and of events that nobody has sealed."""
         with connection.cursor() as cursor:
-            cursor.execute(BESIDE, [self.since.size - 1, LATE])
+            cursor.execute(BESIDE, [self.since.size, LATE])
             loose, unsealed, oldest = cursor.fetchone()
         if loose:
             self._break(self.frontier.size, "loose", f"no head was signed over the {loose:,} leaves from here on")

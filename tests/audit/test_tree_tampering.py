@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -23,8 +24,9 @@ TABLES = ("audit_treeleaf", "audit_treenode", "audit_treehead")
 
 
 @pytest.fixture(autouse=True)
-def trail(db: None) -> None:
-    """Seal three chains in several heads, with a whole tile of leaves among them."""
+def trail(db: None, settings: Any, tmp_path: Path) -> None:
+    """Seal three chains in several heads, with a whole tile of leaves among them; no other test has anchored them."""
+    settings.ANCHORS = str(tmp_path / "none")
     for name, events in (("handoff:a", 200), (CHAIN, 100), ("handoff:c", 3)):
         write_chain(name, events)
         seal()
@@ -64,12 +66,15 @@ def test_a_chain_written_anew_is_found_at_its_first_event() -> None:
     assert [(one.chain, one.seq, one.rule) for one in broken] == [(CHAIN, 50, "sealed")]
     after = head_after(place_of(CHAIN, 50))
     assert f"that of {after.size:,} ({after.at:%Y-%m-%d %H:%M:%S} UTC)" in broken[0].message
+    assert "was sealed, and is another one now" in broken[0].message
 
 
 def test_a_cut_tail_is_found_without_anchors() -> None:
     as_owner("DELETE FROM audit_auditevent WHERE chain = %s AND seq > 97", [CHAIN])
     assert verify().whole
-    assert rules() == [(CHAIN, 98, "sealed")]
+    [told] = verify_tree().broken
+    assert (told.chain, told.seq, told.rule) == (CHAIN, 98, "sealed")
+    assert "was sealed, and is not there any more" in told.message
 
 
 def test_events_that_changed_places_between_chains_are_found() -> None:
@@ -118,6 +123,15 @@ def test_a_full_rewrite_is_found_between_two_heads_for_want_of_the_key() -> None
     assert CHAIN in broken[0].message
 
 
+def test_only_the_chains_between_those_heads_are_named() -> None:
+    write_chain("handoff:d", 3)
+    seal()
+    edit("handoff:c", 2)
+    leaves_follow()
+    [told] = verify_tree().broken
+    assert (told.rule, told.message[-12:]) == ("root", "in handoff:c")
+
+
 @pytest.mark.parametrize(
     ("table", "statement", "rule"),
     [
@@ -140,7 +154,9 @@ def test_a_full_rewrite_is_found_between_two_heads_for_want_of_the_key() -> None
 )
 def test_tampering_with_the_tree_itself_is_found(table: str, statement: str, rule: str) -> None:
     as_owner_of(table, statement)
-    assert rule in [one.rule for one in verify_tree().broken]
+    found = [one.rule for one in verify_tree().broken]
+    assert rule in found
+    assert len(found) == len(set(found)), "each is told once, and where it begins"
 
 
 @pytest.mark.parametrize(("gone", "told"), [("= 0", 0), ("= 60", 0), ("= 256", 256), ("> 270", 271)])
@@ -159,6 +175,15 @@ def test_heads_at_the_edge_of_a_tile_hold() -> None:
         assert head.size == size
     found = verify_tree(signatures=True)
     assert (found.broken, found.proven.size) == ([], 513)
+
+
+def test_nodes_over_tiles_that_are_sealed_whole_are_compared_too() -> None:
+    for size in (512, 1024):
+        write_chain("handoff:edge", size - TreeLeaf.objects.count())
+        seal()
+    assert verify_tree().broken == []
+    as_owner_of("audit_treenode", "UPDATE audit_treenode SET hash = sha256('x') WHERE level = 8 AND place = 3")
+    assert rules() == [("the tree", 768, "node")]
 
 
 def test_an_envelope_of_an_older_head_is_found_when_every_signature_is_asked_for() -> None:
@@ -243,6 +268,16 @@ def test_an_older_database_is_found_by_what_was_proven(kept: Path) -> None:
             proof(*arguments, path=kept)
 
 
+def test_the_head_that_was_proven_last_is_missed_among_later_ones(kept: Path) -> None:
+    """Leaves and later heads hold, and only what was kept tells."""
+    since = verify_tree().proven
+    write_chain(CHAIN, 1)
+    seal()
+    assert verify_tree(since).broken == []
+    as_owner_of("audit_treehead", "DELETE FROM audit_treehead WHERE size = %s", [since.size])
+    assert [(one.seq, one.rule) for one in verify_tree(since).broken] == [(since.size, "cut")]
+
+
 def test_an_older_or_forged_tree_is_found_by_anchors(tmp_path: Path) -> None:
     path = tmp_path / "anchors.jsonl"
     anchors.write(path)
@@ -274,3 +309,12 @@ def test_a_proof_counts_what_it_looked_at_and_the_time_it_took() -> None:
     assert events.chains == TreeLeaf.objects.values("chain").distinct().count()
     assert 0 < tree.seconds < 60
     assert 0 < events.seconds < 60
+
+
+@pytest.mark.parametrize("prove", [verify, verify_tree, lambda: verify_between(0, 9)], ids=["all", "tree", "new"])
+def test_a_proof_may_take_longer_than_any_other_statement(prove: Callable[[], object]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '1min'")
+        prove()
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)

@@ -1,6 +1,7 @@
 """Every kind of tampering is found, and the first broken event is named."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ from audit import anchors
 from audit.actors import Person
 from audit.models import Account, AuditEvent
 from audit.trail import record
-from audit.verification import verify
+from audit.verification import EPOCH, HEAD, LENGTH, NUMBERS, Chain, event_at, packed_events, verify
 from tests.audit.building import as_owner, rewrite_from, write_chain
 
 CHAIN = "handoff:b"
@@ -80,6 +81,22 @@ def set_column(column: str, value: str) -> Callable[[int], None]:
     return change
 
 
+def delete_and_write_anew(seq: int) -> None:
+    delete(seq)
+    rewrite_from(CHAIN, seq)
+
+
+def tell_otherwise(was: str, becomes: str) -> Callable[[int], None]:
+    """Change what an event's body says of its columns, and write the chain anew from there on."""
+
+    def change(seq: int) -> None:
+        said = "UPDATE audit_auditevent SET body = replace(body, %s, %s) WHERE chain = %s AND seq = %s"
+        as_owner(said, [was, becomes, CHAIN, seq])
+        rewrite_from(CHAIN, seq)
+
+    return change
+
+
 def shorten_hash(seq: int) -> None:
     as_owner("UPDATE audit_auditevent SET hash = 'short' WHERE chain = %s AND seq = %s", [CHAIN, seq])
 
@@ -101,6 +118,10 @@ def shorten_hash(seq: int) -> None:
         pytest.param(set_column("actor_kind", "person"), 0, "columns", id="kind column"),
         pytest.param(set_column("previous", "\\x00"), 0, "link", id="previous hash"),
         pytest.param(shorten_hash, 0, "hash", id="shortened hash"),
+        pytest.param(delete_and_write_anew, 0, "missing", id="delete and write anew"),
+        pytest.param(tell_otherwise("answer.given", "signoff.given"), 0, "columns", id="action in the body"),
+        pytest.param(tell_otherwise('"chain":"handoff:b"', '"chain":"handoff:z"'), 0, "columns", id="chain in it"),
+        pytest.param(tell_otherwise('"subject":"handoff:b"', '"subject":"x"'), 0, "columns", id="subject in it"),
     ],
 )
 def test_tampering_inside_a_chain_is_found(tamper: Callable[[int], None], offset: int, rule: str, seq: int) -> None:
@@ -111,6 +132,26 @@ def test_tampering_inside_a_chain_is_found(tamper: Callable[[int], None], offset
     assert [(broken.chain, broken.seq, broken.rule) for broken in found.broken] == [(CHAIN, wanted, rule)]
     assert [broken.seq for broken in verify(CHAIN).broken] == [wanted]
     assert verify("handoff:a").whole
+
+
+@pytest.mark.parametrize(("field", "rule"), [(0, "missing"), (1, "link"), (2, "link"), (3, "hash")])
+def test_no_field_passes_for_several(field: int, rule: str) -> None:
+    """An owner may change the types of columns, so that a field of any length holds what is read as an event."""
+    event, _ = event_at(next(iter(packed_events(CHAIN)))[1], 0)
+    start, end = event.body.split(b'"number":0')
+    rest = LENGTH.pack(0) * (4 - field) + LENGTH.pack(len(end))
+    body = start + rest + end
+    wide = HEAD.size + len(event.columns) + LENGTH.size + len(start) - (12, 28, 44, 84)[field]
+    widths = [wide if place == field else was for place, was in enumerate((8, 8, 32, 32))]
+    digest = sha256(event.previous + NUMBERS.pack(1, event.at) + body).digest()
+    numbers = (widths[0], 1, widths[1], event.at - EPOCH, widths[2], event.previous, widths[3], digest)
+    packed = HEAD.pack(*numbers, len(event.columns)) + event.columns + LENGTH.pack(len(body)) + body
+    row, behind = event_at(packed, 0)
+    assert (row.body, behind) == (end, len(packed)), "so the database would send it"
+    chain = Chain(CHAIN)
+    assert chain.add(packed) == 1
+    assert chain.broken is not None
+    assert chain.broken.rule == rule
 
 
 def test_an_event_moved_to_another_chain_is_found() -> None:
@@ -129,6 +170,14 @@ def test_random_tampering_is_found_at_its_place() -> None:
             assert [(broken.chain, broken.seq) for broken in verify().broken] == [(CHAIN, seq)], (tamper, seq)
             transaction.set_rollback(True)
     assert verify().whole
+
+
+def test_events_behind_a_broken_one_are_counted_and_no_more_is_told_of_them() -> None:
+    write_chain("long", 1500)
+    as_owner("UPDATE audit_auditevent SET at = at - interval '1 hour' WHERE chain = 'long' AND seq IN (500, 1400)")
+    found = verify()
+    assert [(broken.chain, broken.seq, broken.rule) for broken in found.broken] == [("long", 500, "hash")]
+    assert found.events == 3 * EVENTS + 1500
 
 
 def test_names_in_any_script_and_long_chains_verify() -> None:
