@@ -169,16 +169,16 @@ def release(handoff: Handoff, result: GateResult, *, actor: Actor, because: str)
     move(handoff, State.DEPLOYING, actor=actor, because=because)
 
 
-def after_death(handoff: Handoff, job: Job, *, actor: Actor, why: str = "", begun: bool = True) -> None:
+def after_death(handoff: Handoff, job: Job, *, actor: Actor, why: str = "") -> None:
     """Draw the consequences when a job of a locked handoff is out of attempts, or cancelled, which `why` says.
 
-    `begun`: a worker had it in hand, so nobody knows what an engine was told.
+    Where a worker had a deployment in hand, so that there is an order, nobody knows what an engine was told.
     """
     why = why or f"was tried {job.attempts} times and never ended: {job.error}"
     if job.task == queue.RUN_TEST:
         settle_tests(handoff, actor=actor)
     elif job.task == queue.DEPLOY:
-        make_ready_again(handoff, f"the deployment {why}", actor=actor, unknown=begun)
+        make_ready_again(handoff, f"the deployment {why}", actor=actor, unknown=True)
     elif job.task == queue.AMEND:
         amendment = Amendment.objects.select_related("deployment").get(job=job)
         give_up(amendment, handoff, f"it {why}", actor=actor)

@@ -102,10 +102,8 @@ def sweep() -> list[Bell]:
     with connection.cursor() as cursor:
         cursor.execute(REQUEUE, [settings.JOB_ATTEMPTS])
     fault_point("sweep.requeued")
-    spent = Job.objects.filter(
-        state=JobState.RUNNING, lease_until__lt=Now(), attempts__gte=settings.JOB_ATTEMPTS
-    ).values_list("pk", "fence", "worker")
-    for job_id, fence, worker in spent:
+    silent = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=Now()).values_list("pk", "fence", "worker")
+    for job_id, fence, worker in silent:  # of which those out of attempts are buried
         _bury(job_id, fence=fence, because=f"the worker {worker} fell silent", actor=SWEEPER)
     waiting = (
         Job.objects.filter(state=JobState.QUEUED).order_by("queued_at").values_list("pk", "queue", "task", "trace")
@@ -119,12 +117,12 @@ def trace_of(job_id: UUID | str) -> str:
 
 
 @act
-def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> bool:
+def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> None:
     spent = Job.objects.filter(pk=job_id, fence=fence, state=JobState.RUNNING, attempts__gte=settings.JOB_ATTEMPTS)
-    job = with_handoff(spent)
-    if job is None or not spent.update(state=JobState.DEAD, ended_at=Clock(), error=because[:2000]):
-        return False
-    handoff, job.error = job.handoff, because[:2000]
+    job, error = with_handoff(spent), because[:2000]
+    if job is None or not spent.update(state=JobState.DEAD, ended_at=Clock(), error=error):
+        return
+    handoff, job.error = job.handoff, error
     record(
         "job.died",
         actor=actor,
@@ -134,7 +132,6 @@ def _bury(job_id: UUID | str, *, fence: int, because: str, actor: Actor) -> bool
         reason=because,
     )
     after_death(handoff, job, actor=actor)
-    return True
 
 
 # What somebody may cancel, and what is ended elsewhere instead.
@@ -187,23 +184,20 @@ def cancel(*, actor: Person, job_id: UUID | str, reason: str) -> Job:
     if not reason.strip():
         raise Invalid("Say why it is cancelled.", fields={"reason": "is empty"})
     _must_be_cancellable(job)
-    begun, because = job.attempts > 0, f"was cancelled: {reason.strip()}"  # by whom, the trail says
+    because = f"was cancelled: {reason.strip()}"  # by whom, the trail says
     Job.objects.filter(pk=job.pk).update(state=JobState.CANCELLED, ended_at=Clock(), error=because[:2000])
     came_from, job.state, job.error = job.state, JobState.CANCELLED, because[:2000]
     data = {"purpose": job.purpose, "from": came_from, "fence": job.fence}
     record("job.cancelled", actor=actor, on=job, chain=chain_of(handoff), data=data, reason=reason.strip())
-    after_death(handoff, job, actor=actor, why=because, begun=begun)
+    after_death(handoff, job, actor=actor, why=because)
     return job
 
 
 def _locked(actor: Person, job_id: UUID | str) -> tuple[Job, Handoff, Known]:
     """Lock a job after its handoff, as workers do. Raises Hidden."""
-    found = Job.objects.filter(pk=job_id).values_list("handoff", flat=True).first()
-    if found is None:
-        raise Hidden("There is no such work.")
     try:
-        handoff, known = lock_handoff(actor, found)
-    except Hidden:
+        handoff, known = lock_handoff(actor, Job.objects.values_list("handoff", flat=True).get(pk=job_id))
+    except (Job.DoesNotExist, Hidden):
         raise Hidden("There is no such work.") from None  # the words would tell that it is there
     return Job.objects.select_for_update().get(pk=job_id), handoff, known
 
@@ -215,7 +209,7 @@ def _once_more(job: Job, handoff: Handoff) -> Job:
             code="job_over",
             todo="Offer the version again; its tests run anew.",
         )
-    Job.objects.filter(pk=job.pk, state=JobState.DEAD).update(state=JobState.QUEUED, ended_at=None, lease_until=None)
+    Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED, ended_at=None, lease_until=None)
     job.state, job.ended_at, job.lease_until = JobState.QUEUED, None, None
     return job
 

@@ -1,9 +1,12 @@
 """Work that people try once more, or cancel: IT operations only, where it is safe, and on record."""
 
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
@@ -15,7 +18,7 @@ from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.leases import hold
 from handoff.models import Handoff, Job
-from handoff.services import jobs, promotion_tests
+from handoff.services import deployments, jobs, promotion_tests
 from handoff.states import JobState, State
 from tests.handoff import building, walking
 from tests.handoff.building import Place
@@ -23,8 +26,14 @@ from tests.handoff.test_admin_acts import done, offered_on, released, told
 from tests.handoff.test_jobs_claims import run_out
 from tests.handoff.walking import by, client_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 WHY = "The test data are wrong."
+
+
+@pytest.fixture
+def place(db: None, store: Path) -> Place:
+    """Return a model, its environments and its people."""
+    return building.a_place()
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def die(job: Job) -> Job:
 def by_service(who: Account, job: Job, act: str) -> str:
     try:
         if act == "retry":
-            jobs.retry(actor=Person(who, "test"), job_id=job.pk)
+            assert jobs.retry(actor=Person(who, "test"), job_id=job.pk).state == JobState.QUEUED
         else:
             jobs.cancel(actor=Person(who, "test"), job_id=job.pk, reason=WHY)
     except Refused as refusal:
@@ -84,7 +93,7 @@ DOORS = [by_service, by_api]
 def test_it_operations_only(door: Any, act: str, site: Place, testing: Handoff) -> None:
     job = die(job_of(testing)) if act == "retry" else job_of(testing)
     before, events = Job.objects.values().get(pk=job.pk), AuditEvent.objects.count()
-    assert door(site.mallory, job, act) == "not_found"
+    assert door(site.mallory, job, act) == door(site.otto, Job(pk=uuid4()), act) == "not_found"
     for who in (site.dana, site.vera, site.rita):
         assert door(who, job, act) == "role_not_held"
     Account.objects.filter(pk=site.rita.pk).update(is_superuser=True)
@@ -97,9 +106,11 @@ def test_it_operations_only(door: Any, act: str, site: Place, testing: Handoff) 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_dead_test_gets_one_more_attempt_and_no_more(door: Any, site: Place, testing: Handoff) -> None:
     job = die(job_of(testing))
+    assert jobs.claim(job_of(testing, "test:schema").pk, "another", task=queue.RUN_TEST)
     assert door(site.otto, job, "retry") == "done"
     job.refresh_from_db()
-    assert (job.state, job.attempts, job.ended_at) == (JobState.QUEUED, 3, None)
+    assert (job.state, job.attempts, job.ended_at, job.lease_until) == (JobState.QUEUED, 3, None, None)
+    assert job_of(testing, "test:schema").state == JobState.RUNNING
     assert door(site.otto, job, "retry") == "job_not_dead"
     fence = job.fence
     claimed = jobs.claim(job.pk, "worker", task=queue.RUN_TEST)
@@ -165,12 +176,15 @@ def test_a_worker_that_has_it_in_hand_loses_its_lease_and_the_engine_is_put_righ
     handoff = released(site)
     claimed = jobs.claim(job_of(handoff, "deploy:1").pk, "worker", task=queue.DEPLOY)
     assert claimed is not None
+    assert deployments.begin(claimed.pk, claimed.fence) is not None
     assert by_service(site.otto, claimed, "cancel") == "done"
     with pytest.raises(LeaseLost), transaction.atomic():
         hold(claimed.pk, claimed.fence)
     assert not jobs.beat(claimed.pk, claimed.fence)
     handoff.refresh_from_db()
     assert handoff.state == State.READY
+    order = handoff.deployments.get().order
+    assert job_of(handoff, f"restore:{order}").state == JobState.QUEUED
 
 
 def test_a_cancelled_test_returns_the_handoff_once_the_others_have_ended(site: Place, testing: Handoff) -> None:
@@ -196,6 +210,17 @@ def test_what_puts_an_engine_right_is_not_cancelled(site: Place) -> None:
         before = AuditEvent.objects.count()
         assert by_service(site.otto, job, "retry") == "job_not_repeated"
         assert AuditEvent.objects.count() == before
+
+
+def test_who_cancels_waits_for_a_worker_that_claims_and_long_reasons_are_cut(site: Place, testing: Handoff) -> None:
+    with CaptureQueriesContext(connection) as seen:
+        cancelled = jobs.cancel(actor=by(site.otto), job_id=job_of(testing).pk, reason="r" * 3000)
+    locked = [one["sql"] for one in seen.captured_queries if "FOR UPDATE" in str(one["sql"])]
+    assert ['FROM "handoff_job"' in one for one in locked] == [False, True], "the handoff, then the job"
+    kept = job_of(testing)
+    assert kept.error == cancelled.error == f"was cancelled: {'r' * 1985}"
+    assert kept.ended_at is not None
+    assert AuditEvent.objects.get(action="job.cancelled").told["reason"] == "r" * 3000
 
 
 def test_cancelling_wants_a_reason(site: Place, testing: Handoff) -> None:

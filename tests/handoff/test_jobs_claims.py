@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,24 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from engine import fault_points
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.in_hand import held
-from handoff.leases import end, hold
+from handoff.leases import cancel_waiting, end, hold, next_order
 from handoff.models import Handoff, Job
 from handoff.services import jobs, promotion_tests
 from handoff.states import JobState, State
 from tests.handoff import building
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+COMMITTED = pytest.mark.django_db(transaction=True)  # several sessions, or one that breaks
+
+
+@pytest.fixture
+def place(db: None, store: Path) -> building.Place:
+    """Return a model, its environments and its people."""
+    return building.a_place()
 
 
 @pytest.fixture
@@ -73,6 +82,7 @@ def at_once(number: int, function: Any) -> list[Any]:
         return list(pool.map(closing(one), range(number)))
 
 
+@COMMITTED
 def test_of_many_workers_exactly_one_claims(job: Job) -> None:
     for _ in range(20):
         claimed = [c for c in at_once(6, lambda i: jobs.claim(job.pk, f"w{i}", task=queue.RUN_TEST)) if c]
@@ -88,7 +98,7 @@ def test_each_claim_has_a_higher_fence_and_counts_an_attempt(job: Job) -> None:
         claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
         assert claimed is not None
         assert claimed.attempts == attempt
-        fences.append(claimed.fence)
+        fences += [claimed.fence, next_order()]
         run_out(job)
         jobs.sweep()
     assert fences == sorted(set(fences))
@@ -123,6 +133,10 @@ def test_a_lease_that_ran_out_is_not_revived(job: Job) -> None:
     assert not jobs.beat(job.pk, claimed.fence)
     with transaction.atomic(), pytest.raises(LeaseLost):
         hold(job.pk, claimed.fence)
+    with pytest.raises(LeaseLost):
+        end(claimed, JobState.DONE)
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
 
 
 def test_a_late_holder_may_not_end_what_another_runs(job: Job) -> None:
@@ -137,6 +151,7 @@ def test_a_late_holder_may_not_end_what_another_runs(job: Job) -> None:
     end(second, JobState.DONE)
 
 
+@COMMITTED
 def test_several_sweepers_put_a_job_back_once(job: Job) -> None:
     jobs.claim(job.pk, "w", task=queue.RUN_TEST)
     run_out(job)
@@ -147,13 +162,16 @@ def test_several_sweepers_put_a_job_back_once(job: Job) -> None:
     assert "w fell silent" in job.error
 
 
-def test_a_running_job_is_left_alone(job: Job) -> None:
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_running_job_is_left_alone(attempts: int, job: Job) -> None:
     jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    Job.objects.filter(pk=job.pk).update(attempts=attempts)
     assert str(job.pk) not in {bell.job_id for bell in jobs.sweep()}
     job.refresh_from_db()
     assert job.state == JobState.RUNNING
 
 
+@COMMITTED
 def test_after_three_attempts_a_job_is_dead_and_the_handoff_returned(handoff: Handoff, job: Job) -> None:
     handoff.jobs.exclude(pk=job.pk).update(state=JobState.CANCELLED, ended_at=timezone.now())
     jobs.claim(job.pk, "w", task=queue.RUN_TEST)
@@ -196,6 +214,7 @@ def test_what_is_given_back_waits_without_a_lease_and_what_has_ended_is_not_give
     assert (job.state, job.error) == (JobState.DONE, "")
 
 
+@COMMITTED
 def test_a_worker_whose_connection_broke_gives_its_job_back_at_once(job: Job) -> None:
     with held(str(job.pk), queue.RUN_TEST) as holder, connection.cursor() as cursor:
         assert holder is not None
@@ -213,6 +232,73 @@ def test_only_the_holder_gives_a_job_back(job: Job) -> None:
     assert job.state == JobState.RUNNING
 
 
+def test_a_fencing_number_is_good_for_its_own_job_and_only_while_that_runs(handoff: Handoff, job: Job) -> None:
+    """Also at the last attempt, at which what is given back would be buried."""
+    mine = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    other = jobs.claim(handoff.jobs.get(purpose="test:schema").pk, "w", task=queue.RUN_TEST)
+    assert mine is not None
+    assert other is not None
+
+    def nothing_is_done(job_id: UUID, fence: int) -> None:
+        before = list(Job.objects.order_by("pk").values())
+        assert not jobs.beat(job_id, fence, "half way")
+        assert not jobs.hand_back(job_id, fence)
+        jobs.release(job_id, fence, "not mine")
+        with pytest.raises(LeaseLost):
+            end(Job(pk=job_id, fence=fence), JobState.DONE)
+        with transaction.atomic(), pytest.raises(LeaseLost):
+            hold(job_id, fence)
+        assert list(Job.objects.order_by("pk").values()) == before
+
+    nothing_is_done(other.pk, mine.fence)
+    nothing_is_done(mine.pk, mine.fence - 1)
+    end(other, JobState.DONE)
+    nothing_is_done(other.pk, other.fence)
+    Job.objects.filter(pk=mine.pk).update(attempts=3)
+    nothing_is_done(other.pk, mine.fence)
+    nothing_is_done(mine.pk, mine.fence - 1)
+    end(mine, JobState.REFUSED, error="e" * 3000)
+    job.refresh_from_db()
+    assert (job.state, job.error) == (mine.state, mine.error) == (JobState.REFUSED, "e" * 2000)
+    assert job.ended_at is not None
+    nothing_is_done(mine.pk, mine.fence)
+
+
+def test_a_lease_that_runs_out_while_the_sweeper_is_at_work_is_not_taken_for_the_last(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() + timedelta(seconds=0.3))
+    (tmp_path / "faults").write_text("sweep.requeued sleep=0.4")
+    monkeypatch.setattr(fault_points, "_plan", tmp_path / "faults")
+    jobs.sweep()
+    job.refresh_from_db()
+    assert (job.state == JobState.DEAD, job.attempts) == (False, 1)
+    assert str(job.pk) in {bell.job_id for bell in jobs.sweep()}
+
+
+def test_a_job_tells_the_trace_that_it_was_queued_under(handoff: Handoff, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(trace="00-of-this-one-01")
+    others = [handoff.jobs.get(purpose="test:schema").pk, UUID(int=7, version=4)]
+    assert [jobs.trace_of(one) for one in (job.pk, *others)] == ["00-of-this-one-01", "", ""]
+
+
+def test_what_died_or_was_given_up_says_why_and_since_when(handoff: Handoff, job: Job) -> None:
+    claimed = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
+    assert claimed is not None
+    Job.objects.filter(pk=job.pk).update(attempts=3)
+    jobs.release(job.pk, claimed.fence, "e" * 3000)
+    job.refresh_from_db()
+    assert (job.state, job.error) == (JobState.DEAD, "e" * 2000)
+    with transaction.atomic():
+        assert cancel_waiting(handoff) == 1
+    other = handoff.jobs.get(purpose="test:schema")
+    assert (other.state, other.error) == (JobState.CANCELLED, "nobody needs it any more")
+    for one in (job, other):
+        assert one.ended_at is not None
+
+
+@COMMITTED
 def test_a_worker_that_is_paused_in_a_transaction_loses_its_locks_in_time(handoff: Handoff, job: Job) -> None:
     first = jobs.claim(job.pk, "w", task=queue.RUN_TEST)
     second = jobs.claim(handoff.jobs.get(purpose="test:schema").pk, "w", task=queue.RUN_TEST)
