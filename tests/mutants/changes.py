@@ -1,7 +1,8 @@
 """What is changed in a module to see whether a test notices: small edits of its functions, one at a time.
 
 Only what stands in functions is changed, for that alone can be put in place in a running process: not the tables,
-fields and defaults of a module. Texts, annotations, assertions for the type checker and the log are left alone.
+fields and defaults of a module. Texts, annotations, assertions for the type checker, the log and fault points are left
+alone.
 """
 
 import ast
@@ -122,7 +123,7 @@ def _edits(tree: ast.Module) -> Iterator[tuple[str, ast.stmt, ast.AST, str, Call
 
 def _walk(node: ast.AST, slot: _Slot, statement: ast.stmt) -> Iterator[tuple[ast.stmt, ast.AST, Edit]]:
     """Yield the edits of a node and of all below it, each with its innermost statement."""
-    if isinstance(node, NOT_ENTERED) or _is_log(node):
+    if isinstance(node, NOT_ENTERED) or _says_nothing(node):
         return
     if isinstance(node, ast.stmt):
         statement = node
@@ -230,7 +231,9 @@ def _is_text(node: ast.BinOp) -> bool:
     return any(isinstance(one, ast.JoinedStr) or isinstance(getattr(one, "value", None), str) for one in sides)
 
 
-def _is_log(node: ast.AST) -> bool:
+def _says_nothing(node: ast.AST) -> bool:
     value = node.value if isinstance(node, ast.Expr) else None
     call = value.func if isinstance(value, ast.Call) else None
+    if isinstance(call, ast.Name):
+        return call.id == "fault_point"
     return isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id in ("log", "logger")

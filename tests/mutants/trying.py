@@ -120,9 +120,11 @@ class Trying:
     def _warm(self) -> None:
         """Make the test's database, which then stays as long as the session, and a copy to come back to.
 
-        One test of each file is run here, so that no child has to import and prepare what they all need.
+        One test of each file is run here, so that no child has to import and prepare what they all need; where all of
+        them commit for real, only the first.
         """
-        plain = [one for one in self.items.values() if _has_database(one) and not _dirties(one)]
+        with_database = [one for one in self.items.values() if _has_database(one)]
+        plain = [one for one in with_database if not _dirties(one)] or with_database[:1]
         self.has_database = bool(plain)
         for item in {one.path: one for one in reversed(plain)}.values():
             with _quiet():
