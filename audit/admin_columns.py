@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from audit.names import named
+
 Column = Any  # a function of a record; the types of Django's fieldsets know only names
 SHORT = 12
 
@@ -51,7 +53,7 @@ def folded(name: str, title: str = "") -> Column:
     """Return a field that shows JSON, or a long text, behind a fold."""
 
     def column(record: Any) -> SafeString | str:
-        value = getattr(record, name)
+        value = named(getattr(record, name))
         if value in (None, "", [], {}):
             return "–"
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

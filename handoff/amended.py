@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit.models import Account, PrintedName
 from handoff.asked import carried
 from handoff.connections import as_signed_before, misfits, pinned
 from handoff.errors import Invalid, WrongState
@@ -49,6 +50,15 @@ def scope_now(amendment: Amendment, handoff: Handoff) -> dict[str, str]:
         required=amendment.requirements,
         reason=amendment.reason,
     )
+
+
+def owner_of(values: Mapping[str, Any]) -> Account:
+    """Return who is to answer for a consumer: by a mark, or as earlier releases kept it by the user name.
+
+    Raises Invalid if they have left meanwhile.
+    """
+    named = PrintedName.objects.select_related("account").filter(pk=values["owner"]).first()
+    return find_person(named.account.username if named else values["owner"])
 
 
 def checked(
@@ -158,7 +168,7 @@ def _row(
         raise Invalid("", fields={"values": "says nothing"})
     check_consumer(row["values"], carried(handoff, streams[slug], bound[slug]))
     if "owner" in row["values"]:
-        find_person(row["values"]["owner"])
+        row["values"]["owner"] = find_person(row["values"]["owner"]).mark
     return row
 
 
@@ -167,7 +177,7 @@ def _known(sink: Stream, name: str) -> dict[str, Any]:
     found = Consumer.objects.select_related("owner").filter(stream=sink, name=name, retired_at=None).first()
     if found is None:
         raise Invalid("", fields={"consumer": f"{sink.slug} feeds nothing that is called {name or 'like that'}"})
-    before = {key: getattr(found, key) for key in FREE if key != "owner"} | {"owner": found.owner.username}
+    before = {key: getattr(found, key) for key in FREE if key != "owner"} | {"owner": found.owner.mark}
     return {"consumer": str(found.pk), "revision": found.revision, "before": before}
 
 

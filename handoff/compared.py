@@ -23,10 +23,11 @@ CHANGE = """
        WHERE e.version_id = h.version_id),
     'training', (SELECT e.text FROM models_registry_element e
        WHERE e.version_id = h.version_id AND e.name = 'training'),
+    'report', audit_told(h.report),
     'live', (SELECT json_build_object(
         'deployment', l.id, 'version', v.number, 'digest', v.digest,
-        'policy', b.policy_digest, 'report', b.report, 'number', COALESCE(c.number, 0),
-        'amended', (SELECT json_build_array(a.bindings, a.report) FROM handoff_amendment a
+        'policy', b.policy_digest, 'report', audit_told(b.report), 'number', COALESCE(c.number, 0),
+        'amended', (SELECT json_build_array(a.bindings, audit_told(a.report)) FROM handoff_amendment a
            JOIN handoff_deployment x ON x.id = a.deployment_id
           WHERE x.handoff_id = b.id AND a.state = 'applied' ORDER BY a.order DESC LIMIT 1),
         'bindings', b.bindings,
@@ -84,7 +85,7 @@ def change_in(handoff: Handoff, raw: Mapping[str, Any] | None, tests: Sequence[S
         number=live["number"],
         days=float(reviewed["days"] or 0),
         elements=tuple(sorted(_other(raw["elements"] or {}, live["elements"] or {}))),
-        differs=_differs(handoff.report or {}, as_signed(live["report"] or {}, report or {})),
+        differs=_differs(raw["report"] or {}, as_signed(live["report"] or {}, report or {})),
         same_bindings=handoff.bindings == bindings,
         other_pipeline=_training(raw).get("pipeline") != _training(live).get("pipeline"),
         pipeline=str(_training(raw).get("pipeline", "")),

@@ -267,6 +267,7 @@ def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:
         exceptions=tuple(one["name"] for one in (handoff.report or {}).get("items", ()) if one.get("waived_until")),
         replays=int(found["replays"]),
         owner=raw["owner"][0] if raw["owner"] else "",
+        owner_account=raw["owner"][1] if raw["owner"] else None,
         owner_operates=bool(raw["owner"]) and raw["owner"][1] in holders.get("it_operations", {}),
         owner_duties=_duties(raw["owner"][1], raw["duties"], holders) if raw["owner"] else {},
         consumers=consumers,
@@ -349,8 +350,8 @@ def _waivers(rows: list[list[Any]]) -> dict[str, WaiverFact]:
     """Return the waiver of each requirement that counts and ends last, or the last one that ended."""
     today = timezone.localdate().isoformat()
     found: dict[str, WaiverFact] = {}
-    for key, pk, until, name, asked_by, control, stands, _, _ in rows:
-        waiver = WaiverFact(str(pk), until, name, asked_by, control, stands and until >= today)
+    for key, pk, until, name, asked_by, control, stands, _, approver in rows:
+        waiver = WaiverFact(str(pk), until, name, asked_by, control, stands and until >= today, approver)
         if key not in found or (waiver.counts, until) >= (found[key].counts, found[key].until):
             found[key] = waiver
     return found

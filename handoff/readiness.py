@@ -207,10 +207,7 @@ def ownerless(target: Environment) -> dict[str, str]:
     """Return that nobody answers for an environment, with who mends it; nothing where its owner is active."""
     if target.owner.is_active:
         return {}
-    return {
-        "people.owner.left": f"{target.owner.printed_name}, the owner of {target.name}, has left; "
-        "an administrator must name another owner"
-    }
+    return {"people.owner.left": f"the owner of {target.name} has left; an administrator must name another owner"}
 
 
 def looked_again(handoff: Handoff, known: Known | None = None) -> Known:

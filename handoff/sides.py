@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 from django.db.models import Prefetch, Q
 
+from audit.models import Account
 from handoff.models import Handoff
 from handoff.rules.bindings import streams_in
-from handoff.rules.differences import Consumer, Side, Stream
+from handoff.rules.differences import Consumer, Person, Side, Stream
 from models_registry.models import Consumer as Fed
 from models_registry.models import Environment
 from models_registry.models import Stream as Registered
@@ -26,7 +27,7 @@ def sides_of(handoff: Handoff, bindings: Mapping[str, Any]) -> tuple[Side, Side]
     the source declares several sources of records, none of them is taken to say which fields it delivers.
     """
     bound = {told["stream"] for _, _, told in streams_in(bindings)}
-    streams = Registered.objects.filter(retired_at=None).select_related("owner")
+    streams = Registered.objects.filter(retired_at=None)
     streams = streams.prefetch_related(Prefetch("consumers", FED))
     of_source, of_target = Q(environment=handoff.source_id), Q(environment=handoff.target_id, slug__in=bound)
     found = list(streams.filter(of_source | of_target if bound else of_source))
@@ -47,7 +48,7 @@ def _side(environment: Environment, streams: list[Registered], slots: dict[str, 
         name=environment.name,
         kind=environment.kind,
         organisation=environment.organisation.name,
-        owner=environment.owner.printed_name,
+        owner=_person(environment.owner),
         purpose=environment.purpose,
         python=environment.python,
         packages=environment.packages,
@@ -57,7 +58,7 @@ def _side(environment: Environment, streams: list[Registered], slots: dict[str, 
         import_policy=environment.import_policy,
         streams=slots,
         consumers={
-            f"{stream.slug}.{one.name}": Consumer(one.owner.printed_name, one.purpose)
+            f"{stream.slug}.{one.name}": Consumer(_person(one.owner), one.purpose)
             for stream in streams
             for one in stream.consumers.all()
         },
@@ -80,7 +81,11 @@ def _slots(streams: list[Registered], *wanted: str) -> dict[str, Stream]:
 def _slot(stream: Registered) -> Stream:
     schema, encoding = stream.descriptor.get("schema"), stream.descriptor.get("encoding", "")
     fields = _fields(schema) if schema else None
-    return Stream(stream.descriptor["transport"], encoding, stream.owner.printed_name, fields)
+    return Stream(stream.descriptor["transport"], encoding, fields)
+
+
+def _person(account: Account) -> Person:
+    return Person(account.printed_name, account.mark, account.pk)
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, str]:

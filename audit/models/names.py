@@ -59,6 +59,22 @@ BEGIN
 END $$
 """
 
+# What JSON says with names in the place of marks.
+TOLD = """
+CREATE OR REPLACE FUNCTION audit_told(said jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    words text := said::text;
+    one RECORD;
+BEGIN
+    FOR one IN SELECT p.id, to_json(p.name)::text AS name FROM audit_printedname p WHERE p.id IN (
+        SELECT hit.mark[1] FROM regexp_matches(words, 'name:[0-9a-f]{64}', 'g') AS hit(mark))
+    LOOP
+        words := replace(words, one.id, substr(one.name, 2, length(one.name) - 2));
+    END LOOP;
+    RETURN words::jsonb;
+END $$
+"""
+
 
 class NameText(models.CharField):
     """A text in which marks stand for names. It is written with marks, and read with the names.
@@ -81,6 +97,19 @@ class NameText(models.CharField):
         table = sql.rpartition(".")[0]
         told = [sql, *(f'{table}."{column}"' for column in self.people)]
         return f"audit_spoken({', '.join(told)})", params
+
+
+class NameJSON(models.JSONField):
+    """JSON in which marks stand for names. It is written with marks, and read with the names."""
+
+    def deconstruct(self) -> Any:
+        """Change nothing of the table."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """Read the JSON as it is told."""
+        return f"audit_told({sql})", params
 
 
 class PrintedName(models.Model):

@@ -25,7 +25,7 @@ class AmendmentAdmin(OfHandoff):
     ordering = ("-proposed_at", "-pk")
     fieldsets = (
         (None, {"fields": ("deployment", "number", state("state"), text("reason"), text("because"))}),
-        ("What changes", {"fields": ("changes", folded("before"), folded("bindings"), folded("consumers"))}),
+        ("What changes", {"fields": (folded("changes"), folded("before"), folded("bindings"), folded("consumers"))}),
         ("Who signs", {"fields": ("requirements",)}),
         ("Times", {"fields": (person("proposed_by"), "proposed_at", "expires_at", "ended_at")}),
         ("What happened", {"fields": ("order", "job", folded("log", "steps"))}),

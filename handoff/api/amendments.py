@@ -74,10 +74,10 @@ class AmendmentOut(serializers.ModelSerializer[Amendment]):
     deployment = serializers.UUIDField(source="deployment_id")
     model = serializers.CharField(source="deployment.model.slug")
     environment = serializers.CharField(source="deployment.environment.slug")
-    changes = AmendmentChangeOut(many=True)
+    changes = AmendmentChangeOut(many=True, source="told_changes")
     before = serializers.DictField()
     bindings = serializers.DictField()
-    consumers = serializers.ListField(child=serializers.DictField())
+    consumers = serializers.ListField(child=serializers.DictField(), source="told_consumers")
     log = serializers.ListField(child=serializers.DictField())
     proposed_by = PersonOut()
 
@@ -135,7 +135,7 @@ class AmendmentsOf(APIView):
         def create() -> Response:
             actor = actor_at(request, "api")
             made = amendments.propose(actor=actor, deployment_id=deployment_id, **body.validated_data)
-            return Response(AmendmentOut(made).data, status=201)
+            return Response(AmendmentOut(listed(actor.user).get(pk=made.pk)).data, status=201)
 
         return once(request, create)
 
@@ -188,8 +188,7 @@ class WithdrawAmendment(APIView):
 
         def create() -> Response:
             actor = actor_at(request, "api")
-            return Response(
-                AmendmentOut(amendments.withdraw(actor=actor, amendment_id=amendment_id, **body.validated_data)).data
-            )
+            amendments.withdraw(actor=actor, amendment_id=amendment_id, **body.validated_data)
+            return Response(AmendmentOut(listed(actor.user).get(pk=amendment_id)).data)
 
         return once(request, create)

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from audit.names import named
 from handoff.api.break_glass import BreakGlassOut
 from handoff.api.consumers import AskedConsumerOut
 from handoff.api.watches import WatchOut
@@ -410,7 +412,7 @@ class ChangeKindOut(serializers.Serializer[Any]):
 class HandoffDetailOut(HandoffOut):
     """One handoff whole: gates with what is missing and who can clear it, answers, signatures, work."""
 
-    report = serializers.JSONField()
+    report = serializers.SerializerMethodField(help_text="With names where what is signed has marks.")
     gates = GateOut(many=True, source="view.gates")
     missing = serializers.DictField(child=serializers.CharField(), source="view.offer.missing", default=dict)
     answers = serializers.SerializerMethodField()
@@ -432,6 +434,11 @@ class HandoffDetailOut(HandoffOut):
             *HandoffOut.Meta.fields, "report", "gates", "missing", "answers", "signoffs", "jobs", "return_note",
             "consumers", "kept_years", "kept_until", "break_glass", "change",
         )  # fmt: skip
+
+    @extend_schema_field(OpenApiTypes.ANY)
+    def get_report(self, handoff: Any) -> Any:
+        """Return the report that was frozen, as people read it."""
+        return named(handoff.report)
 
     @extend_schema_field(AnswerOut(many=True))
     def get_answers(self, handoff: Any) -> Any:

@@ -4,7 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
-from audit.models.names import NameText
+from audit.models.names import NameJSON, NameText
 from handoff.models.handoffs import Handoff
 
 
@@ -15,8 +15,8 @@ class Decision(models.Model):
     gate = models.CharField(max_length=8)
     taken_by = NameText(max_length=200)
     opened = models.BooleanField()
-    facts = models.JSONField()
-    result = models.JSONField()
+    facts = NameJSON()
+    result = NameJSON()
     decided_at = models.DateTimeField(db_default=Now())
 
     class Meta:

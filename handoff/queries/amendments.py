@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from audit.models import Account
+from audit.models.names import NameJSON
 from handoff.access import handoffs_visible_to
 from handoff.amended import given, scope_now
 from handoff.errors import Hidden
@@ -67,8 +69,12 @@ class Sheet:
 
 
 def listed(user: Account, **filters: Any) -> QuerySet[Amendment]:
-    """Return the amendments an account may know of, the newest first; filters are state, model and deployment."""
+    """Return the amendments an account may know of, the newest first; filters are state, model and deployment.
+
+    What changes is kept with marks, and here to be read with names: `told_changes` and `told_consumers`.
+    """
     found = Amendment.objects.filter(deployment__handoff__in=handoffs_visible_to(user)).select_related(*RELATED)
+    found = found.annotate(told_changes=Cast("changes", NameJSON()), told_consumers=Cast("consumers", NameJSON()))
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from audit.models import Account
+from audit.names import named
 from handoff.facts import Known, known_of, rules_of
 from handoff.models import Acknowledgement, Handoff
 from handoff.queries.handoffs import fetch
@@ -50,10 +51,10 @@ def report_for(user: Account, handoff_id: object) -> Report:
     if handoff.policy is None:
         offer = offer_of(handoff, known)
         rules = parse(offer.policy) if offer.policy else None
-        frozen, now, digest = read(offer.report), None, offer.report_digest
+        frozen, now, digest = read(named(offer.report)), None, offer.report_digest
     else:
         rules = rules_of(handoff)
-        frozen, digest = read(handoff.report), handoff.report_digest
+        frozen, digest = read(named(handoff.report)), handoff.report_digest
         excepted = handoff.state == State.LIVE and any(item.waived_until for item in frozen)  # it may be revoked by now
         now = report_of(handoff, rules) if handoff.state in UNDER_OFFER or excepted else None
     return Report(

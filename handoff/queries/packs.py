@@ -69,7 +69,11 @@ def contents(handoff: Handoff, events: list[dict[str, Any]], head: TreeHead) -> 
     broken = [_glass(one) for one in handoff.break_glass.select_related("asked_by").order_by("confirmed_at")]
     others = _others(handoff)
     statements = [one for _, one in others]
-    names = names_behind(*(event["body"] for event in events), *(one.statement for one in signoffs + statements))
+    signed = [
+        *(one.statement for one in signoffs + statements),
+        *(rfc8785.dumps(one).decode() for one in parts.values()),
+    ]
+    names = names_behind(*(event["body"] for event in events), *signed)
     files: dict[str, Any] = {
         "handoff.json": about,
         "answers.json": answers,

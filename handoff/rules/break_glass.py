@@ -53,7 +53,8 @@ class BreakGlassFact:
         """Return what a decision may rest on while it is in force; nothing before and after."""
         if self.state != "confirmed" or self.until is None:
             return None
-        return EmergencyFact(self.id, self.until, self.asked_by, self.confirmed_by, self.incident)
+        people = (self.asker, self.confirmer, self.behalf)
+        return EmergencyFact(self.id, self.until, self.asked_by, self.confirmed_by, self.incident, *people)
 
 
 def read_break_glass(reader: Reader, raw: Any) -> BreakGlassRules:

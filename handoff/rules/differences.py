@@ -1,7 +1,7 @@
 """What differs between source and target, item by item: how free it is, how much it matters, and who answers for it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -30,12 +30,20 @@ UNSAID = ("tools.systems", "requirements.environment")  # what an environment ne
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who answers for something: by name, by the mark that is signed in its place, and by account."""
+
+    name: str
+    mark: str = ""
+    account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Where records come from or go to. `fields` maps names to types; None where the model's schema is inherited."""
 
     transport: str
     encoding: str = ""
-    owner: str = ""
     fields: Mapping[str, str] | None = None
 
 
@@ -43,7 +51,7 @@ class Stream:
 class Consumer:
     """An application, report or dashboard that an output stream feeds."""
 
-    owner: str
+    owner: Person | None
     purpose: str = ""
 
 
@@ -58,7 +66,7 @@ class Side:
     name: str
     kind: str
     organisation: str
-    owner: str
+    owner: Person
     purpose: str
     python: str
     packages: Mapping[str, str]
@@ -85,11 +93,24 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True)
+class Unnamed:
+    """The sides of an item that names people, as they are written where names cannot go: in what is signed, by marks.
+
+    `words` is the target in a sentence, which has the number of the account.
+    """
+
+    source: str
+    target: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One item.
 
     `classed` says how free it is, `holds` whether it is inside its rule, `equal` whether the sides agree. `role` must
-    answer for it. `waived_until` is the day on which an exception ends that lets it stand outside its rule.
+    answer for it. `waived_until` is the day on which an exception ends that lets it stand outside its rule. `unnamed`
+    is there only where the sides name people, and not in a report that was kept.
     """
 
     key: str
@@ -106,6 +127,7 @@ class Difference:
     rule: str
     role: str
     waived_until: str = ""
+    unnamed: Unnamed | None = None
 
     @property
     def asks(self) -> bool:
@@ -163,6 +185,7 @@ def _items(
     cargo: Cargo, source: Side, target: Side, bindings: Mapping[str, Any], held: Mapping[str, Declared]
 ) -> Iterator[Difference]:
     yield from _sealed(cargo, held)
+    yield _owner(source, target, held["people.owner"])
     yield from _said(source, target, held)
     yield _python(cargo, source, target, held["tools.python"])
     told = of_words("medium", "other hardware: speed and memory may differ", source.hardware, target.hardware)
@@ -237,6 +260,13 @@ def _sealed(cargo: Cargo, held: Mapping[str, Declared]) -> Iterator[Difference]:
         )
 
 
+def _owner(source: Side, target: Side, aspect: Declared) -> Difference:
+    here, there = source.owner, target.owner
+    severity = of_words("low", "new owner", here.name, there.name)
+    item = _item(aspect.name, "Owner of the environment", here.name, there.name, aspect, severity)
+    return replace(item, unnamed=Unnamed(here.mark, there.mark, f"account {there.account}"))
+
+
 def _said(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
     for aspect, name, here, there, level, reason in (
         (
@@ -247,7 +277,6 @@ def _said(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[
             "medium",
             "organisation change: responsibility passes to another one",
         ),
-        ("people.owner", "Owner of the environment", source.owner, target.owner, "low", "new owner"),
         ("purpose.kind", "Kind of environment", source.kind, target.kind, "medium", "another kind of environment"),
         ("purpose.purpose", "Purpose", source.purpose, target.purpose, "low", "another purpose"),
         ("tools.systems", "Systems", source.systems, target.systems, "low", "other systems"),
@@ -384,17 +413,31 @@ def _fields(cargo: Cargo, source: Side, target: Side, aspect: Declared) -> Itera
 
 
 def _consumers(source: Side, target: Side, bindings: Mapping[str, Any], aspect: Declared) -> Iterator[Difference]:
-    planned = {name: Consumer("") for name in bindings.get("consumers", [])}
+    planned = {name: Consumer(None) for name in bindings.get("consumers", [])}
     target_consumers = {**planned, **target.consumers}
     for name in sorted(set(source.consumers) | set(target_consumers)):
         here, there = source.consumers.get(name), target_consumers.get(name)
         reason = "new consumer" if here is None else "consumer dropped" if there is None else "another owner or purpose"
-        old, new = _fed(here), _fed(there)
+        old, new = _fed(here, _name), _fed(there, _name)
         severity = EQUAL if old == new else Severity("high" if there is None else "medium", reason)
-        yield _item(f"outputs.consumer.{name}", name, old, new, aspect, severity)
+        item = _item(f"outputs.consumer.{name}", name, old, new, aspect, severity)
+        yield replace(item, unnamed=Unnamed(_fed(here, _mark), _fed(there, _mark), _fed(there, _account)))
 
 
-def _fed(consumer: Consumer | None) -> str:
+def _fed(consumer: Consumer | None, told: Callable[[Person], str]) -> str:
     if consumer is None:
         return "not fed"
-    return ", ".join(word for word in (consumer.purpose, consumer.owner) if word) or "fed"
+    owner = told(consumer.owner) if consumer.owner else ""
+    return ", ".join(word for word in (consumer.purpose, owner) if word) or "fed"
+
+
+def _name(person: Person) -> str:
+    return person.name
+
+
+def _mark(person: Person) -> str:
+    return person.mark
+
+
+def _account(person: Person) -> str:
+    return f"account {person.account}"

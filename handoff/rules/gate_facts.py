@@ -74,17 +74,24 @@ class WaiverFact:
     asked_by: int
     control: str
     counts: bool
+    approver: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EmergencyFact:
-    """A break-glass that two people decided on: until when (an instant in ISO 8601), who, and for which incident."""
+    """A break-glass that two people decided on: until when (an instant in ISO 8601), who, and for which incident.
+
+    `behalf` is who delegated the role to the confirmer.
+    """
 
     id: str
     until: str
     asked_by: str
     confirmed_by: str
     incident: str
+    asker: int | None = None
+    confirmer: int | None = None
+    behalf: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,8 @@ class Facts:
     came in the way since the report was signed: what a finding says, or what a worker sees for itself. `now` is what
     the database's clock says. `waivers_asked` maps open requests to the person
     who asked. `exceptions` are libraries that an exception lets in, `replays` the number of contract
-    replays that were equal and still hold, `owner` the owner of record of the target, whether they operate it, and
-    which duties of theirs they have acknowledged.
+    replays that were equal and still hold, `owner` the owner of record of the target by name, with their account,
+    whether they operate it, and which duties of theirs they have acknowledged.
     `consumers` are those that a change of the output schema concerns. `emergency` is the break-glass on which a
     decision rests; whoever only asks what is missing leaves it out. `change` is what is known of the change against
     what is live, where the policy lets fewer sign for a small one. `canary` is how far the canary is, while there is
@@ -122,6 +129,7 @@ class Facts:
     exceptions: tuple[str, ...] = ()
     replays: int = 0
     owner: str = ""
+    owner_account: int | None = None
     owner_operates: bool = False
     owner_duties: Mapping[str, bool] = field(default_factory=dict)
     consumers: tuple[ConsumerFact, ...] = ()

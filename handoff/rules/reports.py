@@ -9,7 +9,7 @@ from handoff.rules.aspects import FACETS, MEANS
 from handoff.rules.differences import Difference, undeclared
 from handoff.rules.severities import SEVERITIES
 
-COLUMNS = tuple(one.name for one in fields(Difference))
+COLUMNS = tuple(one.name for one in fields(Difference) if one.name != "unnamed")
 CLASSES = ("locked", "constrained", "expected", "undeclared")
 STATES = ("detected", "acknowledged", "mitigated", "waived", "resolved")
 MEANS_OF_CLASS = {"expected" if name == "free" else name: words for name, words in MEANS.items()}
@@ -26,12 +26,20 @@ class Answered:
 
 
 def as_content(items: tuple[Difference, ...]) -> dict[str, Any]:
-    """Return plain data, to be kept with a handoff and signed. `asked` maps each key to the role that must answer."""
+    """Return plain data, to be kept with a handoff and signed: with marks in the place of names.
+
+    `asked` maps each key to the role that must answer.
+    """
     return {
-        "items": [{name: getattr(item, name) for name in COLUMNS} for item in items],
+        "items": [_kept(item) for item in items],
         "undeclared": list(undeclared(items)),
         "asked": {item.key: item.role for item in items if item.asks},
     }
+
+
+def _kept(item: Difference) -> dict[str, Any]:
+    unnamed = {"source": item.unnamed.source, "target": item.unnamed.target} if item.unnamed else {}
+    return {name: getattr(item, name) for name in COLUMNS} | unnamed
 
 
 def read(content: Mapping[str, Any] | None) -> tuple[Difference, ...]:
@@ -70,14 +78,14 @@ def moved(frozen: Iterable[Difference], now: Iterable[Difference]) -> dict[str, 
     """Return what stands in the way now and did not when the report was signed: its key, and a sentence.
 
     A change inside its rule, or of what was declared free, is no reason to stop. What was acknowledged is so in the
-    very value that was read in the target; another value there is a new difference.
+    very value that was read in the target; another value there is a new difference. No sentence names anybody.
     """
     before, after = {item.key: item for item in frozen}, {item.key: item for item in now}
     found = {}
     for key, item in after.items():
         old = before.get(key)
-        if old is not None and item.classed == old.classed == "locked" and item.holds and old.target != item.target:
-            found[key] = f"{item.name} is locked, and changed from {old.target} to {item.target}"
+        if old is not None and item.classed == old.classed == "locked" and item.holds and not _alike(old, item):
+            found[key] = f"{item.name} is locked, and changed {_change(old, item)}"
         elif item.blocks and (old is None or not _same(old, item)):
             found[key] = _told(item, old)
     gone = (item for key, item in before.items() if item.classed == "locked" and key not in after)
@@ -86,13 +94,23 @@ def moved(frozen: Iterable[Difference], now: Iterable[Difference]) -> dict[str, 
 
 def _same(old: Difference, item: Difference) -> bool:
     """Tell whether an item stands in the way as it did before."""
-    return (old.target, old.classed, old.holds) == (item.target, item.classed, item.holds)
+    return _alike(old, item) and (old.classed, old.holds) == (item.classed, item.holds)
+
+
+def _alike(old: Difference, item: Difference) -> bool:
+    """Tell whether the target is as it was; reports of earlier releases have names where others have marks."""
+    return old.target == item.target or (item.unnamed is not None and old.target == item.unnamed.target)
+
+
+def _change(old: Difference, item: Difference) -> str:
+    return f"to {item.unnamed.words}" if item.unnamed else f"from {old.target} to {item.target}"
 
 
 def _told(item: Difference, old: Difference | None) -> str:
-    now = item.target or "nothing"
-    if old is not None and old.target != item.target:
-        now += f" in the target, was {old.target or 'nothing'} when it was offered"
+    now = (item.unnamed.words if item.unnamed else item.target) or "nothing"
+    if old is not None and not _alike(old, item):
+        was = "another" if item.unnamed else old.target or "nothing"
+        now += f" in the target, was {was} when it was offered"
     if not item.holds:
         over = f"; the exception until {old.waived_until} is over" if old is not None and old.waived_until else ""
         return f"{item.name} breaks its rule: {now}; {item.rule}{over}"

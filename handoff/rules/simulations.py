@@ -87,6 +87,7 @@ def facts_of(plain: Mapping[str, Any]) -> Facts:
         exceptions=tuple(plain.get("exceptions", ())),
         replays=plain.get("replays", 0),
         owner=plain.get("owner", ""),
+        owner_account=plain.get("owner_account"),
         owner_duties=plain.get("owner_duties", {}),
         owner_operates=plain.get("owner_operates", False),
         consumers=tuple(ConsumerFact(**_known(ConsumerFact, one)) for one in plain.get("consumers", ())),

@@ -7,7 +7,7 @@ from uuid import UUID
 from audit.actors import Actor, Worker
 from audit.acts import act
 from audit.trail import record
-from handoff.amended import given, scope_now
+from handoff.amended import given, owner_of, scope_now
 from handoff.asking import ask_those_open
 from handoff.connections import changed_since, connected, misfits, unreachable
 from handoff.deploy_plans import run_plan
@@ -29,7 +29,6 @@ from handoff.rules.reports import as_content
 from handoff.rules.scopes import digest
 from handoff.states import AmendmentState, DeploymentState, JobState
 from models_registry import consumers
-from models_registry.access import find_person
 from models_registry.errors import Invalid
 from models_registry.models import Consumer, Stream
 
@@ -109,7 +108,7 @@ def _stale_consumers(rows: Iterable[dict[str, Any]]) -> str:
     for row in rows:
         if "owner" in row["values"]:
             try:
-                find_person(row["values"]["owner"])
+                owner_of(row["values"])
             except Invalid as error:
                 return error.message
         if row["consumer"]:
@@ -184,7 +183,8 @@ def _keep(amendment: Amendment, row: dict[str, Any], actor: Actor) -> None:
         environment=amendment.deployment.environment_id, slug=row["stream"]
     )
     values = dict(row["values"])
-    owner = find_person(values.pop("owner")) if "owner" in values else None
+    owner = owner_of(values) if "owner" in values else None
+    values.pop("owner", None)
     if row["act"] == "add" and owner is not None:
         consumers.add(sink, owner, values, actor=actor, because=because)
         return

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from audit.names import named
 from handoff.models import Acknowledgement
 from handoff.queries.differences import Item, Report, items_of, may_answer, picks, report_for
 from handoff.rules.aspects import FACETS
@@ -97,7 +98,7 @@ def shown_of(
     may: Callable[[Item], bool] = lambda item: False,
 ) -> Shown:
     """Return a kept report as a page shows it."""
-    return arranged(items_of(read(report), list(answers)), chosen, may)
+    return arranged(items_of(read(named(report)), list(answers)), chosen, may)
 
 
 def arranged(

@@ -21,6 +21,7 @@ from handoff.connections import changed_since, connected
 from handoff.in_force import bindings_of, bound_to
 from handoff.models import Amendment, AmendmentSignOff, Deployment, Handoff, Job, SignOff
 from handoff.plans import AmendReport
+from handoff.queries.amendments import listed
 from handoff.readiness import moved_since
 from handoff.rules.policies import parse
 from handoff.services import amendments, applying, findings, jobs, runs, signoffs
@@ -361,8 +362,13 @@ def test_data_scientists_are_informed_and_not_asked(place: Place, deployment: De
 def test_a_consumer_is_changed_and_retired_by_an_amendment(place: Place, deployment: Deployment) -> None:
     change = {"act": "change", "stream": "scores", "consumer": "Ward board", "values": {"owner": "iris"}}
     amendment = proposed(deployment, place.iris, consumers=[change])
-    assert "dashboard of otto" in amendment.changes[0]["before"]
-    assert "dashboard of iris" in amendment.changes[0]["after"]
+    shown = listed(place.iris).get(pk=amendment.pk)
+    assert "dashboard of Otto" in shown.told_changes[0]["before"]
+    assert "dashboard of Iris" in shown.told_changes[0]["after"]
+    assert (shown.told_consumers[0]["values"], shown.consumers[0]["values"]) == (
+        {"owner": "Iris"},
+        {"owner": place.iris.mark},
+    )
     sign(amendment, place.iris)
     assert work(amendment).state == "applied"
     assert Consumer.objects.get().owner == place.iris

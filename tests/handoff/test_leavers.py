@@ -18,11 +18,12 @@ from audit.models import Account, AuditEvent, PersonalKey, PrintedName
 from audit.verification import verify as verify_audit
 from handoff.errors import Refused
 from handoff.models import FormerPerson, Handoff, SignOff
+from handoff.queries.forgeries import forged_in
 from handoff.queries.signatures import verify as verify_signatures
 from handoff.services import leavers
 from models_registry.models import EnvironmentUserGrant, Stream
 from models_registry.services import roles
-from tests.handoff import building, walking
+from tests.handoff import amending, building, walking
 from tests.handoff.authenticator import registered
 from tests.handoff.building import Place
 from tests.handoff.test_packs import made, verified
@@ -37,14 +38,19 @@ WHY = "The years are over."
 PAPER = site_settings.BASE_DIR / "docs/personal-data.md"
 
 
-@pytest.fixture
-def place(store: Any) -> Place:
-    """Return a site on which IT's Otto has a name that stands nowhere else."""
-    place = building.a_place()
+def called_otherwise(place: Place) -> Place:
+    """Give Otto a name that stands nowhere else."""
     Account.objects.filter(pk=place.otto.pk).update(
         username="otto-vex", first_name="Ottilius", last_name="Vexwright", email="ottilius@example.org", title="IT"
     )
     place.otto.refresh_from_db()
+    return place
+
+
+@pytest.fixture
+def place(store: Any) -> Place:
+    """Return a site on which IT's Otto has a name that stands nowhere else."""
+    place = called_otherwise(building.a_place())
     walking.a_site(place)
     place.target.owner = place.edda
     place.target.save(update_fields=["owner"])
@@ -154,7 +160,7 @@ def test_the_name_is_in_no_byte_that_is_hashed_or_signed(place: Place, handoff: 
     for word in NAMES:
         assert not holding(word) & {"audit_auditevent.body", "audit_auditevent.actor_label"}
         assert not [column for column in holding(word) if column.endswith((".statement", ".printed_name"))]
-    assert holding("Vexwright") <= listed("What goes with the name") | listed("What keeps a name")
+    assert holding("Vexwright") <= listed("What goes with the name")
     assert "Ottilius Vexwright" in pages(place, handoff, place.rita)
     assert SignOff.objects.get(requirement="acceptance").printed_name == "Ottilius Vexwright"
 
@@ -170,7 +176,7 @@ def test_everything_of_a_leaver_shows_a_pseudonym_and_stays_provable(
     assert re.fullmatch(r"Person [0-9a-f]{8} \(left\)", gone.printed_name)
     assert (gone.email, gone.title, gone.name_salt, gone.has_usable_password()) == ("", "", "", False)
     for word in NAMES:
-        assert holding(word) <= listed("What keeps a name"), word
+        assert holding(word) == set(), word
     shown = pages(place, handoff, place.rita)
     assert gone.printed_name in shown
     assert not [word for word in NAMES if word in shown]
@@ -188,15 +194,64 @@ def test_everything_of_a_leaver_shows_a_pseudonym_and_stays_provable(
     assert (event.told["reason"], event.told["data"]) == (WHY, {"accounts": 1, "events": 0, "signatures": 0})
 
 
-def test_a_report_that_people_signed_keeps_the_names_of_owners_as_the_paper_says(place: Place) -> None:
+def test_what_people_signed_of_an_owner_holds_marks_and_shows_names_until_they_go(place: Place) -> None:
     place.target.owner = place.otto
     place.target.save(update_fields=["owner"])
-    walking.offered(place, building.a_version(place, 1))
+    handoff = walking.answered(place, walking.offered(place, building.a_version(place, 1)))
+    approve(handoff, place.vera, "validation")
+    approve(handoff, place.otto, "acceptance")
+    handoff.refresh_from_db()
+    kept = handoff.decisions.get(gate="review")
+    assert "Ottilius Vexwright" in str(kept.facts)
+    assert "Ottilius Vexwright" in str(kept.result)
+    for table in ("handoff_handoff", "handoff_decision"):
+        assert not [one for one in holding("Vexwright") if one.startswith(table)]
+    assert forged_in(handoff) == []
+    for page in shown_reports(place, handoff):
+        assert "Ottilius Vexwright" in page
+        assert place.otto.mark not in page
     place.target.owner = place.edda
     place.target.save(update_fields=["owner"])
     left(place)
-    leavers.pseudonymise(actor=by(place.ada), **TOLD)
-    assert "handoff_handoff.report" in holding("Vexwright") <= listed("What keeps a name")
+    done = leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    assert holding("Vexwright") == set()
+    for page in shown_reports(place, handoff):
+        assert done.name in page
+        assert "Vexwright" not in page
+    handoff.refresh_from_db()
+    assert forged_in(handoff) == []
+    assert done.name in str(handoff.decisions.get(gate="review").result)
+
+
+def shown_reports(place: Place, handoff: Handoff) -> list[str]:
+    """Return what each door shows of the difference report of a handoff."""
+    Account.objects.filter(pk=place.rita.pk).update(is_staff=True)
+    browser, api = client_of(place.rita), APIClient()
+    api.force_authenticate(place.rita)
+    paths = [
+        reverse(name, args=[handoff.pk]) for name in ("handoff", "handoff-differences", "handoff-differences-print")
+    ]
+    answers = [browser.get(path) for path in paths]
+    answers += [api.get(f"/api/v1/handoffs/{handoff.pk}/{end}/") for end in ("differences", "decisions")]
+    answers += [browser.get(reverse("admin:handoff_handoff_change", args=[handoff.pk]))]
+    assert {one.request["PATH_INFO"]: one.status_code for one in answers if one.status_code != 200} == {}
+    whole = api.get(f"/api/v1/handoffs/{handoff.pk}/").json()  # its statements have marks, with the names beside them
+    return [*(one.content.decode() for one in answers), str(whole["report"])]
+
+
+def test_an_amendment_names_the_owners_of_consumers_by_marks(store: Any) -> None:
+    place = called_otherwise(amending.streamed(building.a_place()))
+    deployment = amending.live(place)
+    change = {"act": "change", "stream": "scores", "consumer": "Ward board", "values": {"owner": "edda"}}
+    amendment = amending.proposed(deployment, place.iris, consumers=[change])
+    amending.sign(amendment, place.iris)
+    amending.work(amendment)
+    api = APIClient()
+    api.force_authenticate(place.rita)
+    ways = (client_of(place.rita).get(f"/amendments/{amendment.pk}/"), api.get(f"/api/v1/amendments/{amendment.pk}/"))
+    assert all("Ottilius Vexwright" in one.content.decode() for one in ways)
+    for word in NAMES:
+        assert not [one for one in holding(word) if one.startswith(("handoff_", "audit_auditevent"))]
 
 
 REFUSED: dict[str, tuple[str, dict[str, str], int]] = {

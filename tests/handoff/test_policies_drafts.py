@@ -146,7 +146,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         tests={"golden": TestFact("passed", "v")}, holders={"validator": {2: "Rita"}}, chain=chain, tier="high",
         now=datetime(2026, 1, 2, tzinfo=UTC),
         waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
-        exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_operates=True,
+        exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_account=6, owner_operates=True,
         owner_duties={"it_operations": True},
         consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
         change=ChangeFact(

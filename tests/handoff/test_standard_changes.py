@@ -155,7 +155,9 @@ def test_what_is_part_of_the_contract_makes_it_a_full_one(more: dict[str, Any], 
     assert missing(second, "review") == ["validation", "acceptance"]
 
 
-def test_other_bindings_another_report_or_policy_make_it_a_full_one(place: Place) -> None:
+def test_other_bindings_another_report_or_policy_make_it_a_full_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_full(place)
     second = offered(place, 2, "other")
     assert kind(second)[0] == "standard"
@@ -165,8 +167,9 @@ def test_other_bindings_another_report_or_policy_make_it_a_full_one(place: Place
     other = offered(place, 3, "other", policy=standing.published(drift="report"))
     assert "another policy" in kind(other)[1]
     item = {"key": "tools.hardware", "aspect": "tools.hardware", "name": "Hardware", "source": "", "target": "GPU"}
+    report = {"items": [item | {"classed": "undeclared", "holds": True}], "undeclared": []}
+    monkeypatch.setattr(building, "REPORT", report)
     third = building.offered(place, building.a_version(place, 4, "other"), standing.published())
-    third.report = {"items": [item | {"classed": "undeclared", "holds": True}], "undeclared": []}
     assert kind(third) == ("full", "Hardware differs from what was signed for the live version (tools.hardware)")
 
 
