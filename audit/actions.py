@@ -82,7 +82,7 @@ ACTIONS: dict[str, str] = {
     "break_glass.lapsed": "let a request for break-glass lapse",
     "break_glass.confirmed": "confirmed break-glass",
     "break_glass.regularised": "ended a break-glass, as all have signed",
-    "break_glass.overdue": "ordered the way back from a break-glass whose time was over",
+    "break_glass.overdue": "ordered the way back from a break-glass",
     "break_glass.rolled_back": "ended a break-glass by going back",
     "break_glass.ended": "ended a break-glass",
     "answer.given": "answered a checklist item",

@@ -155,7 +155,12 @@ def _at_the_gate(user: Account, handoff: Handoff, known: Known, mine: Collection
 
 
 def _missing_again(user: Account, handoff: Handoff, known: Known, mine: Collection[str]) -> list[Task]:
-    """Return the sign-offs of gates that have opened which are missing again, and that somebody may give."""
+    """Return the sign-offs of gates that have opened which are missing again, and that somebody may give.
+
+    None of a version that goes back already: they would come too late.
+    """
+    if any(one.state == BreakGlassState.OVERDUE for one in known.glass):
+        return []
     taken = taken_now(rules_of(handoff), known.facts, "", passed_by(handoff))
     attested = to_attest(rules_of(handoff), known.facts, passed_by(handoff))
     emergency = known.emergency

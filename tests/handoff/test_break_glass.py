@@ -490,6 +490,12 @@ def test_the_database_refuses_what_no_service_does(place: Place, name: str) -> N
     assert (glass.state, glass.reason) == ("asked", WHY["reason"])
 
 
+def seen_by(place: Place, handoff: Handoff) -> str:
+    """Return what IT operations read on the page of a handoff, in one line."""
+    page = walking.client_of(place.otto).get(f"/handoffs/{handoff.pk}/").content.decode()
+    return " ".join(page.split())
+
+
 def merged(place: Place, account: str, same_as: str) -> None:
     """Record that two accounts are one person's."""
     ada = building.person("ada")
@@ -502,9 +508,12 @@ def test_what_one_person_behind_both_halves_deployed_is_taken_back_at_once(place
     handoff = ready(place)
     glass = broken(place, handoff)
     carried_out(handoff)
+    assert [one.task.kind for one in walking.inbox(place.otto)] == ["sign"]
     merged(place, *pair)
+    assert walking.inbox(place.otto) == [], "nothing that somebody signs keeps it"
     glass.refresh_from_db()
     assert (glass.state, glass.fallen) == ("overdue", True)
+    assert "both halves were one person’s" in seen_by(place, handoff)
     assert "I16" not in {one.invariant for one in check().violations}
     assert taken_back(handoff) is not None
     glass.refresh_from_db()
