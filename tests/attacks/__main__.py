@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.attacks.test_table import ATTACKS, DOORS, TESTS, named_in
+from tests.attacks.table import ATTACKS, DOORS, TESTS, named_in
 
 
 def main() -> int:

@@ -1,19 +1,19 @@
 """The table of attacks: it names every attack of the lists, and for each door tests that are there, or a reason."""
 
 import ast
+import os
 import re
-import tomllib
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.attacks.table import ATTACKS, DOORS, TESTS, named_in
 from tests.attacks.test_requests import REQUESTS
 
-FOLDER = Path(__file__).parent
-TESTS = FOLDER.parent
 CODES = set(re.findall(r"^\| `(\w+)`", (TESTS.parent / "docs/errors.md").read_text(), re.MULTILINE))
-DOORS = ("browser", "api", "admin", "command", "worker")
 WORDS = {"attack", "code", "then", "elsewhere", "database", *DOORS}
 # The last number, and those that were not given or stand in one row with another: approvals, rights, files, workers,
 # trail, web; then roles, policies, checklists, signatures, emergencies, evidence, bad input.
@@ -32,13 +32,7 @@ IDS = {
     "EV": (4, set()),
     "IN": (13, set()),
 }
-ATTACKS: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "attacks.toml").read_text())
 OF_REQUESTS = "attacks/test_requests.py::test_every_attack_is_refused_and_changes_nothing"
-
-
-def named_in(row: dict[str, Any]) -> list[str]:
-    """Return the tests that a row names, at all doors."""
-    return [name for door in (*DOORS, "database") if isinstance(row.get(door), list) for name in row[door]]
 
 
 @cache
@@ -82,3 +76,11 @@ def test_every_door_has_tests_that_are_there_or_a_reason() -> None:
 def test_every_request_that_a_row_counts_on_is_sent() -> None:
     assert {key: doors for key, row in ATTACKS.items() if (doors := unsent(key, row))} == {}
     assert {one.id for one in REQUESTS} <= ATTACKS.keys()
+
+
+def test_the_command_that_runs_them_reads_the_table_without_the_site() -> None:
+    """`make attacks` is a process of its own, in which no settings are there before pytest reads them."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTEST_"))}
+    asked = [sys.executable, "-c", "from tests.attacks.__main__ import figures; print(figures(1))"]
+    done = subprocess.run(asked, cwd=TESTS.parent, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{len(ATTACKS)} attacks, at")
