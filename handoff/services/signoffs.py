@@ -93,19 +93,18 @@ def sign(
 
 
 def _requirement(handoff: Handoff, known: Known, key: str) -> tuple[str, SignOffRule]:
-    state = State(handoff.state)
-    if not GATE_OF.get(state) and not passed_by(handoff):
-        raise WrongState(f"A handoff that is {state.label} takes no signatures.")
+    state, passed = State(handoff.state), passed_by(handoff)
+    gate = GATE_OF.get(state, "")
     if state in EXPIRES and handoff.expires_at is not None and handoff.expires_at <= timezone.now():
         raise WrongState(
             "The time of this offer has run out.", code="offer_expired", todo="Draft a new handoff of the same version."
         )
-    taken = taken_now(rules_of(handoff), known.facts, GATE_OF.get(state, ""), passed_by(handoff))
+    taken = taken_now(rules_of(handoff), known.facts, gate, passed) if gate or passed else {}
     if key in taken:
         return taken[key]
-    if not GATE_OF.get(state):
+    if not gate:
         raise WrongState(f"A handoff that is {state.label} takes no such signature now.")
-    raise Hidden(f"The {GATE_OF[state]} gate asks for no such signature.", code="requirement_unknown")
+    raise Hidden(f"The {gate} gate asks for no such signature.", code="requirement_unknown")
 
 
 def _answering_anew(

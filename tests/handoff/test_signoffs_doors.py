@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from audit import signing
-from audit.actors import Person, ServiceAccount
+from audit.actors import Person, ServiceAccount, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff.facts import known_of
@@ -182,15 +182,17 @@ def test_a_service_account_never_signs(place: building.Place, handoff: Handoff) 
     robot = Account.objects.create(username="ci", kind="service", responsible=place.iris)
     building._grant(RegisteredModelUserGrant, robot, "validator", place.model)
     before = counts()
-    with pytest.raises(Refused) as refusal:
-        signoffs.sign(
-            actor=ServiceAccount(robot, "api"),  # type: ignore[arg-type]  # what the type checker already refuses
-            handoff_id=str(handoff.pk),
-            seen=seen_of(handoff),
-            reauthentication=proof(robot),
-            **APPROVE,
-        )
-    assert refusal.value.code == "person_required"
+    actors: list[Any] = [ServiceAccount(robot, "api"), Worker("tests"), Person(robot, "api")]
+    for actor in actors:  # of which the type checker refuses the first two
+        with pytest.raises(Refused) as refusal:
+            signoffs.sign(
+                actor=actor,
+                handoff_id=str(handoff.pk),
+                seen=seen_of(handoff),
+                reauthentication=proof(robot),
+                **APPROVE,
+            )
+        assert refusal.value.code == "person_required"
     assert by_api(handoff, robot, seen=seen_of(handoff), **APPROVE) == 403
     assert counts() == before
 

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from audit.actors import Person, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
-from handoff.errors import Invalid
+from handoff.errors import AlreadySigned, Invalid
 from handoff.facts import known_of, rules_of
 from handoff.models import Condition, ConditionStep, Finding, Handoff, SignOff
 from handoff.queries.signatures import verify
@@ -111,6 +111,113 @@ def tasks(who: Account) -> dict[str, str]:
     return {entry.task.kind: entry.task.note for entry in walking.inbox(who)}
 
 
+def by_policy(place: building.Place, change: Callable[[dict[str, Any]], object]) -> Handoff:
+    """Return a handoff in review under the short policy with a change."""
+    content = building.a_policy(("integrity",)).content | {"policy": "other"}
+    change(content["gates"])
+    policy = building.Policy.objects.create(slug="other", title="Other").revisions.create(
+        number=1, source="{}", content=content, digest=building.digest_of(content)
+    )
+    return building.offered(place, building.a_version(place), policy)
+
+
+# Asked for, or not
+
+
+def test_what_is_not_asked_for_now_takes_no_signature(place: building.Place, handoff: Handoff) -> None:
+    drafted = Handoff.objects.create(
+        number=2,
+        model=place.model,
+        version=building.a_version(place, 2, "other"),
+        source=place.source,
+        target=place.target,
+        drafted_by=place.dana,
+        bindings={},
+    )
+    before = counts()
+    about: dict[str, Any] = {"actor": Person(place.vera, "t"), "seen": "0" * 64, "reauthentication": proof(place.vera)}
+    assert code_of(lambda: signoffs.sign(handoff_id=str(drafted.pk), **about, **APPROVE)) == "wrong_state"
+    assert code_of(lambda: signed(handoff, place.vera, {**APPROVE, "requirement": "x"})) == "requirement_unknown"
+    assert counts() == before
+    given = signed(handoff, place.vera, APPROVE)
+    assert given.printed_name == "Vera"
+    before = counts()
+    assert code_of(lambda: signed(handoff, place.noah, APPROVE)) == "wrong_state"
+    assert counts() == before
+
+
+def test_a_signature_at_one_gate_stands_when_its_signer_signs_at_another(place: building.Place) -> None:
+    handoff = by_policy(place, lambda gates: gates["release"]["signoffs"][0].update(role="validator"))
+    ready(handoff, place)
+    signed(handoff, place.vera, RELEASE, "release")
+    assert [one.state for one in SignOff.objects.all()] == [SignOffState.GIVEN] * 2
+
+
+@pytest.mark.parametrize(
+    ("who", "change", "field", "words"),
+    [
+        ("vera", {"decision": "perhaps", "comment": "x"}, "decision", "Approve or refuse."),
+        ("vera", {"decision": "refuse", "comment": "x"}, "reasons", "at least one reason"),
+        ("vera", {"decision": "refuse", "comment": "x", "reasons": ["cost", "x"]}, "reasons", "at least one reason"),
+        ("vera", {"decision": "refuse", "reasons": ["cost"]}, "comment", "Say why you refuse."),
+        ("vera", {"decision": "changes"}, "comment", "Say why you ask for changes."),
+        ("otto", {}, "", "Those who hold the role: Vera, Noah."),
+    ],
+)
+def test_a_decision_that_is_none_is_refused_with_words(
+    who: str, change: dict[str, Any], field: str, words: str, place: building.Place, handoff: Handoff
+) -> None:
+    before = counts()
+    with pytest.raises(Refused) as refusal:
+        signed(handoff, place.people[who], {**APPROVE, **change})
+    told = f"{refusal.value} {refusal.value.todo}"
+    assert words in told
+    assert list(refusal.value.fields) == [field] * bool(field)
+    assert counts() == before
+
+
+def test_where_nobody_holds_the_role_it_says_so(place: building.Place) -> None:
+    handoff = by_policy(place, lambda gates: gates["review"]["signoffs"][0].update(role="risk_compliance"))
+    building.ended(RegisteredModelUserGrant, user=place.rita)
+    with pytest.raises(Refused) as refusal:
+        signed(handoff, place.vera, APPROVE)
+    assert refusal.value.todo == "Those who hold the role: nobody yet."
+
+
+def asks_first(gates: dict[str, Any]) -> None:
+    """Let a question and another signature come before the validator's."""
+    gates["review"]["checklist"] = [{"key": "runbook", "question": "A runbook?", "role": "integration_owner"}]
+    accept = {"key": "accept", "role": "it_operations", "meaning": "responsibility"}
+    gates["review"]["signoffs"] = [accept, {**gates["review"]["signoffs"][0], "after": ["accept"]}]
+
+
+def test_before_questions_are_answered_nobody_approves_and_anybody_who_signs_refuses(place: building.Place) -> None:
+    handoff = by_policy(place, asks_first)
+    before = counts()
+    assert code_of(lambda: signed(handoff, place.vera, APPROVE)) == "answers_open", "not only whose turn it is"
+    assert counts() == before
+    signed(handoff, place.vera, {**APPROVE, "decision": "refuse", "comment": "No.", "reasons": ["cost"]})
+    handoff.refresh_from_db()
+    assert handoff.state == State.RETURNED
+
+
+def test_only_what_was_given_and_still_counts_is_taken_back_with_a_reason(place: building.Place) -> None:
+    handoff = by_policy(place, lambda gates: gates["review"]["signoffs"][0].update(count=2))
+    first, told = signed(handoff, place.vera, CHANGES), {"actor": Person(place.vera, "t"), "handoff_id": handoff.pk}
+    second = signed(handoff, place.noah, APPROVE)
+    before = counts()
+    for take_back in (signoffs.withdraw, signoffs.revoke):
+        assert code_of(lambda: take_back(**told, signoff_id=handoff.pk, reason="x")) == "not_found"  # noqa: B023
+        assert code_of(lambda: take_back(**told, signoff_id=second.pk, reason="x")) == "not_the_signer"  # noqa: B023
+    assert code_of(lambda: signoffs.withdraw(**told, signoff_id=first.pk, reason=" ")) == "invalid"
+    assert counts() == before
+    taken = signoffs.withdraw(**told, signoff_id=first.pk, reason="Too early.")
+    assert (taken.pk, taken.state) == (first.pk, SignOffState.WITHDRAWN)
+    assert taken.voided_because == "withdrawn by the signer: Too early."
+    second.refresh_from_db()
+    assert second.voided_at is None
+
+
 # Changes requested
 
 
@@ -148,8 +255,9 @@ def test_a_refusal_after_an_approval_is_the_last_answer_and_returns_it(place: bu
     )
     handoff = building.offered(place, building.a_version(place), policy)
     first = signed(handoff, place.vera, APPROVE)
-    assert code_of(lambda: signed(handoff, place.vera, APPROVE)) == "already_signed"
-    assert code_of(lambda: signed(handoff, place.vera, CONDITIONAL)) == "already_signed"
+    for again in (APPROVE, CONDITIONAL):
+        with pytest.raises(AlreadySigned, match="You have signed at this gate already"):
+            signed(handoff, place.vera, again)
     signed(handoff, place.vera, {**APPROVE, "decision": "refuse", "comment": "No.", "reasons": ["cost"]})
     handoff.refresh_from_db()
     first.refresh_from_db()
@@ -185,7 +293,7 @@ def test_an_approval_with_conditions_counts_and_they_are_part_of_what_is_signed(
     handoff.refresh_from_db()
     signoff, condition = SignOff.objects.get(), Condition.objects.get()
     assert (handoff.state, signoff.state) == (State.TESTING, SignOffState.GIVEN_WITH_CONDITIONS)
-    assert (condition.text, condition.owner) == ("Rehearse the rollback.", place.otto)
+    assert (condition.number, condition.text, condition.owner) == (1, "Rehearse the rollback.", place.otto)
     assert f'"due":"{DUE}"' in signoff.statement
     assert "condition" in tasks(place.otto)
     page = client_of(place.otto).get(reverse("handoff", args=[handoff.pk])).content.decode()
@@ -329,7 +437,11 @@ def test_a_condition_that_was_changed_as_owner_is_found(change: str, place: buil
 def by_service_revoke(handoff: Handoff, who: Account, signoff: SignOff, reason: str) -> str:
     """Revoke by the service; return the code of the refusal."""
     told: dict[str, Any] = {"handoff_id": str(handoff.pk), "signoff_id": str(signoff.pk), "reason": reason}
-    return code_of(lambda: signoffs.revoke(actor=Person(who, "t"), **told))
+
+    def act() -> None:
+        assert signoffs.revoke(actor=Person(who, "t"), **told).pk == signoff.pk
+
+    return code_of(act)
 
 
 def by_api_revoke(handoff: Handoff, who: Account, signoff: SignOff, reason: str) -> str:
@@ -367,6 +479,7 @@ def test_an_approval_is_revoked_after_its_effect_and_somebody_approves_anew(
     told = {"handoff_id": handoff.pk, "finding_id": finding.pk, "comment": "Never mind."}
     assert code_of(lambda: findings.accept(actor=Person(place.otto, "t"), **told)) == "approval_missing"
     assert tasks(place.noah).keys() == {"sign"}
+    Handoff.objects.filter(pk=handoff.pk).update(expires_at=timezone.now())  # the offer's, which is over now
     signed(handoff, place.noah, APPROVE)
     finding.refresh_from_db()
     assert (finding.closing, look(handoff)) == ("resolved", None)
@@ -447,6 +560,15 @@ def test_an_approval_runs_out_after_the_days_of_the_policy_and_is_given_again(pl
     signed(handoff, place.vera, APPROVE)
     finding.refresh_from_db()
     assert (finding.closing, look(handoff)) == ("resolved", None)
+
+
+def test_an_approval_that_ran_out_is_given_again_before_any_worker_looks(place: building.Place) -> None:
+    handoff = ready(lasting(place, 90), place)
+    as_owner("UPDATE handoff_signoff SET signed_at = signed_at - interval '91 days'")
+    signed(handoff, place.vera, APPROVE)
+    old, new = SignOff.objects.order_by("signed_at")
+    assert (old.state, new.state) == (SignOffState.EXPIRED, SignOffState.GIVEN)
+    assert old.voided_because.startswith("ran out on")
 
 
 def test_an_approval_without_a_limit_never_runs_out(place: building.Place, handoff: Handoff) -> None:
