@@ -10,7 +10,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from audit.models import AuditEvent
-from handoff.errors import Conflicting, NotReady
+from handoff.errors import Conflicting, Invalid, NotReady
 from handoff.facts import rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.queries.packs import policy_texts
@@ -68,6 +68,19 @@ def test_the_union_names_its_policies_and_does_not_depend_on_their_order() -> No
     assert found["union_of"][0] == {"policy": "p", "revision": 1, "digest": digest_of(GOOD)}
     assert applied_in(found) == ("p", "q")
     assert parse(found).title == "P + Q"
+
+
+def test_a_version_that_promises_less_or_nothing_is_lax() -> None:
+    asked = {"metrics": {"rmse": 5}, "latency_p99_ms": 9, "peak_memory_mb": 90}
+    demanded = parse(GOOD | {"thresholds": asked}).thresholds
+    good = {"metrics": [{"name": "rmse", "maximum": 5}], "latency_p99_ms": 9, "peak_memory_mb": 90}
+    assert demanded.lax_in(good) == {}
+    assert set(demanded.lax_in({})) == {"thresholds.rmse", "thresholds.latency_p99_ms", "thresholds.peak_memory_mb"}
+    assert set(demanded.lax_in(good | {"latency_p99_ms": 9.1})) == {"thresholds.latency_p99_ms"}
+    assert set(demanded.words()) == {"rmse", "latency_p99_ms", "peak_memory_mb"}
+    with pytest.raises(Invalid) as refusal:
+        parse(GOOD | {"thresholds": {"metrics": {"speed": 5}}})
+    assert list(refusal.value.fields) == ["thresholds.metrics.speed"]
 
 
 def test_it_demands_all_that_any_of_them_demands() -> None:

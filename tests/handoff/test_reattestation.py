@@ -142,6 +142,8 @@ def test_two_policies_ask_together_for_the_sooner_and_for_all() -> None:
     other = {"every_days": 20, "triggers": ["owner"], "gates": ["review"], "within_days": 60}
     both = {"every_days": 20, "triggers": ["drift", "owner"], "gates": ["review", "release"], "within_days": 19}
     assert united(one, other) == united(other, one) == both
+    longer, sooner = ({"triggers": ["risk"], "within_days": days} for days in (60, 40))
+    assert united(longer, sooner) == sooner | {"gates": ["release"]}
     assert united(None, None) is None
     assert united(None, {"triggers": ["risk"]}) == {"triggers": ["risk"], "gates": ["release"], "within_days": 30}
 

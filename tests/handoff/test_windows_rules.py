@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from handoff.rules.gates import Facts, evaluate, waits_for_its_time
+from handoff.rules.policies import parse
 from handoff.rules.policy_reader import PolicyReader
 from handoff.rules.policy_terms import Gate, PolicyRules, SignOffRule
 from handoff.rules.windows import DAYS, Freeze, Opening, Window, next_opening, open_at, told
@@ -42,6 +43,12 @@ def at(text: str, zone: str = BERLIN, fold: int = 0) -> datetime:
 def test_a_window_is_open_from_its_first_minute_to_before_its_last(window: Window, when: str, expected: bool) -> None:
     assert window.open_at(at(when)) is expected
     assert window.open_at(at(when).astimezone(ZoneInfo("Asia/Tokyo"))) is expected
+
+
+def test_a_time_is_read_to_its_minute() -> None:
+    opening = {"days": ["mon"], "from": "09:30", "to": "16:45"}
+    rules = parse(GOOD | {"windows": [{"zone": BERLIN, "open": [opening]}]})
+    assert rules.windows == (Window(BERLIN, (Opening(("mon",), 9 * 60 + 30, 16 * 60 + 45),)),)
 
 
 def test_a_freeze_holds_for_whole_days_of_its_zone() -> None:
