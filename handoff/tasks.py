@@ -13,7 +13,7 @@ from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import Keeping
 from engine.fault_points import fault_point
-from handoff import queue
+from handoff import queue, surroundings
 from handoff.executors import amendments as amending
 from handoff.executors import counting, engine, probes, testing
 from handoff.executors import reconciliations as asking
@@ -272,9 +272,10 @@ def restore_again() -> None:
 
 @shared_task(name=LOOK_FOR_DRIFT, ignore_result=True)
 def look_for_drift() -> None:
-    """Compare what was approved with its target as it is now, handoff by handoff."""
-    for handoff_id in list(findings.watched().values_list("pk", flat=True)):
+    """Compare what was approved with its target where either changed, and let approvals run out."""
+    for handoff_id in surroundings.changed():
         findings.look(actor=Worker("drift"), handoff_id=handoff_id)
+    for handoff_id in list(approvals.watched().values_list("pk", flat=True)):
         approvals.look(actor=Worker("drift"), handoff_id=handoff_id)
 
 

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from audit.actors import Worker
 from audit.acts import act
 from handoff.facts import known_of, rules_of
@@ -10,6 +12,12 @@ from handoff.rules.approvals import expired
 from handoff.states import UNDER_OFFER, State
 from handoff.suspending import settle_approvals, settled
 from handoff.voiding import void
+
+
+def watched() -> QuerySet[Handoff]:
+    """Return the handoffs under offer and those that are live, as far as anybody has signed for them."""
+    signed = SignOff.objects.filter(handoff=OuterRef("pk"))
+    return Handoff.objects.filter(Exists(signed), state__in=[*UNDER_OFFER, State.LIVE]).order_by("pk")
 
 
 def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:
