@@ -9,6 +9,7 @@ from django.db.models import Min
 from audit.models import SigningKey
 from handoff.models import Amendment, AmendmentSignOff, Handoff, SignOff
 from handoff.queries.signatures import GIVEN, OTHERS, Verification, verify_others, verify_signoffs
+from handoff.rules.consumers import spoken
 from handoff.rules.policies import digest_of
 from handoff.rules.scopes import digest
 
@@ -37,7 +38,7 @@ def forged_for(amendment: Amendment) -> list[str]:
     found = Verification()
     rows = AmendmentSignOff.objects.filter(amendment=amendment).select_related("key", "reauthentication")
     verify_others(list(rows.order_by("pk")), found, OF_AMENDMENTS)
-    unsigned = [f"{one.printed_name} signed without a key" for one in rows if one.key_id is None]
+    unsigned = [f"the signature as {spoken(one.role)} has no key" for one in rows if one.key_id is None]
     return [*map(str, found.wrong), *unsigned]
 
 

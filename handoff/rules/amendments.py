@@ -73,11 +73,11 @@ def signed_already(given: Iterable[Given], chain: Chain, role: str, account: int
 
 
 def signed_twice(given: Sequence[Given], chain: Chain) -> str:
-    """Say which two signatures turned out to be one person's; nothing if each is another's."""
+    """Say that two signatures turned out to be one person's; nothing if each is another's."""
     for at, one in enumerate(given):
         for other in given[:at]:
             if chain.people(one.signer, one.behalf) & chain.people(other.signer, other.behalf):
-                return f"{other.name} and {one.name} count as one person, who signs for one role"
+                return "two of its signatures are one person's, who signs for one role"
     return ""
 
 

@@ -62,8 +62,8 @@ def _why(item: ChecklistItem, answer: AnswerFact | None, title: str) -> str:
 
 
 def _differing(answer: AnswerFact) -> str:
-    other = [f"{name} says {choice.replace('_', ' ')}" for _, name, choice in answer.people if choice != answer.choice]
-    return f"the answers differ: {'; '.join(other)}" if other else ""
+    other = [f"another says {choice.replace('_', ' ')}" for *_, choice in answer.people if choice != answer.choice]
+    return f"the answers differ: {'; '.join(dict.fromkeys(other))}" if other else ""
 
 
 def choices_of(answers: Mapping[str, AnswerFact]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from handoff.rules.consumer_signoffs import with_owners
+from handoff.rules.consumers import label_of
 from handoff.rules.gates import APPROVALS, Facts, SignOffFact, evaluate
 from handoff.rules.lapses import AgainFact, EndedFact, asked_again, lapse, ran_out
 from handoff.rules.policies import PolicyRules, SignOffRule
@@ -29,12 +30,17 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
                 continue
             for signoff, why in lapsed:
                 if why:
-                    found[f"signoff.{signoff.id}"] = f"The approval of {signoff.name} at the {gate} gate {why}."
+                    found[f"signoff.{signoff.id}"] = _told(signoff.role, gate, why)
             for one in ended:
                 if one.requirement == rule.key and one.ending in ENDINGS:
                     why = ENDINGS[one.ending] + one.because
-                    found[f"signoff.{one.id}"] = f"The approval of {one.name} at the {gate} gate {why}."
+                    found[f"signoff.{one.id}"] = _told(one.role, gate, why)
     return found
+
+
+def _told(role: str, gate: str, why: str) -> str:
+    """Return what came in the way, without a name, for findings and events keep it."""
+    return f"The approval as {label_of(role)} at the {gate} gate {why}."
 
 
 def answered_anew(signoff: SignOffFact, rule: SignOffRule, decision: str, facts: Facts) -> bool:

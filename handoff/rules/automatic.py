@@ -54,16 +54,16 @@ def _replay(now: Situation) -> str:
 def _owner(now: Situation) -> str:
     if not now.owner:
         return "the target has no active owner of record"
-    return "" if now.owner_operates else f"{now.owner} is the owner of record, and does not hold IT operations"
+    return "" if now.owner_operates else "the owner of record does not hold IT operations"
 
 
 def _acknowledged(now: Situation) -> str:
     if not now.owner:
         return "the target has no active owner of record"
     if not now.owner_duties:
-        return f"{now.owner} is the owner of record, and holds no role here whose duties they could acknowledge"
+        return "the owner of record holds no role here whose duties they could acknowledge"
     unread = [role.replace("_", " ") for role, told in now.owner_duties.items() if not told]
-    return f"{now.owner} has not acknowledged the duties of {', '.join(unread)}" if unread else ""
+    return f"the owner of record has not acknowledged the duties of {', '.join(unread)}" if unread else ""
 
 
 KNOWN: dict[str, Automatic] = {

@@ -36,13 +36,13 @@ def _rule(role: str, told: Sequence[ConsumerFact], taken: Iterable[str]) -> Owne
     key = role
     while key in taken:
         key += "-owner"
-    owner, names = told[0].owner_name, ", ".join(one.name for one in told)
+    names = ", ".join(one.name for one in told)
     cannot = "may not sign here" if told[0].active else "has an account that is closed"
     return OwnerRule(
         key=key,
         role=role,
         meaning=MEANING,
         help=f"I answer for {names}, and can live with what changes in the outputs that feed it.",
-        signer=f"{owner} signs as the owner of {names}",
-        lacking=f"{owner} {cannot}; name another owner of {names} by an amendment of what is live, who is asked then",
+        signer=f"The owner of {names} signs",
+        lacking=f"the owner {cannot}; name another owner of {names} by an amendment of what is live, who is asked then",
     )

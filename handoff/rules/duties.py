@@ -50,16 +50,14 @@ def conflicts(chain: Chain, *, person: int, role: str, behalf: int | None = None
     Nobody who created, nominated, offered, answered or tested in a chain approves in it (product rule 3); one person
     counts for one role. Administrators are no exception: nothing here asks what else a person may do. A delegate is
     judged as themselves and as the delegator: who may not approve cannot have it done. `behalf` names for whom a
-    signature was given; without it, whom the person stands in for now.
+    signature was given; without it, whom the person stands in for now. No reason names anybody: they are kept.
     """
     found = list(_reasons(chain, person, role))
     behalf = behalf if behalf is not None else chain.delegator(role, person)
     if behalf is not None:
-        told = [pair for pairs in chain.stands_for.values() for pair in pairs.values()]
-        name = next((name for one, name in told if one == behalf), "somebody")
         if chain.people(behalf) == chain.people(person):
             found.append("stand in for another account of your own")
-        found += [f"stand in for {name}, who {reason}" for reason in _reasons(chain, behalf, role)]
+        found += [f"stand in for somebody who {reason}" for reason in _reasons(chain, behalf, role)]
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from handoff.rules.consumer_signoffs import OwnerRule
+from handoff.rules.consumers import label_of
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import APPROVALS, Facts, Requirement, SignOffFact
 from handoff.rules.lapses import AgainFact, asked_again, lapse
@@ -173,7 +174,7 @@ def _signature(rule: SignOffRule, gate: Gate, seats: _Seats, facts: Facts, befor
     able = {} if met else _able(rule, chosen, facts)
     why, who = ("", ()) if met else (_unsigned(rule, seats, able, facts), tuple(able.values()))
     if against is not None:
-        why = f"{against.name} {'refused' if against.decision == 'refuse' else 'asks for changes'}"
+        why = f"{label_of(against.role)} {'refused' if against.decision == 'refuse' else 'asks for changes'}"
         who = (against.name,)
     elif before is not None:
         why, who = f"comes after another sign-off: {before.title}", before.who
@@ -235,5 +236,5 @@ def _unsigned(rule: SignOffRule, seats: _Seats, able: Mapping[int, str], facts: 
 def _lapsed(rule: SignOffRule, facts: Facts) -> list[str]:
     """Return why approvals that were given do not hold any more; who has something against it is told before."""
     given = [s for s in facts.signoffs if s.requirement == rule.key]
-    told = [(s.name, lapse(s, rule.valid_days, facts.now)) for s in given]
-    return [f"the approval of {name} {why}" for name, why in told if why]
+    told = [(s.role, lapse(s, rule.valid_days, facts.now)) for s in given]
+    return [f"the approval as {label_of(role)} {why}" for role, why in told if why]

@@ -139,7 +139,7 @@ def test_two_who_turn_out_to_be_one_person_apply_nothing(place: Place, deploymen
     merge(place)
     work(amendment)
     assert (amendment.state, amendment.because) == (
-        "failed", "Otto and Otto2 count as one person, who signs for one role"
+        "failed", "two of its signatures are one person's, who signs for one role"
     )  # fmt: skip
 
 

@@ -356,7 +356,10 @@ def test_an_owner_who_asks_for_changes_keeps_the_gate_shut_and_one_who_refuses_r
 ) -> None:
     all_sign(place, handoff, ["olga"])
     sign(handoff, place.carla, decision="changes", comment="The board knows two colours.")
-    assert (handoff.state, missing(handoff)[role_of(place.carla.pk)]) == (State.IN_REVIEW, "Carla asks for changes")
+    assert (handoff.state, missing(handoff)[role_of(place.carla.pk)]) == (
+        State.IN_REVIEW,
+        "Owner of a consumer asks for changes",
+    )
     sign(handoff, place.carla, decision="refuse", comment="It cannot.", reasons=["contract_breach"])
     assert handoff.state == State.RETURNED
 
@@ -535,7 +538,7 @@ def test_an_owner_finds_it_in_the_inbox_on_the_page_and_on_the_sheet(place: Plac
     assert [(one.task.kind, one.task.key) for one in walking.inbox(place.carla)] == [("sign", role_of(place.carla.pk))]
     assert walking.inbox(place.nick) == []
     client = walking.client_of(place.carla)
-    assert "Carla signs as the owner of Ward board: approval" in client.get("/").content.decode()
+    assert "The owner of Ward board signs: approval" in client.get("/").content.decode()
     page = client.get(f"/handoffs/{handoff.pk}/").content.decode()
     assert "owners asked" in page
     assert "2 may come now" in page

@@ -80,7 +80,7 @@ def test_the_delegator_answers_anew_once_the_delegation_is_over(place: building.
     delegations.end(actor=Person(place.vera, "test"), delegation_id=made.pk)
     signed(handoff, place.olga, APPROVE)
     assert now(handoff) == State.IN_REVIEW, "another validator clears nothing"
-    assert why_shut(handoff, "review") == "Noah for Vera asks for changes"
+    assert why_shut(handoff, "review") == "Validator asks for changes"
     assert code_of(lambda: signed(handoff, place.noah, APPROVE)) in ("role_not_held", "not_found")
     assert tasks(place.vera).keys() == {"sign"}
     _, seats, acts = signers_of(place.vera, handoff.pk)
@@ -148,7 +148,7 @@ def test_an_approval_of_a_delegate_runs_out_and_the_delegator_gives_it_again(pla
     handoff.refresh_from_db()
     building.tested(handoff)
     as_owner("UPDATE handoff_signoff SET signed_at = signed_at - interval '91 days' WHERE gate = 'review'")
-    assert "the approval of Noah for Vera ran out on" in why_shut(handoff, "review")
+    assert "the approval as Validator ran out on" in why_shut(handoff, "review")
     signed(handoff, place.vera, APPROVE)
     first, second = SignOff.objects.order_by("signed_at")
     assert (first.state, second.state, second.signer) == (SignOffState.EXPIRED, SignOffState.GIVEN, place.vera)
@@ -235,7 +235,7 @@ def test_a_later_request_for_changes_is_not_lost_by_merging(place: building.Plac
     first.refresh_from_db()
     asked.refresh_from_db()
     assert (first.state, asked.state) == (SignOffState.VOIDED, SignOffState.CHANGES_REQUESTED)
-    assert "Vera2 asks for changes" in why_shut(handoff, "review")
+    assert "Validator asks for changes" in why_shut(handoff, "review")
     signed(handoff, place.vera, APPROVE)
     asked.refresh_from_db()
     assert asked.voided_because == "answered anew by another in the same seat"

@@ -16,11 +16,13 @@ from rest_framework.test import APIClient
 
 from audit.models import Account, AuditEvent, PersonalKey, PrintedName
 from audit.verification import verify as verify_audit
+from handoff import queue
 from handoff.errors import Refused
 from handoff.models import FormerPerson, Handoff, SignOff
 from handoff.queries.forgeries import forged_in
 from handoff.queries.signatures import verify as verify_signatures
-from handoff.services import leavers
+from handoff.services import jobs, leavers, promotion_tests, signoffs
+from handoff.states import State
 from models_registry.models import EnvironmentUserGrant, Stream
 from models_registry.services import roles
 from tests.handoff import amending, building, walking
@@ -237,6 +239,24 @@ def shown_reports(place: Place, handoff: Handoff) -> list[str]:
     assert {one.request["PATH_INFO"]: one.status_code for one in answers if one.status_code != 200} == {}
     whole = api.get(f"/api/v1/handoffs/{handoff.pk}/").json()  # its statements have marks, with the names beside them
     return [*(one.content.decode() for one in answers), str(whole["report"])]
+
+
+def test_what_workers_find_and_refuse_is_told_without_a_name(place: Place, handoff: Handoff) -> None:
+    signed = handoff.signoffs.get(requirement="acceptance")
+    signoffs.revoke(actor=by(place.otto), handoff_id=str(handoff.pk), signoff_id=str(signed.pk), reason="A mistake.")
+    finding = handoff.findings.get(closed_at=None)
+    assert list(finding.items.values()) == ["The approval as IT operations at the review gate was revoked."]
+    second = walking.answered(place, walking.offered(place, building.a_version(place, 2)))
+    approve(second, place.vera, "validation")
+    approve(second, place.otto, "acceptance")
+    roles.revoke(actor=by(place.ada), role="it_operations", holder="otto-vex", environment=place.target.slug)
+    job = jobs.claim(second.jobs.earliest("queued_at").pk, "worker", task=queue.RUN_TEST)
+    assert job is not None
+    assert promotion_tests.begin(job.pk, job.fence) is None
+    second.refresh_from_db()
+    assert second.state == State.RETURNED
+    for word in NAMES:
+        assert not [one for one in holding(word) if one.startswith(("handoff_", "audit_auditevent"))]
 
 
 def test_an_amendment_names_the_owners_of_consumers_by_marks(store: Any) -> None:

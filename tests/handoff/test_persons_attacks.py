@@ -130,7 +130,9 @@ def test_merging_after_the_gates_shuts_the_next_one_and_is_a_finding_on_what_is_
     for one in (behind, live):
         (finding,) = one.findings.filter(kind=Finding.Kind.APPROVAL, closed_at=None)
         (sentence,) = finding.items.values()
-        assert sentence.startswith("The approval of Dana2 at the review gate was voided: two accounts are one person's")
+        assert sentence.startswith(
+            "The approval as Validator at the review gate was voided: two accounts are one person's"
+        )
         building.sign(one, "review", place.olga)
         assert not one.findings.filter(closed_at=None).exists(), "somebody else has approved anew"
     assert verify().wrong == []

@@ -229,7 +229,7 @@ def test_asking_for_changes_keeps_the_gate_shut_until_the_same_person_answers(
     assert by_service(handoff, place.noah, seen=seen_of(handoff), **APPROVE) == 200
     handoff.refresh_from_db()
     assert handoff.state == State.IN_REVIEW, "it is not returned, and another's approval does not clear it"
-    assert why_shut(handoff, "review") == "Vera asks for changes"
+    assert why_shut(handoff, "review") == "Validator asks for changes"
     assert tasks(place.vera).keys() == {"sign"}
     assert door(handoff, place.vera, seen=seen_of(handoff), **APPROVE) == 200
     handoff.refresh_from_db()

@@ -375,7 +375,7 @@ def test_a_finding_stops_what_is_live_where_the_policy_says_so(place: Place) -> 
 
 def test_what_was_revoked_stops_nothing(place: Place) -> None:
     live = under(place, lapses="stop")
-    overdue(live, items={"signoff.1": "The approval of Vera at the review gate was revoked."})
+    overdue(live, items={"signoff.1": "The approval as Validator at the review gate was revoked."})
     tasks.stop_lapsed()
     assert not Suspension.objects.exists()
 
@@ -415,7 +415,9 @@ def under(place: Place, **more: str) -> Deployment:
 
 
 def overdue(live: Deployment, items: Any = None) -> Finding:
-    words = "The approval of Rita at the review gate hangs on a condition that was due on 1 May 2026: write it down"
+    words = (
+        "The approval as Validator at the review gate hangs on a condition that was due on 1 May 2026: write it down"
+    )
     return Finding.objects.create(
         handoff=live.handoff, kind=Finding.Kind.APPROVAL, subject="approvals", items=items or {"signoff.1": words},
         severity="high", suspends=True, due_at=timezone.now() + timedelta(days=7),
