@@ -275,7 +275,8 @@ def look_for_drift() -> None:
     """Compare what was approved with its target where either changed, and let approvals run out."""
     for handoff_id in surroundings.changed():
         findings.look(actor=Worker("drift"), handoff_id=handoff_id)
-    for handoff_id in list(approvals.watched().values_list("pk", flat=True)):
+        approvals.look(actor=Worker("drift"), handoff_id=handoff_id)
+    for handoff_id in list(approvals.running().values_list("pk", flat=True)):
         approvals.look(actor=Worker("drift"), handoff_id=handoff_id)
 
 

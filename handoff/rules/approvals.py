@@ -40,7 +40,7 @@ def fallen(rules: PolicyRules, facts: Facts, ended: Sequence[EndedFact], passed:
 
 def _told(role: str, gate: str, why: str) -> str:
     """Return what came in the way, without a name, for findings and events keep it."""
-    return f"The approval as {label_of(role)} at the {gate} gate {why}."
+    return f"The approval as {label_of(role)} at the {gate} gate {why.rstrip('.')}."
 
 
 def answered_anew(signoff: SignOffFact, rule: SignOffRule, decision: str, facts: Facts) -> bool:

@@ -2,22 +2,31 @@
 
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BooleanField, Exists, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast
 
 from audit.actors import Worker
 from audit.acts import act
 from handoff.facts import known_of, rules_of
-from handoff.models import Finding, Handoff, SignOff
+from handoff.models import Condition, Finding, Handoff, SignOff
 from handoff.rules.approvals import expired
 from handoff.states import UNDER_OFFER, State
 from handoff.suspending import settle_approvals, settled
 from handoff.voiding import void
 
+TOLD = (Finding.Kind.APPROVAL, Finding.Kind.REATTESTATION)
 
-def watched() -> QuerySet[Handoff]:
-    """Return the handoffs under offer and those that are live, as far as anybody has signed for them."""
-    signed = SignOff.objects.filter(handoff=OuterRef("pk"))
-    return Handoff.objects.filter(Exists(signed), state__in=[*UNDER_OFFER, State.LIVE]).order_by("pk")
+
+def running() -> QuerySet[Handoff]:
+    """Return the handoffs under offer and live ones whose approvals can end, or be asked for anew, as time goes by."""
+    here = OuterRef("pk")
+    hanging = Condition.objects.filter(signoff__handoff=here, signoff__voided_at=None)
+    told = Finding.objects.filter(handoff=here, kind__in=TOLD, closed_at=None)
+    by_policy = Q(policy__has_key="reattestation") | Q(ages=True)
+    signed = Exists(SignOff.objects.filter(handoff=here, voided_at=None))
+    ages = Func("policy", Value("$.**.valid_days ? (@ > 0)"), template="jsonb_path_exists(%(expressions)s::jsonpath)")
+    found = Handoff.objects.filter(state__in=[*UNDER_OFFER, State.LIVE]).alias(ages=Cast(ages, BooleanField()))
+    return found.filter(signed & by_policy | Exists(hanging) | Exists(told)).order_by("pk")
 
 
 def look(*, actor: Worker, handoff_id: UUID | str) -> Finding | None:

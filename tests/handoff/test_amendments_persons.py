@@ -205,7 +205,7 @@ def test_the_rule_judges_signatures_by_the_person() -> None:
     assert signed_already(by_otto, chain, "analytic_engineer", 3) == ""
     assert "Otto" in signed_already((Given("x", 3, 1, "Noah for Otto"),), chain, "analytic_engineer", 4)
     assert signed_twice((*by_otto, Given("analytic-engineer", 2, None, "Edda")), chain) == ""
-    assert signed_twice((*by_otto, Given("analytic-engineer", 4, None, "Otto2")), chain).startswith("Otto and Otto2")
+    assert "one person's" in signed_twice((*by_otto, Given("analytic-engineer", 4, None, "Otto2")), chain)
     waiting = Proposed(
         "1", 1, "", {"it-operations": "it_operations", "analytic-engineer": "analytic_engineer"}, by_otto
     )

@@ -397,7 +397,7 @@ def test_an_owner_whose_account_closes_blocks_and_the_gate_says_what_to_do(
     all_sign(place, handoff, ["carla"])
     Account.objects.filter(pk=place.olga.pk).update(is_active=False)
     why = missing(handoff)[role_of(place.olga.pk)]
-    assert "Olga has an account that is closed; name another owner of Week in figures by an amendment" in why
+    assert "the owner has an account that is closed; name another owner of Week in figures by an amendment" in why
     assert handoff.state == State.IN_REVIEW
     amend(place, deployment, "change", "Week in figures", owner="nick")
     sign(handoff, place.nick)

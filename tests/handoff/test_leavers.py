@@ -245,7 +245,7 @@ def test_what_workers_find_and_refuse_is_told_without_a_name(place: Place, hando
     signed = handoff.signoffs.get(requirement="acceptance")
     signoffs.revoke(actor=by(place.otto), handoff_id=str(handoff.pk), signoff_id=str(signed.pk), reason="A mistake.")
     finding = handoff.findings.get(closed_at=None)
-    assert list(finding.items.values()) == ["The approval as IT operations at the review gate was revoked."]
+    assert list(finding.items.values()) == ["The approval as IT operations at the review gate was revoked: A mistake."]
     second = walking.answered(place, walking.offered(place, building.a_version(place, 2)))
     approve(second, place.vera, "validation")
     approve(second, place.otto, "acceptance")

@@ -236,5 +236,5 @@ def test_an_owner_of_consumers_is_asked_and_it_is_said_what_helps_where_they_can
     _, asked = evaluate("review", only(RULE), facts).requirements
     assert asked.title == "The owner of Billing signs: approval"
     cannot = "may not sign here" if active else "has an account that is closed"
-    helps = f"; Rita {cannot}; name another owner of Billing by an amendment of what is live, who is asked then"
+    helps = f"; the owner {cannot}; name another owner of Billing by an amendment of what is live, who is asked then"
     assert asked.why == f"has not signed{helps if barred else ''}"

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from audit.actors import Person
 from audit.models import Account
 from handoff import surroundings, tasks
 from handoff.models import Finding, Handoff
-from handoff.services import findings
+from handoff.services import approvals, findings, signoffs
 from models_registry.models import Consumer, Environment, ImportException, Organisation, RegisteredModel, Stream
 from tests.handoff import amending, building
 from tests.handoff.building import Place
@@ -96,3 +97,11 @@ def test_what_could_not_be_compared_is_compared_again(place: Place, handoff: Han
     tasks.look_for_drift()
     assert Finding.objects.get(closed_at=None).kind == Finding.Kind.DRIFT
     assert findings.watched().get() == handoff
+
+
+def test_approvals_are_looked_at_by_the_minute_only_where_time_can_end_them(place: Place, handoff: Handoff) -> None:
+    assert list(approvals.running()) == []
+    given = handoff.signoffs.get(gate="release")
+    told = {"handoff_id": str(handoff.pk), "signoff_id": str(given.pk), "reason": "A mistake."}
+    signoffs.revoke(actor=Person(given.signer, "test"), **told)
+    assert list(approvals.running()) == [handoff], "what is found about them is closed by whoever signs anew"
