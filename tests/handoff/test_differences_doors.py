@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
+from audit.names import named
 from handoff.facts import known_of
 from handoff.models import Acknowledgement, Handoff, PolicyRevision
 from handoff.queries.gates import gates_of, tasks_for
@@ -201,7 +202,9 @@ def test_the_api_tells_the_whole_report_with_its_digest(site: Place) -> None:
     assert before["digest"] == after["digest"]
     assert draft.report is not None
     kept = ("key", "aspect", "facet", "name", "source", "target", "classed", "severity", "reason", "rule", "role")
-    assert [{k: i[k] for k in kept} for i in after["items"]] == [{k: i[k] for k in kept} for i in draft.report["items"]]
+    assert [{k: i[k] for k in kept} for i in after["items"]] == [
+        {k: i[k] for k in kept} for i in named(draft.report)["items"]
+    ]
     assert after["aspects"]["tools.hardware"] == {
         "freedom": "undeclared", "answered_by": "it_operations", "changed_by": "it_operations", "allowed": []
     }  # fmt: skip

@@ -352,8 +352,8 @@ def test_the_number_of_queries_is_fixed(
 ) -> None:
     body = {**APPROVE, "seen": seen_of(handoff), "reauthentication": proof(place.vera)}
     signing.sign("text/plain", b"")  # the very first signature of all registers the key, too
-    # savepoint, lock, facts, use up, signature, event, consumers, decision, event, jobs, move, event, release
-    with django_assert_num_queries(13):
+    # savepoint, lock, facts, use up, signature, event, consumers, marks, decision, event, jobs, move, event, release
+    with django_assert_num_queries(14):
         signoffs.sign(actor=Person(place.vera, "test"), handoff_id=str(handoff.pk), **body)
 
 
