@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 from benchmarks.table import Row, printed
 from handoff.rules.aspects import declared
-from handoff.rules.differences import Cargo, Consumer, Difference, Person, Side, Stream, _range, report
+from handoff.rules.differences import Difference, _range, report
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.severities import version_of
+from handoff.rules.sides import Cargo, Consumer, Owner, Side, Stream
 
 PACKAGES, FIELDS, SINKS = 500, 200, 20
 ROUNDS = 41
@@ -32,7 +33,7 @@ def sides() -> tuple[Cargo, Side, Side]:
     fields = {f"field_{at}": "double" for at in range(FIELDS)}
     live = {name: "float" if at % 10 == 0 else kind for at, (name, kind) in enumerate(fields.items())}
     sinks = {f"sink-{at}": Stream("sql") for at in range(SINKS)}
-    consumers = {f"report {at}": Consumer(Person("Iris", "name:i", 1), "doses") for at in range(SINKS)}
+    consumers = {f"report {at}": Consumer(Owner("Iris", "name:i", 1), "doses") for at in range(SINKS)}
     asked = {name: f">=0.{at},<100" for at, name in enumerate(here)}
     cargo = Cargo("d" * 64, "a" * 64, "b" * 64, ">=3.11", asked, {"golden": "c" * 64}, fields)
     rules = {name: {"answer": "allow", "versions": ">=0"} for name in list(here)[::3]}
@@ -40,7 +41,7 @@ def sides() -> tuple[Cargo, Side, Side]:
         "Lab",
         "creation",
         "Lab",
-        Person("Dana", "name:d", 2),
+        Owner("Dana", "name:d", 2),
         "find",
         "3.11.7",
         here,
@@ -48,7 +49,7 @@ def sides() -> tuple[Cargo, Side, Side]:
         streams={"input": Stream("file", "csv")},
     )
     plant = Side(
-        "Plant", "production", "IT", Person("Otto", "name:o", 3), "run", "3.12.1", there, "4 CPU",
+        "Plant", "production", "IT", Owner("Otto", "name:o", 3), "run", "3.12.1", there, "4 CPU",
         {"default": "allow", "rules": rules},
         {"input": Stream("kafka", "avro", fields=live), **sinks}, consumers,
     )  # fmt: skip

@@ -43,7 +43,7 @@ def keep(handoff: Handoff, result: GateResult, facts: Facts, *, actor: Actor) ->
 
 def _marks_for(facts: Facts) -> Mark:
     """Return what gives the mark of each name in some facts; one that has none, as of who has left, stays."""
-    people: set[int] = set()
+    people: set[int] = set()  # whose names stand in the facts, as `marked` asks for each
 
     def seen(account: int, name: str) -> str:
         people.add(account)

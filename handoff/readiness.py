@@ -17,13 +17,14 @@ from handoff.in_force import report_of as signed_report_of
 from handoff.models import Finding, Handoff, PolicyRevision
 from handoff.rules.aspects import declared
 from handoff.rules.consumers import role_of
-from handoff.rules.differences import Cargo, Difference, broken, report
+from handoff.rules.differences import Difference, broken, report
 from handoff.rules.duties import conflicts
 from handoff.rules.gate_facts import Facts
 from handoff.rules.policies import PolicyRules, digest_of, parse
 from handoff.rules.reports import as_content, moved, read
 from handoff.rules.scopes import digest
 from handoff.rules.seats import most_seats
+from handoff.rules.sides import Cargo
 from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
 from handoff.sides import fields_of, sides_of

@@ -10,7 +10,7 @@ from django.db.models import Prefetch, Q
 from audit.models import Account
 from handoff.models import Handoff
 from handoff.rules.bindings import streams_in
-from handoff.rules.differences import Consumer, Person, Side, Stream
+from handoff.rules.sides import Consumer, Owner, Side, Stream
 from models_registry.models import Consumer as Fed
 from models_registry.models import Environment
 from models_registry.models import Stream as Registered
@@ -48,7 +48,7 @@ def _side(environment: Environment, streams: list[Registered], slots: dict[str, 
         name=environment.name,
         kind=environment.kind,
         organisation=environment.organisation.name,
-        owner=_person(environment.owner),
+        owner=_owner(environment.owner),
         purpose=environment.purpose,
         python=environment.python,
         packages=environment.packages,
@@ -58,7 +58,7 @@ def _side(environment: Environment, streams: list[Registered], slots: dict[str, 
         import_policy=environment.import_policy,
         streams=slots,
         consumers={
-            f"{stream.slug}.{one.name}": Consumer(_person(one.owner), one.purpose)
+            f"{stream.slug}.{one.name}": Consumer(_owner(one.owner), one.purpose)
             for stream in streams
             for one in stream.consumers.all()
         },
@@ -84,8 +84,8 @@ def _slot(stream: Registered) -> Stream:
     return Stream(stream.descriptor["transport"], encoding, fields)
 
 
-def _person(account: Account) -> Person:
-    return Person(account.printed_name, account.mark, account.pk)
+def _owner(account: Account) -> Owner:
+    return Owner(account.printed_name, account.mark, account.pk)
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """What differs between source and target, item by item: how free it is, how much it matters, and who answers for it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,76 +21,15 @@ from handoff.rules.severities import (
     of_words,
     version_of,
 )
+from handoff.rules.sides import Cargo, Consumer, Owner, Side, Stream
 from models_registry.rules.import_policies import judge_by
 
 SEALED = "the same bytes on both sides; the worker and the engine hash them again"
 CLASS_OF = {"locked": "locked", "constrained": "constrained", "free": "expected", "undeclared": "undeclared"}
 ABSENT = "not installed"
 ASKED = "What the environment asks for"
+NAME, MARK, WORDS = attrgetter("name"), attrgetter("mark"), attrgetter("words")  # the ways to write who owns something
 UNSAID = ("tools.systems", "requirements.environment")  # what an environment need not say of itself
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who answers for something: by name, by the mark that is signed in its place, and by account."""
-
-    name: str
-    mark: str = ""
-    account: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Where records come from or go to. `fields` maps names to types; None where the model's schema is inherited."""
-
-    transport: str
-    encoding: str = ""
-    fields: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """An application, report or dashboard that an output stream feeds."""
-
-    owner: Person | None
-    purpose: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One environment, as far as a handoff can notice it.
-
-    Streams stand under their slots, of which one is `input`. `exceptions` are libraries that are let in against the
-    import policy, in the version that is installed, until a day such as 2026-12-31.
-    """
-
-    name: str
-    kind: str
-    organisation: str
-    owner: Person
-    purpose: str
-    python: str
-    packages: Mapping[str, str]
-    hardware: str
-    import_policy: Mapping[str, Any] = field(default_factory=dict)
-    streams: Mapping[str, Stream] = field(default_factory=dict)
-    consumers: Mapping[str, Consumer] = field(default_factory=dict)
-    exceptions: Mapping[str, str] = field(default_factory=dict)
-    systems: str = ""
-    requirements: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cargo:
-    """The sealed version: the digests of what must stay equal, the fields it reads, and what it asks of a runtime."""
-
-    digest: str
-    input_schema: str
-    output_schema: str
-    python: str
-    packages: Mapping[str, str]
-    elements: Mapping[str, str] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +204,7 @@ def _owner(source: Side, target: Side, aspect: Declared) -> Difference:
     here, there = source.owner, target.owner
     severity = of_words("low", "new owner", here.name, there.name)
     item = _item(aspect.name, "Owner of the environment", here.name, there.name, aspect, severity)
-    return replace(item, unnamed=Unnamed(here.mark, there.mark, f"account {there.account}"))
+    return replace(item, unnamed=Unnamed(here.mark, there.mark, there.words))
 
 
 def _said(source: Side, target: Side, held: Mapping[str, Declared]) -> Iterator[Difference]:
@@ -418,26 +358,14 @@ def _consumers(source: Side, target: Side, bindings: Mapping[str, Any], aspect: 
     for name in sorted(set(source.consumers) | set(target_consumers)):
         here, there = source.consumers.get(name), target_consumers.get(name)
         reason = "new consumer" if here is None else "consumer dropped" if there is None else "another owner or purpose"
-        old, new = _fed(here, _name), _fed(there, _name)
+        old, new = _fed(here, NAME), _fed(there, NAME)
         severity = EQUAL if old == new else Severity("high" if there is None else "medium", reason)
         item = _item(f"outputs.consumer.{name}", name, old, new, aspect, severity)
-        yield replace(item, unnamed=Unnamed(_fed(here, _mark), _fed(there, _mark), _fed(there, _account)))
+        yield replace(item, unnamed=Unnamed(_fed(here, MARK), _fed(there, MARK), _fed(there, WORDS)))
 
 
-def _fed(consumer: Consumer | None, told: Callable[[Person], str]) -> str:
+def _fed(consumer: Consumer | None, told: Callable[[Owner], str]) -> str:
     if consumer is None:
         return "not fed"
     owner = told(consumer.owner) if consumer.owner else ""
     return ", ".join(word for word in (consumer.purpose, owner) if word) or "fed"
-
-
-def _name(person: Person) -> str:
-    return person.name
-
-
-def _mark(person: Person) -> str:
-    return person.mark
-
-
-def _account(person: Person) -> str:
-    return f"account {person.account}"

@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from handoff.errors import Invalid
 from handoff.rules.aspects import ANY, FACETS, FREEDOMS, USUAL, Aspect, Case, declared
-from handoff.rules.differences import Cargo, Consumer, Difference, Person, Side, Stream, broken, report, undeclared
+from handoff.rules.differences import Difference, broken, report, undeclared
 from handoff.rules.policies import load, parse
 from handoff.rules.reports import CLASSES, Answered, as_content, moved, read, read_filters, state_of
 from handoff.rules.severities import SEVERITIES, of_interpreters, of_transports, of_versions
+from handoff.rules.sides import Cargo, Consumer, Owner, Side, Stream
 
 ALLOW = {"default": "allow"}
 LAB = Side(
     "Lab",
     "creation",
     "Lab",
-    Person("Dana", "name:d", 1),
+    Owner("Dana", "name:d", 1),
     "find",
     "3.11.7",
     {"numpy": "2.1.0", "seaborn": "0.13.2"},
@@ -29,7 +30,7 @@ LAB = Side(
     ALLOW,
 )
 PLANT = Side(
-    "Plant", "production", "IT", Person("Otto", "name:o", 2), "run", "3.11.9", {"numpy": "2.1.3"}, "4 CPU", ALLOW
+    "Plant", "production", "IT", Owner("Otto", "name:o", 2), "run", "3.11.9", {"numpy": "2.1.3"}, "4 CPU", ALLOW
 )
 CARGO = Cargo(
     "d" * 64,
@@ -112,7 +113,7 @@ def test_streams_and_consumers_are_itemised_under_their_slots() -> None:
             "input": Stream("valkey", "json", fields={"age": "int"}),
             "alerts": Stream("http", "json"),
         },
-        consumers={"dashboard": Consumer(Person("Iris", "name:s", 4), "watch doses")},
+        consumers={"dashboard": Consumer(Owner("Iris", "name:s", 4), "watch doses")},
     )
     source = replace(LAB, streams={"input": Stream("file", "csv")})
     items = by_key(CARGO, source, target, {"consumers": ["report"]}, HELD)
@@ -305,13 +306,13 @@ def unnamed(items: tuple[Difference, ...]) -> tuple[Difference, ...]:
 
 
 def test_a_report_is_kept_and_told_of_in_sentences_without_a_name() -> None:
-    fed = {"dashboard": Consumer(Person("Iris", "name:s", 4), "watch doses")}
+    fed = {"dashboard": Consumer(Owner("Iris", "name:s", 4), "watch doses")}
     locks = {name: replace(USUAL[name], freedom=freedom) for name, freedom in LOCKED.items()}
     held = declared(locks, kind="production", tier="low")
     here, there = replace(LAB, owner=PLANT.owner, consumers=fed), replace(PLANT, consumers=fed)
     before = report(CARGO, here, there, {}, held)
     assert not [name for name in ("Otto", "Iris") if name in str(as_content(before))]
-    other = replace(there, owner=Person("Ivan", "name:i", 3), consumers={"dashboard": Consumer(LAB.owner, "watch")})
+    other = replace(there, owner=Owner("Ivan", "name:i", 3), consumers={"dashboard": Consumer(LAB.owner, "watch")})
     told = moved(before, report(CARGO, here, other, {}, held))
     assert told == moved(read(as_content(before)), report(CARGO, here, other, {}, held))
     assert told == {
@@ -357,7 +358,7 @@ FROZEN = report(CARGO, LAB, PLANT, {}, HELD)
 MOVES: list[tuple[str, Side, Cargo, list[str]]] = [
     ("nothing", PLANT, CARGO, []),
     ("a patch inside the range", replace(PLANT, packages={"numpy": "2.1.4"}), CARGO, []),
-    ("another owner, declared free", replace(PLANT, owner=Person("Ivan", "name:i", 3)), CARGO, []),
+    ("another owner, declared free", replace(PLANT, owner=Owner("Ivan", "name:i", 3)), CARGO, []),
     ("a package outside its range", replace(PLANT, packages={"numpy": "3.0"}), CARGO, ["packages.numpy"]),
     ("a package gone", replace(PLANT, packages={}), CARGO, ["packages.numpy"]),
     ("Python outside its range", replace(PLANT, python="3.13.0"), CARGO, ["tools.python"]),
@@ -424,7 +425,7 @@ VERSIONS = st.sampled_from(["1.0", "1.0.1", "1.1", "2.0", "2.0rc1", "0.9", "1!1.
 PACKAGES = st.dictionaries(st.sampled_from(["numpy", "scipy", "pandas", "polars", "lightgbm"]), VERSIONS)
 WORDS = st.sampled_from(["", "one", "two", "three"])
 POLICIES = st.sampled_from([{}, ALLOW, {"default": "warn"}, {"default": "prohibit"}])
-PEOPLE = st.builds(lambda name: Person(name, f"mark of {name}", len(name)), WORDS)
+PEOPLE = st.builds(lambda name: Owner(name, f"mark of {name}", len(name)), WORDS)
 STREAMS = st.builds(
     Stream,
     transport=st.sampled_from(["file", "http", "valkey", "kafka", "sql"]),

@@ -16,8 +16,8 @@ from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff.models import Handoff, PolicyRevision
 from handoff.queries.handoffs import view_of
-from handoff.rules import differences
-from handoff.rules.differences import Cargo, Side, broken, report
+from handoff.rules.differences import broken, report
+from handoff.rules.sides import Cargo, Owner, Side
 from handoff.services import checklists, handoffs, policies
 from handoff.states import State
 from models_registry.models import (
@@ -204,7 +204,7 @@ def test_a_missing_library_stands_in_the_way() -> None:
         "s",
         "production",
         "o",
-        differences.Person("p"),
+        Owner("p"),
         "",
         "3.11.2",
         {"onnxruntime": "1.32.0"},
@@ -217,7 +217,7 @@ def test_a_missing_library_stands_in_the_way() -> None:
 
 def test_a_prohibited_library_says_why_and_what_is_nearest() -> None:
     policy = {"rules": {"onnxruntime": {"answer": "allow", "versions": "<1.30"}}, "install": {"onnxruntime": "1.29.1"}}
-    side = Side("s", "production", "o", differences.Person("p"), "", "3.11.2", {"onnxruntime": "1.32.0"}, "", policy)
+    side = Side("s", "production", "o", Owner("p"), "", "3.11.2", {"onnxruntime": "1.32.0"}, "", policy)
     cargo = Cargo("v", "a", "b", ">=3.11", {"onnxruntime": ">=1.29,<2"})
     (one,) = broken(report(cargo, side, side, {}))
     assert one.key == "packages.onnxruntime"
