@@ -18,9 +18,25 @@ class ByCursor(CursorPagination):
     ordering = "-pk"
 
 
-def page_of(request: Request, found: QuerySet[Any], out: type[BaseSerializer[Any]], *, ordering: str) -> Response:
-    """Answer with one page of a list: {"next", "previous", "results"}."""
+def page_of(
+    request: Request,
+    found: QuerySet[Any],
+    out: type[BaseSerializer[Any]],
+    *,
+    ordering: str,
+    shown: QuerySet[Any] | None = None,
+) -> Response:
+    """Answer with one page of a list: {"next", "previous", "results"}.
+
+    With `shown`, the rows as they are told, only the keys of a page are looked for among what is `found`.
+    """
     pages = ByCursor()
     pages.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")  # type: ignore[assignment]
-    rows = pages.paginate_queryset(found.order_by(*pages.ordering), request)
-    return pages.get_paginated_response(out(rows or [], many=True).data)
+    ordered = found.order_by(*pages.ordering)
+    if shown is None:
+        rows: list[Any] = pages.paginate_queryset(ordered, request) or []
+    else:
+        keys = pages.paginate_queryset(ordered.values("pk", ordering.lstrip("-")), request) or []
+        by_key = shown.in_bulk([one["pk"] for one in keys])
+        rows = [by_key[one["pk"]] for one in keys if one["pk"] in by_key]
+    return pages.get_paginated_response(out(rows, many=True).data)

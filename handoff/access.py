@@ -11,7 +11,7 @@ from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
 from handoff.models import AskedConsumer, Deployment, Handoff, OwnerOfRecord
 from handoff.states import DeploymentState
-from models_registry.access import Held, holdings_of
+from models_registry.access import Held, holdings_of, roles_on
 from models_registry.roles import Role
 
 
@@ -32,6 +32,12 @@ def handoffs_visible_to(user: Account, held: Held | None = None, **only: Any) ->
         of_models = found.filter(model__in=held.all_models())
         of_places = found.filter(target__in=held.all_environments())
     return Handoff.objects.filter(pk__in=of_models.union(of_places, found.filter(pk__in=asked.values("handoff"))))
+
+
+def sees(user: Account, handoff: Handoff) -> bool:
+    """Tell of one handoff, whose model and target were fetched, whether an account may know of it."""
+    asked = AskedConsumer.objects.filter(handoff=handoff, consumer__owner=user, consumer__retired_at=None)
+    return bool(roles_on(user, model=handoff.model, environment=handoff.target)) or asked.exists()
 
 
 STOPPERS = (Role.IT_OPERATIONS, Role.RISK_COMPLIANCE)

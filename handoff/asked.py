@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef
-
 from engine.compatibility import Change, Compatibility, compare_for
 from engine.schemas import Schema
 from handoff.in_force import bindings_of
@@ -36,21 +34,24 @@ def questions_of(handoff: Handoff) -> list[Question]:
     """Return the consumers that a handoff changes something for, if its output schema is not that of what is live.
 
     They are those of the sinks that the live deployment of the model in the target writes into. Where nothing is live,
-    or both schemas are equal to the byte, nobody is asked, and that costs one query.
+    nobody is asked, and that costs one query; two where both schemas are equal to the byte.
     """
-    schemas = Element.objects.filter(name=SCHEMA)
-    before, after = schemas.filter(version=OuterRef("version")), schemas.filter(version=handoff.version_id)
-    live = (
+    live = list(
         Deployment.objects.select_related("handoff__target", "version")
         .filter(model=handoff.model_id, environment=handoff.target_id, state=DeploymentState.LIVE)
         .exclude(handoff=handoff)
-        .exclude(Exists(before.filter(blob__in=after.values("blob"))))
-        .first()
     )
-    if live is None:
+    if not live:
         return []
-    texts = dict(schemas.filter(version__in=[live.version_id, handoff.version_id]).values_list("version", "text"))
-    return list(_questions(handoff, live, *(Schema.parse(texts[one.version_id] or "") for one in (live, handoff))))
+    versions = [handoff.version_id, *(one.version_id for one in live)]
+    schemas = Element.objects.filter(name=SCHEMA, version__in=versions).only("version", "blob", "text")
+    by_version = {schema.version_id: schema for schema in schemas}
+    after = by_version[handoff.version_id]
+    for one in live:
+        before = by_version[one.version_id]
+        if before.blob_id != after.blob_id:
+            return list(_questions(handoff, one, Schema.parse(before.text or ""), Schema.parse(after.text or "")))
+    return []
 
 
 def _questions(handoff: Handoff, live: Deployment, before: Schema, after: Schema) -> Iterator[Question]:

@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mdlc_site.sessions.PrivacyMiddleware",
+    "handoff.web.context.CountAnewMiddleware",
     "mdlc_site.required_factors.SecondFactorMiddleware",
     "mdlc_site.errors.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",

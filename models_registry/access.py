@@ -6,6 +6,7 @@ last day is over, is gone at once. A superuser sees what they hold a role on, li
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Permission
@@ -28,37 +29,6 @@ PREFIX = "hold_"
 REPORTERS = {Role.IT_OPERATIONS, Role.ANALYTIC_ENGINEER, Role.ADMINISTRATOR}
 
 
-def models_held_by(user: Account, *roles: Role) -> QuerySet[RegisteredModel]:
-    """Return the models on which an account holds a role, or one of some, itself, or through a group."""
-    return RegisteredModel.objects.filter(pk__in=holdings_of(user, *roles).exclude(model=None).values("model"))
-
-
-def environments_held_by(user: Account, *roles: Role) -> QuerySet[Environment]:
-    """Return the environments on which an account holds a role, or one of some, itself, by group or organisation."""
-    held = holdings_of(user, *roles).exclude(environment=None)
-    return Environment.objects.filter(pk__in=held.values("environment"))
-
-
-def environments_answered_for(user: Account) -> QuerySet[Environment]:
-    """Return the environments that an account owns or holds a role on: those it is told of what goes on in."""
-    if not user.is_authenticated or not user.is_active:
-        return Environment.objects.none()
-    return Environment.objects.filter(Q(owner=user) | Q(pk__in=environments_held_by(user).values("pk")))
-
-
-def holds_anywhere(user: Account, *roles: Role) -> bool:
-    """Tell whether an account holds one of some roles on anything."""
-    return holdings_of(user, *roles).exists()
-
-
-def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
-    """Return what an account holds now, in every role or in some."""
-    if not user.is_authenticated or not user.is_active:
-        return Holding.objects.none()
-    found = Holding.objects.filter(account=user)
-    return found.filter(role__in=roles) if roles else found
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """What an account holds at one moment, read once for all that a page asks: the keys of models and environments."""
@@ -73,6 +43,38 @@ class Held:
     def all_environments(self) -> frozenset[UUID]:
         """Return the environments on which any role is held."""
         return frozenset().union(*self.environments.values())
+
+
+def models_held_by(user: Account, *roles: Role) -> QuerySet[RegisteredModel]:
+    """Return the models on which an account holds a role, or one of some, itself, or through a group."""
+    return RegisteredModel.objects.filter(pk__in=holdings_of(user, *roles).exclude(model=None).values("model"))
+
+
+def environments_held_by(user: Account, *roles: Role) -> QuerySet[Environment]:
+    """Return the environments on which an account holds a role, or one of some, itself, by group or organisation."""
+    held = holdings_of(user, *roles).exclude(environment=None)
+    return Environment.objects.filter(pk__in=held.values("environment"))
+
+
+def environments_answered_for(user: Account, held: Held | None = None) -> QuerySet[Environment]:
+    """Return the environments that an account owns or holds a role on: those it is told of what goes on in."""
+    if not user.is_authenticated or not user.is_active:
+        return Environment.objects.none()
+    found = environments_held_by(user).values("pk") if held is None else held.all_environments()
+    return Environment.objects.filter(Q(owner=user) | Q(pk__in=found))
+
+
+def holds_anywhere(user: Account, *roles: Role) -> bool:
+    """Tell whether an account holds one of some roles on anything."""
+    return holdings_of(user, *roles).exists()
+
+
+def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
+    """Return what an account holds now, in every role or in some."""
+    if not user.is_authenticated or not user.is_active:
+        return Holding.objects.none()
+    found = Holding.objects.filter(account=user)
+    return found.filter(role__in=roles) if roles else found
 
 
 def held_by(user: Account) -> Held:
@@ -93,27 +95,33 @@ def is_site_administrator(user: Account) -> bool:
     return user.is_authenticated and user.is_active and user.is_staff
 
 
-def models_visible_to(user: Account) -> QuerySet[RegisteredModel]:
+def models_visible_to(user: Account, held: Held | None = None) -> QuerySet[RegisteredModel]:
     """Return the models an account may read: those it holds a role on, and those meant for an environment it has.
 
-    Each way by itself, for with OR between them the database would look at every model there is.
+    Each way by itself, for with OR between them the database would look at every model there is. `held` is what the
+    account holds, where that was read already.
     """
-    held = holdings_of(user).exclude(model=None).values("model")
-    meant = RegisteredModel.destinations.through.objects.filter(
-        environment__in=environments_held_by(user).values("pk")
-    ).values("registeredmodel")
-    return RegisteredModel.objects.filter(pk__in=held.union(meant))
+    own: Any
+    places: Any
+    if held is None:
+        own = holdings_of(user).exclude(model=None).values("model")
+        places = environments_held_by(user).values("pk")
+    else:
+        own = RegisteredModel.objects.filter(pk__in=held.all_models()).order_by().values("pk")
+        places = held.all_environments()
+    meant = RegisteredModel.destinations.through.objects.filter(environment__in=places).values("registeredmodel")
+    return RegisteredModel.objects.filter(pk__in=own.union(meant))
 
 
-def environments_visible_to(user: Account) -> QuerySet[Environment]:
+def environments_visible_to(user: Account, held: Held | None = None) -> QuerySet[Environment]:
     """Return the environments an account may read.
 
     Those it owns or holds a role on, and all for whoever holds a role on some model, for whoever offers must be able to
     choose where to; and for administrators of the site, who keep them.
     """
-    if is_site_administrator(user) or models_held_by(user).exists():
+    if is_site_administrator(user) or (models_held_by(user).exists() if held is None else held.models):
         return Environment.objects.all()
-    return environments_answered_for(user)
+    return environments_answered_for(user, held)
 
 
 def roles_on(

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from packaging.utils import canonicalize_name
 
@@ -66,9 +67,11 @@ class GrantView:
 
 def models_listed(user: Account, **filters: Any) -> QuerySet[RegisteredModel]:
     """Return the models an account may read; filters are risk_tier, model_type and text."""
+    versions = ModelVersion.objects.filter(model=OuterRef("pk")).order_by().values("model")
+    newest = versions.filter(state=VersionState.NOMINATED).annotate(newest=Max("number")).values("newest")
     found = models_visible_to(user).annotate(
-        versions_count=Count("versions", distinct=True),
-        newest=Max("versions__number", filter=Q(versions__state=VersionState.NOMINATED)),
+        versions_count=Coalesce(Subquery(versions.annotate(count=Count("pk")).values("count")), 0),
+        newest=Subquery(newest),
     )
     for name in ("risk_tier", "model_type"):
         if filters.get(name):

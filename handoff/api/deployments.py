@@ -11,9 +11,11 @@ from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
 from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, ReasonIn, WayBackOut
+from handoff.models import Deployment
 from handoff.queries import deployments as queries
 from handoff.queries import rollbacks
 from handoff.services import deployments
+from models_registry.access import held_by
 
 
 class Deployments(APIView):
@@ -26,8 +28,9 @@ class Deployments(APIView):
     )
     def get(self, request: Request) -> Response:
         filters = known_parameters(request, ("state", "model", "environment"))
-        found = queries.listed(actor_at(request, "api").user, **filters)
-        return page_of(request, found, DeploymentOut, ordering="-ordered_at")
+        user = actor_at(request, "api").user
+        found, shown = queries.listed(user, held_by(user), **filters), queries.shown(Deployment.objects.all())
+        return page_of(request, found, DeploymentOut, ordering="-ordered_at", shown=shown)
 
 
 class OneDeployment(APIView):

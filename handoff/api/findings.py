@@ -15,6 +15,7 @@ from audit.paging import page_of
 from handoff.models import Finding
 from handoff.queries.findings import findings_in, findings_of, open_findings
 from handoff.services import findings
+from models_registry.access import held_by
 
 FILTERS = ("mine", "overdue", "blocks", "severity")
 
@@ -88,7 +89,8 @@ class OpenFindings(APIView):
     )
     def get(self, request: Request) -> Response:
         filters = known_parameters(request, FILTERS)
-        found = open_findings(actor_at(request, "api").user, **filters)
+        user = actor_at(request, "api").user
+        found = open_findings(user, held_by(user), **filters)
         return page_of(request, found, FindingOut, ordering="due_at")
 
 

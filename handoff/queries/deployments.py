@@ -11,18 +11,23 @@ from handoff.emergencies import with_mark
 from handoff.errors import Hidden
 from handoff.in_force import with_bindings, with_suspension
 from handoff.models import Deployment
+from models_registry.access import Held
 
 RELATED = ("model", "version", "environment", "handoff", "rollback_of__version", "watch")
 
 
-def listed(user: Account, **filters: Any) -> QuerySet[Any]:
+def shown(found: QuerySet[Deployment]) -> QuerySet[Any]:
+    """Return deployments with all that a row of a list shows."""
+    return with_suspension(with_bindings(with_mark(found, "handoff"))).select_related(*RELATED)
+
+
+def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Any]:
     """Return the deployments an account may know of, with bindings and since when they are suspended.
 
     Filters are state, model and environment. Owners see what is live under their responsibility, whatever their roles.
     """
-    mine = Q(handoff__in=handoffs_visible_to(user)) | Q(pk__in=owned_by(user).values("pk"))
-    seen = with_mark(Deployment.objects.filter(mine), "handoff")
-    found = with_suspension(with_bindings(seen)).select_related(*RELATED)
+    mine = Q(handoff__in=handoffs_visible_to(user, held)) | Q(pk__in=owned_by(user).values("pk"))
+    found = shown(Deployment.objects.filter(mine))
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):

@@ -12,7 +12,7 @@ from handoff.errors import Hidden
 from handoff.models import Finding
 from handoff.queries.handoffs import fetch
 from handoff.states import UNDER_OFFER, State
-from models_registry.access import environments_answered_for
+from models_registry.access import Held, environments_answered_for
 
 PEOPLE = ("closed_by", "raised_by", "owner")
 
@@ -39,13 +39,14 @@ def of_environments(user: Account, *, settled: bool = False) -> QuerySet[Finding
     return found.select_related(*PEOPLE, "environment").order_by("-closed_at" if settled else "due_at", "pk")
 
 
-def open_findings(user: Account, **filters: Any) -> QuerySet[Finding]:
+def open_findings(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Finding]:
     """Return what is open on handoffs under offer and on live models, and what engines serve, the soonest due first.
 
     Filters are `mine` (owned by the account), `overdue`, `blocks` and `severity`.
     """
     matters = Q(handoff__state__in=[*UNDER_OFFER, State.LIVE]) | Q(kind=Finding.Kind.SERVED)
-    known = Q(handoff__in=handoffs_visible_to(user)) | Q(environment__in=environments_answered_for(user))
+    places = environments_answered_for(user, held)
+    known = Q(handoff__in=handoffs_visible_to(user, held)) | Q(environment__in=places)
     found = Finding.objects.filter(matters, known, closed_at=None).select_related(
         *PEOPLE, "handoff__model", "handoff__version", "handoff__target", "environment"
     )

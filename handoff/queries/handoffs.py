@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
-from handoff.access import handoffs_visible_to
+from handoff.access import handoffs_visible_to, sees
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
 from handoff.facts import Known, known_of, rules_of
@@ -19,6 +19,7 @@ from handoff.readiness import Offer, offer_of
 from handoff.rules.standard_changes import Judged
 from handoff.rules.standard_signoffs import kind_of
 from handoff.states import OPEN, State
+from models_registry.access import Held
 
 RELATED = ("model", "version", "source", "target", "drafted_by", "offered_by", "policy_revision__policy")
 COLUMNS: tuple[tuple[str, tuple[State, ...]], ...] = (
@@ -50,9 +51,14 @@ class HandoffView:
     change: Judged | None
 
 
-def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
+def shown(found: QuerySet[Handoff]) -> QuerySet[Handoff]:
+    """Return handoffs with all that a row of a list shows."""
+    return with_mark(found).select_related(*RELATED)
+
+
+def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Handoff]:
     """Return the handoffs an account may know of; filters are state, model, target, open and text."""
-    found = with_mark(handoffs_visible_to(user)).select_related(*RELATED)
+    found = shown(handoffs_visible_to(user, held))
     if filters.get("state"):
         found = found.filter(state=filters["state"])
     if filters.get("model"):
@@ -67,9 +73,9 @@ def listed(user: Account, **filters: Any) -> QuerySet[Handoff]:
     return found.order_by("-drafted_at", "pk")
 
 
-def board(user: Account, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
+def board(user: Account, held: Held, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
     """Return the columns of the board, from the newest five hundred handoffs, and how many of them have no column."""
-    rows = list(listed(user, **filters)[:500])
+    rows = list(listed(user, held, **filters)[:500])
     columns = [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
     return columns, len(rows) - sum(len(found) for _, found in columns)
 
@@ -77,13 +83,12 @@ def board(user: Account, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]
 def fetch(user: Account, handoff_id: UUID | str) -> Handoff:
     """Return one handoff that an account may know of. Raises Hidden."""
     handoff = (
-        handoffs_visible_to(user)
-        .select_related(*RELATED, "source__organisation", "target__organisation", "source__owner", "target__owner")
-        .select_related("return_note__returned_by")
+        Handoff.objects.select_related(*RELATED, "source__organisation", "target__organisation")
+        .select_related("source__owner", "target__owner", "return_note__returned_by")
         .filter(pk=handoff_id)
         .first()
     )
-    if handoff is None:
+    if handoff is None or not sees(user, handoff):
         raise Hidden("There is no such handoff.")
     return handoff
 

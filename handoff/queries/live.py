@@ -11,6 +11,7 @@ from handoff.facts import known_of
 from handoff.models import Deployment, Job, OwnerOfRecord
 from handoff.queries.deployments import fetch, listed
 from handoff.states import DeploymentState, JobState
+from models_registry.access import Held
 from models_registry.models import ModelVersion
 from models_registry.store import open_blob
 
@@ -25,10 +26,10 @@ class Live:
     owner: OwnerOfRecord | None
 
 
-def live_now(user: Account) -> list[Live]:
+def live_now(user: Account, held: Held | None = None) -> list[Live]:
     """Return what is live, by environment and model, with its owner of record."""
     rows = list(
-        listed(user, state=DeploymentState.LIVE)
+        listed(user, held, state=DeploymentState.LIVE)
         .select_related("environment__organisation", "model", "version", "handoff")
         .order_by("environment__name", "model__name")
     )

@@ -8,7 +8,6 @@ import orjson
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -27,9 +26,11 @@ from handoff.queries.suspensions import suspensions_of
 from handoff.services import batches, deployments
 from handoff.states import DeploymentState
 from handoff.web.doors import Choice, Form, account_of, go, is_htmx, page
+from handoff.web.pages import Pages
 from handoff.web.runs import may_run, runs_shown, why_none
 from handoff.web.scores import scores_of
 from handoff.web.watches import traffic_of
+from models_registry.access import held_by
 from models_registry.models import Environment
 from models_registry.roles import Role
 
@@ -52,14 +53,16 @@ def index(request: HttpRequest) -> HttpResponse:
     """Show what is live now, and everything that was deployed before."""
     user = account_of(request)
     filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
-    history = Paginator(queries.listed(user, **filters), PER_PAGE).get_page(request.GET.get("page"))
+    held = held_by(user)
+    pages = Pages(queries.listed(user, held, **filters), queries.shown(Deployment.objects.all()), PER_PAGE)
+    history = pages.get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)
     return render(
         request,
         "handoff/deployments/index.html",
         {
-            "live": live_now(user),
+            "live": live_now(user, held),
             "page": history,
             "query": query.urlencode(),
             "filters": filters,

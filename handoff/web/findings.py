@@ -19,6 +19,7 @@ from handoff.services import findings
 from handoff.web.acting import carry_out
 from handoff.web.checklists import attachment, receipts_of
 from handoff.web.doors import Choice, account_of, page
+from models_registry.access import held_by
 
 FILTERS = ("mine", "overdue", "blocks", "severity")
 PER_PAGE = 50
@@ -28,7 +29,8 @@ PER_PAGE = 50
 def index(request: HttpRequest) -> HttpResponse:
     """Show what is open on the handoffs and live models that I may know of, the soonest due first."""
     filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
-    found = Paginator(open_findings(account_of(request), **filters), PER_PAGE).get_page(request.GET.get("page"))
+    user = account_of(request)
+    found = Paginator(open_findings(user, held_by(user), **filters), PER_PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)
     context = {

@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.actors import Person, actor_at
+from handoff.models import Handoff
 from handoff.queries import handoffs as queries
 from handoff.queries.page import jobs_of
 from handoff.services import deployments, handoffs
@@ -16,7 +16,8 @@ from handoff.web.acting import carry_out
 from handoff.web.bindings import bindings_of
 from handoff.web.doors import Choice, account_of, page
 from handoff.web.handoff_page import context_of, progress_of, show
-from models_registry.access import environments_visible_to, models_visible_to
+from handoff.web.pages import Pages
+from models_registry.access import environments_visible_to, held_by, models_visible_to
 from models_registry.models import Environment
 
 PER_PAGE = 50
@@ -27,6 +28,7 @@ FILTERS = ("state", "model", "target", "text", "open")
 def index(request: HttpRequest) -> HttpResponse:
     """Show the handoffs that I may know of, as a board or as a list, filtered."""
     user = account_of(request)
+    held = held_by(user)
     filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
     as_list = request.GET.get("view") == "list"
     context: dict[str, Any] = {
@@ -35,18 +37,20 @@ def index(request: HttpRequest) -> HttpResponse:
         "as_list": as_list,
         "states": [Choice(v, str(t).capitalize(), v == filters["state"]) for v, t in State.choices],
         "models": [
-            Choice(m.slug, m.name, m.slug == filters["model"]) for m in models_visible_to(user).order_by("name")
+            Choice(m.slug, m.name, m.slug == filters["model"])
+            for m in models_visible_to(user, held).only("slug", "name").order_by("name")
         ],
         "targets": [
             Choice(e.slug, e.name, e.slug == filters["target"])
-            for e in environments_visible_to(user).exclude(kind=Environment.Kind.CREATION).order_by("name")
+            for e in environments_visible_to(user, held).exclude(kind=Environment.Kind.CREATION).order_by("name")
         ],
     }
     if as_list:
-        found = Paginator(queries.listed(user, **filters), PER_PAGE).get_page(request.GET.get("page"))
+        pages = Pages(queries.listed(user, held, **filters), queries.shown(Handoff.objects.all()), PER_PAGE)
+        found = pages.get_page(request.GET.get("page"))
         context |= {"page": found, "query": _query_of_the_list(request), "empty": not found.paginator.count}
     else:
-        columns, ended = queries.board(user, **filters)
+        columns, ended = queries.board(user, held, **filters)
         context |= {"columns": columns, "ended": ended, "query": _query_of_the_list(request)}
         context["empty"] = not ended and not any(rows for _, rows in columns)
     return render(request, "handoff/handoffs/index.html", context)

@@ -15,7 +15,7 @@ from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of, to_see_to
 from handoff.queries.leavers import announced_to
 from handoff.queries.retirements import notices_for
-from handoff.web.context import told
+from handoff.web.context import keep, told
 from handoff.web.doors import account_of, page
 from models_registry.access import held_by
 from models_registry.queries import exceptions_to_answer
@@ -106,7 +106,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "after": waits.after,
     }
     if behind is None:
-        context["inbox_count"] = told(count, more=waits.after is not None)
+        context["inbox_count"] = keep(user, told(count, more=waits.after is not None))
     return render(request, "handoff/inbox/inbox.html", context)
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -90,6 +91,25 @@ def test_the_menu_tells_that_there_is_more_than_it_counted(site: Place) -> None:
     page = walking.client_of(site.dana).get("/handoffs/").content.decode()
     assert f">{count}+<" in "".join(page.split())
     assert count_of(site.vera) == (0, False)
+
+
+def shown_to(browser: Client) -> str:
+    """Return the number in the menu of a page that is not the inbox."""
+    return str(browser.get("/delegations/").context["inbox_count"])
+
+
+def test_the_number_is_counted_once_a_minute_and_whenever_its_holder_does_something(site: Place) -> None:
+    cache.clear()
+    vera, dana = walking.client_of(site.vera), walking.client_of(site.dana)
+    assert shown_to(vera) == ""
+    offer = walking.answered(site, Handoff.objects.get(version__number=4))
+    assert shown_to(vera) == ""  # somebody else did that, less than a minute ago
+    vera.post("/account/reauthenticate/", {"password": "not it"})
+    assert shown_to(vera) == "1"
+    handoffs.withdraw(actor=by(site.dana), handoff_id=str(offer.pk), reason="Not needed any more.")
+    assert shown_to(vera) == "1"
+    assert vera.get("/").context["inbox_count"] == shown_to(vera) == ""  # the inbox itself counts always
+    assert shown_to(dana) == "3+"  # each has a number of their own
 
 
 def test_the_pages_lead_to_each_other_in_the_browser_and_over_the_api(site: Place) -> None:

@@ -394,9 +394,9 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_an_offer: {
         "draft a handoff": 16,
-        "change a draft": 9,
-        "offer": 20,
-        "upload evidence": 6,
+        "change a draft": 10,
+        "offer": 21,
+        "upload evidence": 7,
         "answer": 10,
         "acknowledge": 10,
         "withdraw a handoff": 13,
@@ -418,7 +418,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "sign": 8,
         "withdraw a signature": 10,
         "sign under a key": 15,
-        "sign last": 15,
+        "sign last": 16,
         "refuse": 13,
     },
     Story.of_conditions: {
@@ -444,9 +444,9 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
         "ask anew": 9,
         "withdraw it": 8,
     },
-    Story.of_break_glass: {"ask for break-glass": 13, "withdraw that": 9, "ask again": 13, "confirm": 27},
+    Story.of_break_glass: {"ask for break-glass": 13, "withdraw that": 9, "ask again": 13, "confirm": 28},
     Story.of_amendments: {"propose an amendment": 26, "sign an amendment": 18},
-    Story.of_adoptions: {"adopt a policy": 22},
+    Story.of_adoptions: {"adopt a policy": 23},
     Story.of_retirements: {"plan to retire": 17, "acknowledge a notice": 10, "cancel the plan": 16},
     Story.of_personal_keys: {
         "register a key": 14,
@@ -456,7 +456,7 @@ EXPECTED: dict[Callable[[Story], None], dict[str, int]] = {
     },
     Story.of_tokens: {
         "sign in": 30,
-        "sign out": 6,
+        "sign out": 7,
     },
 }
 
