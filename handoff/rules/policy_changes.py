@@ -115,7 +115,8 @@ def signoff_in_words(rule: SignOffRule, tier: str = "") -> str:
         waited = f", waited for above {rule.required_above} risk"
     elif not tier and rule.advisory:
         waited = ", advisory"
-    return f"the sign-off {rule.key} by {who}: {rule.meaning}{after}{waited}"
+    valid = f", for {rule.valid_days} days" if rule.valid_days else ""
+    return f"the sign-off {rule.key} by {who}: {rule.meaning}{after}{valid}{waited}"
 
 
 def _waivers(rules: WaiverRules) -> str:

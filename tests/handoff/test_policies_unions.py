@@ -16,6 +16,7 @@ from handoff.models import Handoff, PolicyRevision
 from handoff.queries.packs import policy_texts
 from handoff.rules.policies import digest_of, load, parse
 from handoff.rules.policy_changes import demands
+from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.subjects import Subject
 from handoff.rules.unions import _add, applied_in, union
 from handoff.services import handoffs, policies
@@ -217,6 +218,175 @@ def test_amendments_are_signed_by_all_whom_either_names() -> None:
     found = parse(united(GOOD | narrow, other(amendments={"outputs": ["validator"]}))).amendments
     assert found == {"outputs": ("data_scientist", "validator")}
     assert not parse(united(GOOD, other())).amendments
+
+
+CANARY = {"kind": "canary", "least_minutes": 30, "least_requests": 500, "most_p99_ms": 80}
+GLASS = {"roles": ["it_operations"], "lasts_hours": 9, "confirm_minutes": 50, "any_time": True}
+SMALL = {"signers": {"review": ["validator"]}, "metrics": {"rmse": {"worse_by": 2}}, "at_most": 2}
+WINDOW = {"zone": "UTC", "open": [{"from": "09:00", "to": "10:00"}]}
+MERGED: list[tuple[str, Any, Any, Any]] = [
+    ("lapses", "stop", None, "stop"),
+    ("lapses", "suspend", "stop", "stop"),
+    ("lapses", "suspend", None, "suspend"),
+    ("lapses", None, None, None),
+    ("acknowledged_duties", True, False, True),
+    ("acknowledged_duties", False, False, False),
+    ("findings", {"another_closes": True}, None, {"another_closes": True}),
+    ("findings", {"another_closes": False}, {"another_closes": True}, {"another_closes": True}),
+    ("findings", None, None, None),
+    ("retention", {"years": 3}, {"years": 30}, {"years": 30}),
+    ("retention", {"years": 3}, None, {"years": 10}),
+    ("retirement", {"notice_days": 3}, None, {"notice_days": 3}),
+    ("retirement", {"notice_days": 3}, {"notice_days": 9}, {"notice_days": 9}),
+    ("sandbox", {"least": "L2"}, {"least": "L1"}, {"least": "L2"}),
+    ("sandbox", None, {"least": "L1"}, {"least": "L1"}),
+    ("break_glass", GLASS, None, None),
+    (
+        "break_glass",
+        GLASS,
+        {"roles": ["risk_compliance", "it_operations"], "lasts_hours": 10, "confirm_minutes": 20},
+        {"roles": ["it_operations"], "lasts_hours": 9, "confirm_minutes": 20, "any_time": False},
+    ),
+    (
+        "reattestation",
+        {"every_days": 90, "triggers": ["risk"], "within_days": 20},
+        {"triggers": ["drift"], "gates": ["review"]},
+        {"every_days": 90, "triggers": ["drift", "risk"], "gates": ["review", "release"], "within_days": 20},
+    ),
+    ("standard_change", SMALL, None, None),
+    ("retrain", SMALL, None, None),
+    (
+        "standard_change",
+        SMALL,
+        SMALL | {"signers": {"review": ["risk_compliance"], "release": ["it_operations"]}, "at_most": 4},
+        {
+            "signers": {"review": ["validator", "risk_compliance"]},
+            "metrics": {"rmse": {"worse_by": 2}},
+            "elements": ["golden"],
+            "aspects": [],
+            "at_most": 2,
+            "within_days": 90,
+        },
+    ),
+    ("strategy", CANARY, None, CANARY | {"most_failed_percent": 1}),
+    (
+        "strategy",
+        CANARY,
+        {"kind": "canary", "least_minutes": 20, "most_p99_ms": 70},
+        CANARY | {"least_requests": 1000, "most_failed_percent": 1, "most_p99_ms": 70},
+    ),
+    ("monitoring", {"most_p99_ms": 90}, {"most_p99_ms": 80}, {"most_p99_ms": 80}),
+    ("monitoring", None, {"most_silent_hours": 5}, {"most_silent_hours": 5}),
+    ("windows", [WINDOW], [WINDOW], [WINDOW]),
+    ("windows", [WINDOW], None, [WINDOW]),
+    ("reminders_before_days", [7, 2], [2, 1], [7, 2, 1]),
+    ("reminders_before_days", None, None, None),
+    ("expires_after_days", 40, None, 30),
+    ("drift", "report", None, "suspend"),
+    ("drift", "report", "report", "report"),
+    ("thresholds", {"peak_memory_mb": 9}, None, {"peak_memory_mb": 9}),
+]
+
+
+@pytest.mark.parametrize(("key", "one", "two", "expected"), MERGED)
+def test_of_two_that_say_something_the_stricter_counts(key: str, one: Any, two: Any, expected: Any) -> None:
+    def saying(value: Any) -> dict[str, Any]:
+        return {"gates": {}} | ({key: value} if value is not None else {})
+
+    for first, second in ((one, two), (two, one)):
+        found = saying(first)
+        _add(found, {"policy": "q"} | saying(second))
+        if key == "reminders_before_days" and expected:
+            assert sorted(found[key]) == sorted(expected)
+        elif isinstance(expected, dict):
+            assert expected.items() <= found[key].items()
+        else:
+            assert found.get(key) == expected
+
+
+def test_a_union_speaks_for_what_is_handed_over_alone() -> None:
+    named = {**GOOD["applies_to"], "model_types": ["ranking", "other"]}
+    subject = Subject("production", "low", "ranking")
+    found = union([(GOOD, 1), (other(applies_to=named), 2)], subject)
+    assert found["applies_to"] == {"risk_tiers": ["low"], "target_kinds": ["production"], "model_types": ["ranking"]}
+    assert "model_types" not in union([(GOOD, 1), (other(), 2)], subject)["applies_to"]
+    assert "model_types" not in united(GOOD, other(applies_to=named))["applies_to"]  # nobody knows of which type it is
+    assert len(united(GOOD | {"title": "x" * LONGEST_TEXT}, other())["title"]) == LONGEST_TEXT
+
+
+def test_an_approval_that_runs_out_does_so_after_the_fewer_days() -> None:
+    def days(one: Any, two: Any) -> int:
+        found = parse(united(GOOD | {"gates": gates(**one)}, other(gates=gates(**two))))
+        return found.gate("release").signoffs[0].valid_days
+
+    assert days({"valid_days": 9}, {"valid_days": 5}) == days({"valid_days": 5}, {}) == days({}, {"valid_days": 5}) == 5
+    assert days({}, {}) == 0
+
+
+def test_a_quorum_asks_for_as_many_as_the_larger_one() -> None:
+    def asking(count: int, of: list[str]) -> dict[str, Any]:
+        row = {"key": "release", "quorum": {"count": count, "of": of}, "meaning": "approval"}
+        return {"review": GOOD["gates"]["review"], "release": {"signoffs": [row]}}
+
+    three = ["it_operations", "validator", "model_owner"]
+    found = parse(united(GOOD | {"gates": asking(1, three)}, other(gates=asking(2, three))))
+    assert [(rule.key, rule.count) for rule in found.gate("release").signoffs] == [("release", 2)]
+    found = parse(united(GOOD | {"gates": asking(2, three[:2])}, other(gates=asking(1, three))))
+    assert [(rule.key, rule.count) for rule in found.gate("release").signoffs] == [("release", 2), ("q-release", 1)]
+
+
+def test_what_is_renamed_is_named_so_wherever_it_is_meant() -> None:
+    """An item under a key that asks for something else is asked beside it, and what hangs on it hangs on it still."""
+    item = {"key": "purpose", "question": "Something else?", "role": "validator"}
+    then = {"key": "then", "question": "And then?", "role": "validator", "visible_if": {"purpose": "yes"}}
+    first = {"key": "validation", "role": "model_owner", "meaning": "review"}
+    after = {"key": "late", "role": "validator", "meaning": "approval", "after": ["validation"]}
+    review = {"checklist": [item, then], "signoffs": [first, after]}
+    two = other(policy="q" * 48, gates={"review": review, "release": GOOD["gates"]["release"]})
+    found = parse(united(GOOD, two)).gate("review")
+    renamed = f"{'q' * 48}-p"
+    assert [one.key for one in found.checklist] == ["purpose", renamed, "then"]
+    assert found.checklist[2].visible_if == ((renamed, ("yes",)),)
+    assert [(one.key, one.after) for one in found.signoffs] == [
+        ("validation", ()), ("risk", ("validation",)), (f"{'q' * 48}-v", ()), ("late", (f"{'q' * 48}-v",)),
+    ]  # fmt: skip
+    assert [one.key for one in parse(united(GOOD, other())).gate("review").checklist] == ["purpose"]
+
+
+def test_who_changes_an_aspect_is_whom_one_of_them_names() -> None:
+    def held(one: Any, two: Any) -> Any:
+        content = united(GOOD | {"aspects": {"tools.hardware": one}}, other(aspects={"tools.hardware": two}))
+        return parse(content).held("production", "high")["tools.hardware"]
+
+    named = {"freedom": "free", "changed_by": "validator"}
+    usual = held("free", "free").changed_by
+    assert usual != "validator"
+    assert held(named, "free").changed_by == held("free", named).changed_by == "validator"
+    both = held({"freedom": "constrained", "allowed": ["a"]}, {"freedom": "free", "allowed": []})
+    assert (both.freedom, both.allowed) == ("constrained", ("a",))
+    only_one = union(
+        [(GOOD | {"aspects": {"tools.hardware": "locked"}}, 1), (other(), 2)], Subject("production", "high")
+    )
+    assert list(only_one["aspects"]) == ["tools.hardware"]
+
+
+def test_gates_that_say_otherwise_what_nobody_can_unite_clash() -> None:
+    with pytest.raises(Conflicting, match=r"under gates\.review\.later"):
+        _add({"gates": {"review": {"later": 1}}}, {"policy": "q", "gates": {"review": {"later": 2}}})
+    both = {"gates": {"review": {"acknowledge": "validator"}}}
+    _add(both, {"policy": "q", "gates": {"review": {"acknowledge": "validator"}, "confirm": {"signoffs": []}}})
+    assert both["gates"] == {"review": {"acknowledge": "validator"}, "confirm": {"signoffs": []}}
+    one = {"template": "t", "digest": "d", "least": 2}
+    found = {"gates": {"review": {"checklist": {"items": [], "included": [one]}}}}
+    more = {"checklist": {"items": [], "included": [one | {"least": 5}, {"template": "u", "digest": "e"}]}}
+    _add(found, {"policy": "q", "gates": {"review": more}})
+    included: Any = found["gates"]["review"]["checklist"]["included"]
+    assert included == [{"template": "t", "digest": "d", "least": 5}, {"template": "u", "digest": "e"}]
+    with pytest.raises(Conflicting, match=r"included\.t"):
+        _add(
+            found,
+            {"policy": "q", "gates": {"review": {"checklist": {"items": [], "included": [one | {"digest": "x"}]}}}},
+        )
 
 
 def test_a_key_that_says_nothing_of_unions_must_be_the_same_in_both() -> None:
