@@ -106,8 +106,10 @@ class Trying:
         known = self.reached.tests
         usable = [one for one in self.items if one in known and known[one][1] <= SLOWEST]
         self.by_statement = self.reached.by_statement(usable)
-        self._try(chosen(self.live, self.wanted, self.areas))
-        print(summary(self.verdicts, self.areas))
+        try:
+            self._try(chosen(self.live, self.wanted, self.areas))
+        finally:
+            print(summary(self.verdicts, self.areas), flush=True)
         return True
 
     def goals_met(self) -> bool:
@@ -177,6 +179,7 @@ class Trying:
                 print(f"{verdict:9} {told(change, self.live.files[change.module])}", flush=True)
             if at % 100 == 99:
                 print(f"{at + 1} of {len(tried)} after {time.monotonic() - began:.0f} s", flush=True)
+                print(summary(self.verdicts, self.areas), flush=True)
                 kept.write_text(json.dumps(known))
         kept.write_text(json.dumps(known))
 
@@ -333,7 +336,10 @@ def equivalents() -> dict[tuple[str, str, str, str, int], str]:
 
 
 def chosen(live: Functions, wanted: Wanted, areas: dict[str, Any]) -> list[Change]:
-    """Return the changes of the modules that were asked for, or so many of them drawn by a number."""
+    """Return the changes of the modules that were asked for, or so many of them, in the order in which they are drawn.
+
+    So whoever ends it early has tried some by chance of them all.
+    """
     critical: dict[str, list[str]] = areas["critical"]
     names = [name for one in wanted.only for name in critical.get(one, [one])]
     if "critical" in wanted.only:
@@ -349,8 +355,7 @@ def chosen(live: Functions, wanted: Wanted, areas: dict[str, Any]) -> list[Chang
     ]
     if not wanted.count or wanted.count >= len(asked):
         return asked
-    drawn = random.Random(wanted.draw).sample(range(len(asked)), wanted.count)
-    return [asked[at] for at in sorted(drawn)]
+    return random.Random(wanted.draw).sample(asked, wanted.count)
 
 
 def told(change: Change, path: Path) -> str:
