@@ -9,9 +9,9 @@ from django.utils.functional import SimpleLazyObject
 
 from audit.models import Account
 from handoff.queries.inbox import count_of
+from handoff.web.doors import SAFE
 
 KEPT = 60  # seconds
-SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 Next = Callable[[HttpRequest], HttpResponse]
 
 
