@@ -7,6 +7,8 @@ event, and the hash of the line before. Keep the file where lines can only be ap
 
 import fcntl
 import os
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +27,10 @@ from audit.verification import Broken
 START = "0" * 64
 # An event's number is drawn before its transaction commits: look back over those that may have come in late.
 LATE = 10_000
+# Lines are canonical JSON: each ends like this, and no name of a chain looks like it, for its quotes are escaped.
+ENDING = re.compile(rb'"previous":"([0-9a-f]{64})",(?:"tree":\{[^{}]*\},)?"up_to":(\d+)\}\n?\Z')
+WITHIN = 300  # bytes from the end of a line
+EMPTY = b'"chains":{},'
 HEADS = """
     SELECT DISTINCT ON (chain) chain, seq, encode(hash, 'hex') FROM audit_auditevent
     WHERE id > %s ORDER BY chain, seq DESC
@@ -74,11 +80,17 @@ def write(path: Path, *, full: bool = False) -> Anchor:
     with open(path, "a+b", opener=_only_owner) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        known: Heads = {}
+        recent = deque[_Line]()  # those that tell of events which are looked at once more
         previous, up_to, torn = START, 0, False
         for line in _lines(file, []):
-            known |= line.anchor.chains
-            previous, up_to, torn = line.hash, max(up_to, line.anchor.up_to), line.torn
+            previous, up_to, torn = line.hash, max(up_to, line.up_to), line.torn
+            if line.raw and EMPTY not in line.raw:
+                recent.append(line)
+            while recent and recent[0].up_to < up_to - LATE:
+                recent.popleft()
+        known: Heads = {}
+        for line in recent:
+            known |= line.anchor().chains
         changed, newest = _changed(known, 0 if full else max(0, up_to - LATE), full=full)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         anchor = Anchor(at, max(newest, up_to), changed, _newest_head())
@@ -122,18 +134,36 @@ def _other_heads(told: Mapping[int, str]) -> Iterator[Broken]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    anchor: Anchor
+    """One line as it stands, of which only the end has been read."""
+
+    place: int
+    raw: bytes
+    up_to: int
     hash: str
-    torn: bool
+
+    @property
+    def torn(self) -> bool:
+        """Tell whether the line lacks its end."""
+        return not self.raw.endswith(b"\n")
+
+    def anchor(self) -> Anchor:
+        """Read all of it. Raises FileBroken for what is not an anchor."""
+        try:
+            return _anchor_in(orjson.loads(self.raw))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileBroken(f"line {self.place} is not an anchor") from error
 
 
 def _heads(file: Any, found: Comparison, chain: str | None) -> Iterator[tuple[str, int, str]]:
     for line in _lines(file, found.notes):
         found.lines += 1
-        found.latest = line.anchor.at or found.latest
-        if line.anchor.tree and chain is None:
-            found.trees[line.anchor.tree[0]] = line.anchor.tree[1]
-        for name, (seq, digest) in line.anchor.chains.items():
+        if not line.raw:
+            continue
+        anchor = line.anchor()
+        found.latest = anchor.at
+        if anchor.tree and chain is None:
+            found.trees[anchor.tree[0]] = anchor.tree[1]
+        for name, (seq, digest) in anchor.chains.items():
             if chain is None or name == chain:
                 found.heads += 1
                 yield name, seq, digest
@@ -146,27 +176,33 @@ def _lines(file: Any, notes: list[str]) -> Iterator[_Line]:
     """
     previous = START
     for place, raw in enumerate(file, 1):
-        try:
-            told = orjson.loads(raw)
-        except ValueError:
+        ending = ENDING.search(raw, max(0, len(raw) - WITHIN))
+        if ending is None and _is_json(raw):
+            raise FileBroken(f"line {place} is not an anchor")
+        if ending is None:
             notes.append(f"line {place} was cut short while it was written")
             if not raw.endswith(b"\n"):
-                yield _Line(Anchor("", 0, {}), previous, torn=True)
+                yield _Line(place, b"", 0, previous)
             continue
-        if not isinstance(told, dict) or told.get("previous") != previous:
+        if ending[1].decode() != previous:
             raise FileBroken(f"line {place} does not join on the line before it")
         previous = sha256(raw.rstrip(b"\n")).hexdigest()
-        yield _Line(_anchor_in(told, place), previous, torn=not raw.endswith(b"\n"))
+        yield _Line(place, raw, int(ending[2]), previous)
 
 
-def _anchor_in(told: Mapping[str, Any], place: int) -> Anchor:
+def _is_json(raw: bytes) -> bool:
     try:
-        chains = {str(name): (int(seq), str(digest)) for name, (seq, digest) in told["chains"].items()}
-        tree = told.get("tree")
-        head = (int(tree["size"]), str(tree["root"])) if tree else None
-        return Anchor(str(told["at"]), int(told["up_to"]), chains, head)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileBroken(f"line {place} is not an anchor") from error
+        orjson.loads(raw)
+    except ValueError:
+        return False
+    return True
+
+
+def _anchor_in(told: Mapping[str, Any]) -> Anchor:
+    chains = {str(name): (int(seq), str(digest)) for name, (seq, digest) in told["chains"].items()}
+    tree = told.get("tree")
+    head = (int(tree["size"]), str(tree["root"])) if tree else None
+    return Anchor(str(told["at"]), int(told["up_to"]), chains, head)
 
 
 def _text_of(anchor: Anchor, previous: str) -> bytes:

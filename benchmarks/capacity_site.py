@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.db import connection
 from django.test import Client
 from knox.models import AuthToken
 
+from audit import anchors
 from audit.models import Account
 from benchmarks import signatures
 from handoff.models import Acknowledgement, Answer, Handoff
@@ -98,6 +100,7 @@ def fill(size: Size) -> list[dict[str, Any]]:
         for first in range(1, size.models + 1, A_STATEMENT):
             last = min(first + A_STATEMENT - 1, size.models)
             cursor.execute(EVENTS, {"first": first, "last": last, "each": max(1, size.events // size.models)})
+            anchors.write(Path(settings.ANCHORS))  # as the worker would have, every few minutes of all those years
         cursor.execute("VACUUM ANALYZE")
         offered = _offered(cursor)
     return [_told(kind, number, offered, size) for kind in KEYS for number in size.numbers(kind)]

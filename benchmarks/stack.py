@@ -23,7 +23,8 @@ def servers(folder: Path, **settings: str) -> Iterator[None]:
 
     both = Servers(folder / "servers")
     try:
-        os.environ |= both.start() | SETTINGS | {"MDLC_STORE": str(folder / "store")} | settings
+        places = {"MDLC_STORE": str(folder / "store"), "MDLC_ANCHORS": str(folder / "anchors.jsonl")}
+        os.environ |= both.start() | SETTINGS | places | settings
         (folder / "static").mkdir(exist_ok=True)
         os.environ["STATIC_ROOT"] = str(folder / "static")
         _migrate()

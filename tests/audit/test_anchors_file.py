@@ -1,6 +1,7 @@
 """The file of anchors: what is written, and what happens when somebody changes the file."""
 
 import stat
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
 
@@ -38,6 +39,31 @@ def test_only_what_changed_is_written(path: Path, db: None) -> None:
     heads = [{name: head[0] for name, head in line["chains"].items()} for line in lines(path)]  # type: ignore[attr-defined]
     assert heads == [{"handoff:a": 2, "handoff:b": 1}, {"handoff:b": 2}, {}, {"handoff:a": 2, "handoff:b": 2}]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_lines_of_long_ago_are_joined_on_but_not_read(path: Path, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchors, "LATE", 3)
+    for chain, count in (("handoff:a", 2), ("handoff:b", 5), ("handoff:b", 1), ("handoff:c", 1), ("handoff:a", 1)):
+        write_chain(chain, count)
+        anchors.write(path)
+    heads = [{name: head[0] for name, head in line["chains"].items()} for line in lines(path)]  # type: ignore[attr-defined]
+    assert heads == [{"handoff:a": 2}, {"handoff:b": 5}, {"handoff:b": 6}, {"handoff:c": 1}, {"handoff:a": 3}]
+    assert (anchors.write(path).chains, anchors.compare(path).broken) == ({}, [])
+    old = path.read_bytes()
+    path.write_bytes(old.replace(b'"handoff:a":[2', b'"handoff:a":[1', 1))
+    with pytest.raises(anchors.FileBroken, match="line 2 does not join"):
+        anchors.write(path)
+
+
+@pytest.mark.parametrize("last", [b'{"at":"now"}\n', b"7\n", b'{"chains":7,"previous":"%s","up_to":9}\n'])
+def test_a_last_line_that_is_no_anchor_is_found(last: bytes, path: Path, db: None) -> None:
+    write_chain("handoff:a", 1)
+    anchors.write(path)
+    first = path.read_bytes()
+    path.write_bytes(first + last.replace(b"%s", sha256(first.rstrip(b"\n")).hexdigest().encode()))
+    assert [one.rule for one in anchors.compare(path).broken] == ["anchor_file"]
+    with pytest.raises(anchors.FileBroken, match="line 2 is not an anchor"):
+        anchors.write(path)
 
 
 def test_an_event_that_committed_late_is_in_the_next_anchor(path: Path, transactional_db: None) -> None:
