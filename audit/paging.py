@@ -8,6 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from audit.planning import by_key, planned_once
+
 
 class ByCursor(CursorPagination):
     """Fifty a page, two hundred at most; each list names its own ordering."""
@@ -34,9 +36,10 @@ def page_of(
     pages.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")  # type: ignore[assignment]
     ordered = found.order_by(*pages.ordering)
     if shown is None:
-        rows: list[Any] = pages.paginate_queryset(ordered, request) or []
+        with planned_once():
+            rows: list[Any] = pages.paginate_queryset(ordered, request) or []
     else:
         keys = pages.paginate_queryset(ordered.values("pk", ordering.lstrip("-")), request) or []
-        by_key = shown.in_bulk([one["pk"] for one in keys])
-        rows = [by_key[one["pk"]] for one in keys if one["pk"] in by_key]
+        found_rows = by_key(shown, [one["pk"] for one in keys])
+        rows = [found_rows[one["pk"]] for one in keys if one["pk"] in found_rows]
     return pages.get_paginated_response(out(rows, many=True).data)

@@ -1,26 +1,16 @@
 """Which chains somebody may read. The trail knows nothing of roles: a function of the site tells it."""
 
 from collections.abc import Callable, Collection
-from typing import Any
 
 from django.conf import settings
-from django.db.models import BooleanField, F, Func, Value
+from django.db.models import BooleanField, F, Func
 from django.utils.module_loading import import_string
 
 from audit.models import Account, AuditEvent
 from audit.models.events import Events
+from audit.planning import Each
 
 FEW = 10_000  # events that are read and sorted at once
-
-
-class Each(Func):
-    """The rows of an array, to look into. The planner cannot guess at what an array of constants would find."""
-
-    template = "(SELECT unnest(%(expressions)s))"
-
-    def __init__(self, values: Collection[Any], kind: str, **extra: Any) -> None:
-        """Take the values, and their kind as PostgreSQL names it."""
-        super().__init__(Func(Value(list(values)), template=f"%(expressions)s::{kind}[]"), **extra)
 
 
 def chains_of(user: Account) -> Collection[str]:

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from audit.actors import Actor, Person
 from audit.models import Account
+from audit.planning import planned_once
 from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
 from handoff.models import AskedConsumer, Deployment, Handoff, OwnerOfRecord
@@ -97,7 +98,8 @@ def lock_handoff(actor: Actor, handoff_id: UUID | str, *, parts: tuple[str, ...]
     """
     locked = Handoff.objects.select_for_update(of=("self",))
     try:
-        handoff = (locked.select_related(*parts) if parts else locked).get(pk=handoff_id)
+        with planned_once():
+            handoff = (locked.select_related(*parts) if parts else locked).get(pk=handoff_id)
     except Handoff.DoesNotExist:
         raise Hidden("There is no such handoff.") from None
     if actor.user is None:

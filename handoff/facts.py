@@ -1,7 +1,6 @@
 """Gather, in one statement, all the facts that the gates of handoffs are judged on."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -9,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import psycopg
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from audit.planning import planned_once
 from handoff.compared import CHANGE, change_in
 from handoff.happened import HAPPENED
 from handoff.models import Handoff
@@ -225,18 +223,9 @@ def known_of_many(handoffs: Sequence[Handoff]) -> dict[UUID, Known]:
 
 
 def _rows(statement: str, of: dict[str, Any]) -> list[tuple[UUID, str]]:
-    with planned_once() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(statement, PARAMETERS | of)
         return cursor.fetchall()
-
-
-@contextmanager
-def planned_once() -> Iterator[CursorWrapper]:
-    """Give a cursor whose statements a session plans once and keeps; planning SQL takes longer than running it."""
-    connection.ensure_connection()
-    bound: Any = psycopg.Cursor(connection.connection)  # Django's own cursors write the values into the statement
-    with connection.make_debug_cursor(bound) if connection.queries_logged else connection.make_cursor(bound) as cursor:
-        yield cursor
 
 
 def _known(handoff: Handoff, found: Mapping[str, Any]) -> Known:

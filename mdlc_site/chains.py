@@ -1,7 +1,7 @@
 """Who may read which chains of the trail."""
 
 from audit.models import Account
-from audit.visibility import Each
+from audit.planning import Each, planned_once
 from handoff.models import Handoff
 from models_registry.access import holdings_of
 from models_registry.roles import Role
@@ -15,7 +15,8 @@ def chains_of(user: Account) -> list[str]:
 
     Whoever audits an environment also reads the site's own chains: policies, organisations, failed sign-ins.
     """
-    held = holdings_of(user, *AUDITORS).values_list("model", "environment")
+    with planned_once():
+        held = list(holdings_of(user, *AUDITORS).values_list("model", "environment"))
     models, environments = ({one for one in found if one} for found in zip(*held, strict=True)) if held else ((), ())
     of_models, of_places = Each(models, "uuid"), Each(environments, "uuid")
     handoffs = Handoff.objects.order_by().values_list("pk", flat=True)

@@ -128,7 +128,7 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            # Statements that bind on the server (handoff/facts.py) are planned once a session, the others never.
+            # Statements that bind on the server (audit/planning.py) are planned once a session, the others never.
             "prepare_threshold": 1,
             "pool": {"min_size": 1, "max_size": number("MDLC_DB_POOL", 8, least=1), "timeout": 10},
             "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",

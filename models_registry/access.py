@@ -14,6 +14,7 @@ from django.db.models import Model, Q, QuerySet
 
 from audit.actors import Actor
 from audit.models import Account
+from audit.planning import planned_once
 from models_registry.errors import Forbidden, Hidden, Invalid
 from models_registry.models import (
     Delegation,
@@ -81,7 +82,9 @@ def held_by(user: Account) -> Held:
     """Return what an account holds now, by one query. It is not kept: a right that is taken away is gone at once."""
     models: dict[str, set[UUID]] = {}
     environments: dict[str, set[UUID]] = {}
-    for role, model, environment in holdings_of(user).values_list("role", "model", "environment"):
+    with planned_once():
+        rows = list(holdings_of(user).values_list("role", "model", "environment"))
+    for role, model, environment in rows:
         found, key = (models, model) if model else (environments, environment)
         found.setdefault(role, set()).add(key)
     return Held(
@@ -132,7 +135,8 @@ def roles_on(
         return set()
     on = Q(model=model) if model is not None else Q()
     on = on | Q(environment=environment) if environment is not None else on
-    return {Role(role) for role in holdings_of(user).filter(on).values_list("role", flat=True)}
+    with planned_once():
+        return {Role(role) for role in holdings_of(user).filter(on).values_list("role", flat=True)}
 
 
 def permission_of(role: Role, kind: type[Model]) -> Permission:
@@ -204,7 +208,8 @@ def delegations_visible_to(user: Account) -> QuerySet[Delegation]:
 
 def find_model(actor: Actor, slug: str) -> RegisteredModel:
     """Return a model the actor may read. Raises Hidden."""
-    found = models_visible_to(actor.user).filter(slug=slug).first() if actor.user else None
+    with planned_once():
+        found = models_visible_to(actor.user).filter(slug=slug).first() if actor.user else None
     if found is None:
         raise Hidden("There is no such model.")
     return found

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
+from audit.planning import by_key, planned_once
 from handoff.access import handoffs_visible_to, sees
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
@@ -75,19 +76,20 @@ def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[
 
 def board(user: Account, held: Held, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
     """Return the columns of the board, from the newest five hundred handoffs, and how many of them have no column."""
-    rows = list(listed(user, held, **filters)[:500])
+    keys = list(listed(user, held, **filters).values_list("pk", flat=True)[:500])
+    found = by_key(shown(Handoff.objects.all()), keys)
+    rows = [found[key] for key in keys if key in found]
     columns = [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
     return columns, len(rows) - sum(len(found) for _, found in columns)
 
 
 def fetch(user: Account, handoff_id: UUID | str) -> Handoff:
     """Return one handoff that an account may know of. Raises Hidden."""
-    handoff = (
-        Handoff.objects.select_related(*RELATED, "source__organisation", "target__organisation")
-        .select_related("source__owner", "target__owner", "return_note__returned_by")
-        .filter(pk=handoff_id)
-        .first()
+    found = Handoff.objects.select_related(*RELATED, "source__organisation", "target__organisation").select_related(
+        "source__owner", "target__owner", "return_note__returned_by"
     )
+    with planned_once():
+        handoff = found.filter(pk=handoff_id).first()
     if handoff is None or not sees(user, handoff):
         raise Hidden("There is no such handoff.")
     return handoff

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
+from audit.planning import by_key, planned_once
 from handoff.access import handoffs_visible_to
-from handoff.facts import Known, known_of_many, planned_once, rules_of
+from handoff.facts import Known, known_of_many, rules_of
 from handoff.models import Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
@@ -126,8 +128,8 @@ def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
     behind = None
     for at in range(0, MOST, at_once):
         stopped = dict(found[at : at + at_once])
-        by_key = Handoff.objects.select_related(*RELATED).in_bulk(stopped)
-        rows = [by_key[key] for key in stopped if key in by_key]
+        fetched = by_key(Handoff.objects.select_related(*RELATED), stopped)
+        rows = [fetched[key] for key in stopped if key in fetched]
         known = known_of_many(rows)
         waits += [(one, tasks) for one in rows if (tasks := _tasks_of(user, one, known[one.pk], stopped[one.pk], now))]
         if len(waits) > PAGE or len(rows) < at_once:
@@ -153,7 +155,7 @@ def _handoffs_of(user: Account, held: Held) -> list[UUID]:
 def _waiting_of(mine: Collection[UUID], user: Account, last: UUID | None) -> list[tuple[UUID, UUID | None]]:
     """Return those of some handoffs in which something may wait behind the `last`, each with what is suspended."""
     warned = timezone.localdate() + LONGEST_WARNING
-    with planned_once() as cursor:
+    with planned_once(), connection.cursor() as cursor:
         cursor.execute(WAITING, PARAMETERS | {"mine": mine, "user": user.pk, "warned": warned, "last": last})
         return cursor.fetchall()
 

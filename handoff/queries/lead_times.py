@@ -6,6 +6,7 @@ from datetime import datetime
 import orjson
 
 from audit.models import Account, AuditEvent
+from audit.planning import planned_once
 from handoff.access import handoffs_visible_to
 from handoff.errors import Invalid
 from handoff.rules.lead_times import LeadTimes, Move, Told, summary
@@ -22,7 +23,8 @@ def lead_times(user: Account, since: datetime, until: datetime) -> LeadTimes:
     if since >= until:
         raise Invalid("The period ends before it begins.", fields={"until": "is not after since"})
     offered = handoffs_visible_to(user).filter(offered_at__gte=since, offered_at__lt=until)
-    rows = list(offered.order_by("pk").values_list(*COLUMNS))
+    with planned_once():
+        rows = list(offered.order_by("pk").values_list(*COLUMNS))
     moves = _moves([f"handoff:{row[0]}" for row in rows])
     return summary(
         Told(team, model, drafted_at, moves[f"handoff:{pk}"], reasons or ())

@@ -7,9 +7,10 @@ from uuid import UUID
 import orjson
 
 from audit.models import Account
+from audit.planning import by_key
 from handoff.facts import known_of
 from handoff.models import Deployment, Job, OwnerOfRecord
-from handoff.queries.deployments import fetch, listed
+from handoff.queries.deployments import fetch, listed, shown
 from handoff.states import DeploymentState, JobState
 from models_registry.access import Held
 from models_registry.models import ModelVersion
@@ -28,11 +29,10 @@ class Live:
 
 def live_now(user: Account, held: Held | None = None) -> list[Live]:
     """Return what is live, by environment and model, with its owner of record."""
-    rows = list(
-        listed(user, held, state=DeploymentState.LIVE)
-        .select_related("environment__organisation", "model", "version", "handoff")
-        .order_by("environment__name", "model__name")
-    )
+    found = listed(user, held, state=DeploymentState.LIVE).order_by("environment__name", "model__name")
+    keys = list(found.values_list("pk", flat=True))
+    fetched = by_key(shown(Deployment.objects.select_related("environment__organisation")), keys)
+    rows = [fetched[key] for key in keys if key in fetched]
     owners = OwnerOfRecord.objects.filter(
         model__in=[row.model_id for row in rows],
         environment__in=[row.environment_id for row in rows],

@@ -5,6 +5,8 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
+from audit.planning import by_key
+
 
 class Pages(Paginator):
     """Pages of which the keys are found first, and then all that is shown of these rows alone.
@@ -21,6 +23,6 @@ class Pages(Paginator):
         """Return one page. Raises InvalidPage."""
         found = super().page(number)
         keys = list(found.object_list)
-        rows = self.shown.in_bulk(keys)
+        rows = by_key(self.shown, keys)
         found.object_list = [rows[key] for key in keys if key in rows]
         return found

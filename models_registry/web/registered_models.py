@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audit.actors import actor_at
 from audit.errors import Hidden, Refused
+from audit.planning import planned_once
 from models_registry import queries
 from models_registry.access import find_model, roles_on
 from models_registry.models import RegisteredModel
@@ -25,7 +26,9 @@ def index(request: HttpRequest) -> HttpResponse:
         name: request.GET.get(name, "").replace("\0", "").strip() for name in ("text", "risk_tier", "model_type")
     }
     found = queries.models_listed(actor_at(request, "web").user, **filters)
-    page = Paginator(found, 50).get_page(request.GET.get("page"))
+    with planned_once():
+        page = Paginator(found, 50).get_page(request.GET.get("page"))
+        page.object_list = list(page.object_list)
     context = {
         "page": page,
         "filters": filters,

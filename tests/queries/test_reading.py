@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 # minute, included.
 PAGES = [
     ("/", "dana", 11),
-    ("/handoffs/", "dana", 7),
+    ("/handoffs/", "dana", 8),
     ("/handoffs/?view=list", "dana", 9),
     ("/handoffs/new/?model=tumours&version=7", "dana", 25),
     ("/handoffs/{draft}/", "dana", 20),
@@ -38,7 +38,7 @@ PAGES = [
     ("/handoffs/{answered}/duties.csv", "vera", 6),
     ("/handoffs/duties.csv", "rita", 5),
     ("/delegations/", "vera", 5),
-    ("/deployments/", "otto", 9),
+    ("/deployments/", "otto", 10),
     ("/deployments/{deployment}/", "otto", 10),
     ("/deployments/{deployment}/progress/", "otto", 4),
     ("/deployments/{deployment}/run/", "otto", 3),

@@ -1,0 +1,44 @@
+"""Statements that a session of the database plans once and keeps, for planning takes longer than running them."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.models import Func, QuerySet, Value
+
+
+@contextmanager
+def planned_once() -> Iterator[None]:
+    """Let what is asked inside be planned once a session: its values go beside the statement, and not into it.
+
+    For statements whose words are always the same, and that join much or read a view.
+    """
+    connection.ensure_connection()
+    session = connection.connection
+    before, session.cursor_factory = session.cursor_factory, ServerBindingCursor
+    try:
+        yield
+    finally:
+        session.cursor_factory = before
+
+
+class Each(Func):
+    """The rows of an array, to look into: the words are the same however many there are.
+
+    Nor can the planner guess at what an array of constants would find.
+    """
+
+    template = "(SELECT unnest(%(expressions)s))"
+
+    def __init__(self, values: Collection[Any], kind: str, **extra: Any) -> None:
+        """Take the values, and their kind as PostgreSQL names it."""
+        super().__init__(Func(Value(list(values)), template=f"%(expressions)s::{kind}[]"), **extra)
+
+
+def by_key(rows: QuerySet[Any], keys: Collection[Any]) -> dict[Any, Any]:
+    """Return rows by their keys, those that are there, in one statement that is planned once."""
+    kind = rows.model._meta.pk.db_type(connection)
+    with planned_once():
+        return {row.pk: row for row in rows.filter(pk__in=Each(keys, kind))}
