@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from audit.planning import by_key, planned_once
+from audit.planning import planned_once, rows_of
 
 
 class ByCursor(CursorPagination):
@@ -40,6 +40,5 @@ def page_of(
             rows: list[Any] = pages.paginate_queryset(ordered, request) or []
     else:
         keys = pages.paginate_queryset(ordered.values("pk", ordering.lstrip("-")), request) or []
-        found_rows = by_key(shown, [one["pk"] for one in keys])
-        rows = [found_rows[one["pk"]] for one in keys if one["pk"] in found_rows]
+        rows = rows_of(shown, [one["pk"] for one in keys])
     return pages.get_paginated_response(out(rows, many=True).data)

@@ -37,8 +37,9 @@ class Each(Func):
         super().__init__(Func(Value(list(values)), template=f"%(expressions)s::{kind}[]"), **extra)
 
 
-def by_key(rows: QuerySet[Any], keys: Collection[Any]) -> dict[Any, Any]:
-    """Return rows by their keys, those that are there, in one statement that is planned once."""
-    kind = rows.model._meta.pk.db_type(connection)
+def rows_of(found: QuerySet[Any], keys: Collection[Any]) -> list[Any]:
+    """Return rows in the order of their keys, without those that are not there, by a statement that is planned once."""
+    kind = found.model._meta.pk.db_type(connection)
     with planned_once():
-        return {row.pk: row for row in rows.filter(pk__in=Each(keys, kind))}
+        by_key = {row.pk: row for row in found.filter(pk__in=Each(keys, kind))}
+    return [by_key[key] for key in keys if key in by_key]

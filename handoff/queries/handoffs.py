@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
-from audit.planning import by_key, planned_once
+from audit.planning import planned_once, rows_of
 from handoff.access import handoffs_visible_to, sees
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
@@ -77,8 +77,7 @@ def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[
 def board(user: Account, held: Held, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
     """Return the columns of the board, from the newest five hundred handoffs, and how many of them have no column."""
     keys = list(listed(user, held, **filters).values_list("pk", flat=True)[:500])
-    found = by_key(shown(Handoff.objects.all()), keys)
-    rows = [found[key] for key in keys if key in found]
+    rows = rows_of(shown(Handoff.objects.all()), keys)
     columns = [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
     return columns, len(rows) - sum(len(found) for _, found in columns)
 

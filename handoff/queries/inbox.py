@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
-from audit.planning import by_key, planned_once
+from audit.planning import planned_once, rows_of
 from handoff.access import handoffs_visible_to
 from handoff.facts import Known, known_of_many, rules_of
 from handoff.models import Finding, Handoff
@@ -128,8 +128,7 @@ def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
     behind = None
     for at in range(0, MOST, at_once):
         stopped = dict(found[at : at + at_once])
-        fetched = by_key(Handoff.objects.select_related(*RELATED), stopped)
-        rows = [fetched[key] for key in stopped if key in fetched]
+        rows = rows_of(Handoff.objects.select_related(*RELATED), stopped)
         known = known_of_many(rows)
         waits += [(one, tasks) for one in rows if (tasks := _tasks_of(user, one, known[one.pk], stopped[one.pk], now))]
         if len(waits) > PAGE or len(rows) < at_once:

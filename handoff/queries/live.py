@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from audit.models import Account
-from audit.planning import by_key
+from audit.planning import rows_of
 from handoff.facts import known_of
 from handoff.models import Deployment, Job, OwnerOfRecord
 from handoff.queries.deployments import fetch, listed, shown
@@ -31,8 +31,7 @@ def live_now(user: Account, held: Held | None = None) -> list[Live]:
     """Return what is live, by environment and model, with its owner of record."""
     found = listed(user, held, state=DeploymentState.LIVE).order_by("environment__name", "model__name")
     keys = list(found.values_list("pk", flat=True))
-    fetched = by_key(shown(Deployment.objects.select_related("environment__organisation")), keys)
-    rows = [fetched[key] for key in keys if key in fetched]
+    rows = rows_of(shown(Deployment.objects.select_related("environment__organisation")), keys)
     owners = OwnerOfRecord.objects.filter(
         model__in=[row.model_id for row in rows],
         environment__in=[row.environment_id for row in rows],

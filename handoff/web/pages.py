@@ -5,7 +5,7 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
-from audit.planning import by_key
+from audit.planning import rows_of
 
 
 class Pages(Paginator):
@@ -22,7 +22,5 @@ class Pages(Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Return one page. Raises InvalidPage."""
         found = super().page(number)
-        keys = list(found.object_list)
-        rows = by_key(self.shown, keys)
-        found.object_list = [rows[key] for key in keys if key in rows]
+        found.object_list = rows_of(self.shown, list(found.object_list))
         return found

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from audit.models import Account
-from audit.planning import by_key, planned_once
+from audit.planning import planned_once, rows_of
 
 pytestmark = pytest.mark.django_db
 
@@ -48,5 +48,5 @@ def test_rows_are_found_by_however_many_keys_in_one_statement() -> None:
     people = [Account.objects.create_user(name) for name in ("dana", "vera", "otto")]
     for count in range(4):
         keys = [one.pk for one in people[:count]]
-        assert by_key(Account.objects.all(), [*keys, 10**12]) == {one.pk: one for one in people[:count]}
+        assert rows_of(Account.objects.all(), [10**12, *reversed(keys)]) == people[:count][::-1]
     assert prepared("unnest(($1)::bigint[])") + prepared("unnest($1::bigint[])") == 1
