@@ -10,7 +10,7 @@ import sys
 import time
 import tomllib
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Trying:
         self.areas = areas_in(wanted.areas)
         self.equal = equivalents()
         self.wanted, self.failed = wanted, False
-        self.killers: dict[str, list[str]] = {}
+        self.killers: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by function, and by module
         self.sound: dict[str, bool] = {}
         self.verdicts: list[tuple[Change, str]] = []
 
@@ -184,30 +184,34 @@ class Trying:
         kept.write_text(json.dumps(known))
 
     def _verdict(self, change: Change) -> str:
-        function = f"{change.module}:{change.function}:"
         known = change.statement in self.reached.names
-        tests = self.by_statement.get(change.statement if known else function, [])
+        tests = self.by_statement.get(change.statement if known else _place(change), [])
         if not tests:
             return UNREACHED
         while True:
-            status, by = self._child(self._ordered(tests, function), change)
+            status, by = self._child(self._ordered(tests, change), change)
             if by is None or self._is_sound(by):
                 break
             tests = [one for one in tests if one != by]
         if by is not None:
-            self.killers.setdefault(function, []).append(by)
+            self.killers[_place(change)][by] += 1
+            self.killers[change.module][by] += 1
         return status
 
-    def _ordered(self, tests: Iterable[str], function: str) -> list[str]:
-        """Return tests, first those that have noticed other changes of the function, then those that reach little else.
+    def _ordered(self, tests: Iterable[str], change: Change) -> list[str]:
+        """Return tests, first those that have noticed other changes of the function, then of the module.
 
-        What commits for real comes later than its like, for the database is put back after it.
+        Then come those whose file has the subject's name, and then those that reach little else. What commits for real
+        comes later than its like, for the database is put back after it.
         """
-        before = Counter(self.killers.get(function, ()))
+        of_function, of_module = self.killers[_place(change)], self.killers[change.module]
+        subject = change.module.rpartition(".")[2].rstrip("s")
 
-        def cost(test: str) -> tuple[int, int]:
+        def cost(test: str) -> tuple[int, int, bool, int]:
             _, _, reached = self.reached.tests[test]
-            return (-before[test], len(reached) * (3 if _dirties(self.items[test]) else 1))
+            named = subject in test.partition("::")[0].rpartition("/")[2]
+            wide = len(reached) * (3 if _dirties(self.items[test]) else 1)
+            return (-of_function[test], -of_module[test], not named, wide)
 
         return sorted(tests, key=cost)
 
@@ -215,6 +219,8 @@ class Trying:
         """Tell whether a test passes in a child in which nothing is changed."""
         if test not in self.sound:
             self.sound[test] = self._child([test], None)[0] == SURVIVED
+            if not self.sound[test]:
+                print(f"unsound   {test}", flush=True)
         return self.sound[test]
 
     def _child(self, tests: Sequence[str], change: Change | None) -> tuple[str, str | None]:
@@ -277,6 +283,11 @@ class Trying:
             for words in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {} TEMPLATE {}"):
                 named = [sql.Identifier(one) for one in (new, old)][: words.count("{}")]
                 server.execute(sql.SQL(words).format(*named))
+
+
+def _place(change: Change) -> str:
+    """Return what a changed function is called in the map of what tests reach."""
+    return f"{change.module}:{change.function}:"
 
 
 def _tidy() -> None:
