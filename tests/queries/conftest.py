@@ -8,6 +8,12 @@ import pytest
 from tests.queries.counting import Site, a_site
 
 
+@pytest.fixture(autouse=True)
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the number in the menu for as long as the counting takes, on a slow machine, too."""
+    monkeypatch.setattr("handoff.web.context.KEPT", 3600)
+
+
 @pytest.fixture
 def store(settings: Any, tmp_path: Path) -> Path:
     """Keep blobs in a folder of the test's own."""
