@@ -126,12 +126,14 @@ def _of(row: Wanted, served: Served | None, runs: Iterable[Running]) -> list[Dif
     def differs(code: str, words: str) -> Difference:
         return Difference(code, row.model, words, row.deployment, row.handoff)
 
-    if row.suspended and (served is None or not served.ready or served.digest in row.also):
+    if served is None and row.suspended:
         return []
-    if row.suspended and served is not None and served.digest == row.digest:
-        return [differs("unstopped", f"answers, though version {row.version} is suspended")]
     if served is None:
         return [differs("nothing", f"serves nothing; version {row.version} is live by the records")]
+    if row.suspended and (not served.ready or served.digest in row.also):
+        return []
+    if row.suspended and served.digest == row.digest:
+        return [differs("unstopped", f"answers, though version {row.version} is suspended")]
     found = []
     if not served.ready:
         why = served.reason or "it is still being loaded"

@@ -141,6 +141,13 @@ def test_an_act_inside_an_act_raises(shared: bool, transactional_db: None) -> No
         outer()
 
 
+def test_acts_share_one_transaction_one_after_the_other(transactional_db: None) -> None:
+    with one_transaction():
+        assert (act(lambda: 1)(), act(lambda: 2)()) == (1, 2)
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        act(lambda: None)()
+
+
 def test_an_act_inside_a_plain_transaction_raises(transactional_db: None) -> None:
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         act(lambda: None)()

@@ -382,6 +382,20 @@ def test_a_late_worker_changes_nothing(place: Place) -> None:
     assert run.state == "ordered"
 
 
+def test_what_an_engine_tells_of_a_run_that_is_over_or_to_be_stopped_is_not_kept(place: Place) -> None:
+    run, more = a_batch(place).runs.get(), {"state": "running", "counts": {"read": 7}}
+    batches.follow(run.pk, more, actor=WORKER)
+    run.refresh_from_db()
+    assert (run.state, run.counts) == ("ordered", {})
+    batches.follow(started(run).pk, more, actor=WORKER)
+    run.refresh_from_db()
+    assert (run.state, run.counts) == ("running", {"read": 7})
+    over = ended(run).counts
+    batches.follow(run.pk, more, actor=WORKER)
+    run.refresh_from_db()
+    assert (run.state, run.counts) == ("finished", over)
+
+
 # The database's own net
 
 

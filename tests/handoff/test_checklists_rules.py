@@ -214,6 +214,7 @@ def test_a_level_takes_its_items_and_those_below() -> None:
     [
         "no-such-template",
         {"template": "production-readiness", "level": 4},
+        {"template": "production-readiness", "level": True},
         {"template": "model-card", "level": 2},
         {"template": "model-card", "least": 3},
         {"template": "model-card", "colour": "red"},

@@ -133,8 +133,9 @@ def test_nobody_has_their_own_evidence_accepted_by_a_delegate(place: building.Pl
     page = client_of(place.noah).get(reverse("handoff", args=[handoff.pk])).content.decode()
     assert "It is not enough" not in page
     assert ConditionStep.objects.count() == 1
-    conditions.report(actor=Person(place.otto, "t"), **about, comment="Done, and here is the log.", link=LINK)
-    conditions.accept(actor=Person(place.noah, "t"), **about, comment="Seen.")
+    shown = conditions.report(actor=Person(place.otto, "t"), **about, comment="Done, and here is the log.", link=LINK)
+    accepted = conditions.accept(actor=Person(place.noah, "t"), **about, comment="Seen.")
+    assert [shown.kind, accepted.kind] == ["reported", "accepted"]
     assert [one.kind for one in ConditionStep.objects.all()] == ["reported", "reported", "accepted"]
 
 

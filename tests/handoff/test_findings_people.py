@@ -19,6 +19,7 @@ from handoff.models import Finding, Handoff
 from handoff.queries.findings import open_findings
 from handoff.rules.gates import evaluate
 from handoff.services import findings, handoffs, policies
+from models_registry.models import EnvironmentUserGrant
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import by
@@ -158,6 +159,19 @@ def test_only_an_answer_that_was_given_since_closes_it(site: Place) -> None:
         closed(site, finding, **answer)
     walking.answered(site, handoff, but=("purpose", "data-origin", "capacity", "differences"))
     assert closed(site, finding, **answer).proof_answer is not None
+
+
+def test_a_finding_is_owned_by_a_person_who_is_here_and_holds_a_role(site: Place) -> None:
+    handoff, before = walking.offered(site), Finding.objects.count()
+    robot = Account.objects.create(username="robot", kind="service", responsible=site.dana)
+    building._grant(EnvironmentUserGrant, robot, "it_operations", site.target)
+    gone = Account.objects.create(username="gone", is_active=False)
+    building._grant(EnvironmentUserGrant, gone, "it_operations", site.target)
+    for owner in ("robot", "gone", "mallory", "nobody"):
+        with pytest.raises(Invalid) as refused:
+            raised(site, handoff, owner=owner)
+        assert refused.value.fields == {"owner": "is nobody who holds a role here"}
+    assert Finding.objects.count() == before
 
 
 def test_where_the_policy_says_so_an_owner_never_closes_alone(site: Place) -> None:

@@ -291,6 +291,7 @@ ODD: dict[str, tuple[Callable[[building.Place, dict[str, Any]], object], str]] =
     "nonsense": (lambda place, told: told["answer"].update(attestation="AAAA"), "key_unreadable"),
     "another site": (lambda place, told: told.update(origin="https://evil.example"), "key_unreadable"),
     "a site by number": (lambda place, told: told.update(origin="http://127.0.0.1:8000"), "site_without_a_name"),
+    "a site without a name": (lambda place, told: told.update(origin="https://"), "site_without_a_name"),
     "no natural person": (lambda place, told: told.update(actor=by(_robot(place))), "person_required"),
 }
 

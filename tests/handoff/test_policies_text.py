@@ -39,6 +39,11 @@ BAD = {
     "a number that JSON has not": ("policy: .nan", "policy_not_yaml", ""),
     "keys that are no words": ("1: 2", "policy_not_yaml", ""),
     "an unknown key": (GOOD.replace("expires_after_days:", "expires_after:"), "policy_invalid", "expires_after"),
+    "an unknown key of a sign-off": (
+        GOOD.replace("role: validator\n", "role: validator\n        colour: red\n"),
+        "policy_invalid",
+        "signoffs[0].colour",
+    ),
     "an unknown role": (GOOD.replace("role: validator", "role: auditor"), "policy_invalid", "signoffs[0].role"),
     "a role that is spelled otherwise": (
         GOOD.replace("role: validator", "role: validater"),

@@ -343,6 +343,7 @@ def test_an_engine_without_address_is_told_and_tried_again(place: Place, live: D
     assert suspensions.begin(job.pk, job.fence) is None
     suspension.refresh_from_db()
     assert "ENGINE_URLS" in suspension.error
+    assert suspensions.unconfirmed() == [], "not before its pause is over"
     Job.objects.filter(pk=job.pk).update(ended_at=timezone.now() - timedelta(minutes=2))
     assert suspensions.unconfirmed() == [suspension.pk]
     assert suspensions.order_again(actor=STOPPER, suspension_id=suspension.pk) is not None

@@ -185,6 +185,7 @@ def test_the_gate_of_the_release_tells_the_time_and_no_other_gate_does() -> None
             "before",
         ),
         ({"freezes": [{"name": "x", "zone": "UTC", "from": "2026-02-30", "to": 5}]}, "freezes[0].from", "2026-12-24"),
+        ({"freezes": [{"name": "x", "zone": "UTC", "from": "20260201", "to": 5}]}, "freezes[0].from", "2026-12-24"),
         (
             {"freezes": [{"name": "", "zone": "UTC", "from": "2026-02-01", "to": "2026-02-01"}]},
             "freezes[0].name",
