@@ -88,7 +88,7 @@ attacks:
 
 # Change the guards one at a time, and tell which changes no test notices: make mutants MUTANTS=300 DRAW=7 ONLY=critical
 mutants:
-	@$(DEV) python -m tests.mutants --only=$(ONLY) --mutants=$(or $(MUTANTS),0) --draw=$(or $(DRAW),2026) $(if $(TESTS),--tests=$(TESTS)) $(if $(AGAIN),--again)
+	@$(DEV) python -m tests.mutants --only=$(ONLY) --mutants=$(or $(MUTANTS),0) --draw=$(or $(DRAW),2026) $(if $(TESTS),--tests=$(TESTS)) $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(AGAIN),--again)
 
 screenshots:
 	@$(DEV) python -m pytest tests/browser/test_screenshots.py --screenshots docs/screenshots

@@ -559,6 +559,9 @@ def test_proposals_end_when_their_time_is_over_or_their_deployment_ended(place: 
     open_.refresh_from_db()
     assert (late.state, open_.state) == ("expired", "proposed")
     supersede(place, deployment)
+    with pytest.raises(Refused) as ended:
+        sign(open_, place.iris)
+    assert ended.value.code == "not_live"
     tasks.expire()
     open_.refresh_from_db()
     assert (open_.state, open_.because) == ("expired", "the deployment is superseded")

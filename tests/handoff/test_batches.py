@@ -296,6 +296,7 @@ def test_a_run_that_no_worker_took_is_stopped_at_once(place: Place) -> None:
     run.refresh_from_db()
     assert run.job is not None
     assert (run.state, run.job.state, run.why) == ("stopped", JobState.CANCELLED, WHY)
+    assert run.job.error == "the run was stopped"
     assert batching.jobs.claim(run.job.pk, "worker", task=queue.RUN_BATCH) is None
 
 

@@ -129,6 +129,11 @@ def test_two_people_answer_alike() -> None:
     assert judged(item, AnswerFact("yes", 2, people=((1, "Vera", "yes"), (2, "Rita", "yes")))) == ""
     why = judged(item, AnswerFact("yes", 2, people=((1, "Vera", "no"), (2, "Rita", "yes"))))
     assert why == "the answers differ: another says no"
+    [read] = rules(item).gate("review").checklist
+    said = AnswerFact("yes", 2, people=((1, "Vera", "no"), (2, "Rita", "yes"), (3, "Otto", "yes")))
+    assert judge_item(read, said, Situation(), "Validator").by == ("Rita", "Otto")
+    [alone] = rules({"key": "a"}).gate("review").checklist
+    assert judge_item(alone, said, Situation(), "Validator").by == ()
 
 
 def test_an_answer_that_was_reopened_does_not_count() -> None:
@@ -217,6 +222,8 @@ def test_a_level_takes_its_items_and_those_below() -> None:
         {"template": "production-readiness", "level": True},
         {"template": "model-card", "level": 2},
         {"template": "model-card", "least": 3},
+        {"template": "ml-test-score", "least": 101},
+        {"template": "ml-test-score", "least": True},
         {"template": "model-card", "colour": "red"},
         7,
     ],

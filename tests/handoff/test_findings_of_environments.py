@@ -20,6 +20,7 @@ from handoff.plans import EngineAnswer, Served
 from handoff.queries.inbox import count_of
 from handoff.rules.reconciliations import Difference, subject_of
 from handoff.services import findings, reconciliations
+from models_registry.models import Environment
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 from tests.handoff.walking import by, client_of
@@ -166,6 +167,18 @@ def test_nobody_else_learns_of_it(site: Place) -> None:
     client = client_of(site.mallory)
     to = reverse("environment-finding-close", args=["production", finding.pk])
     assert client.post(to, {"file": SimpleUploadedFile("log.txt", b"seen")}).status_code == 404
+
+
+def test_it_is_closed_in_its_own_environment_only(site: Place) -> None:
+    finding = strange(site)
+    other = Environment.objects.create(
+        slug="zurich", name="Zurich", kind="production", organisation=site.target.organisation, owner=site.otto
+    )
+    with pytest.raises(Refused) as refused:
+        findings.close_in(actor=by(site.otto), environment=other.slug, finding_id=finding.pk, evidence=LINK)
+    assert refused.value.message == "There is no such finding."
+    finding.refresh_from_db()
+    assert finding.closed_at is None
 
 
 def test_those_who_work_there_see_it_at_every_door(site: Place) -> None:

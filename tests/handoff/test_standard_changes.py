@@ -267,6 +267,8 @@ def test_the_database_keeps_the_row_true(place: Place) -> None:
         ({"metrics": {"roc": {"worse_by": 1}}}, "standard_change.metrics.roc", "did you mean roc_auc?"),
         ({"metrics": {"f1": {"minimum": 1}}}, "standard_change.metrics.f1", "must say how much worse it may be"),
         ({"metrics": {"f1": {"worse_by": -1}}}, "standard_change.metrics.f1.worse_by", "from 0 to"),
+        ({"metrics": {"f1": {"worse_by": 1, "least": 2}}}, "standard_change.metrics.f1.least", "is not known"),
+        ({"metrics": {"f1": {"worse_by": 1, "minimum": "x"}}}, "standard_change.metrics.f1.minimum", "number"),
         ({"elements": ["input_schema"]}, "standard_change.elements", "golden, runtime"),
         ({"at_most": 0}, "standard_change.at_most", "from 1 to 20"),
     ],

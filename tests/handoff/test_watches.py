@@ -222,6 +222,7 @@ def test_looks_that_come_late_or_twice_count_once(canary: Deployment) -> None:
         (counted({200: 30}), at - timedelta(minutes=1)),
         (counted({200: 20}), at - timedelta(minutes=2)),  # asked before the last, answered after it
         (counted({200: 30}), at - timedelta(minutes=1)),
+        (counted({200: 99}), at - timedelta(minutes=1)),  # the same look, told twice
         (counted({200: 5}, began=2.0), at),  # it started anew
     ):
         watches.keep(canary, told, asked_at=asked_at)

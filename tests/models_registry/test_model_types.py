@@ -13,7 +13,7 @@ from audit.actors import Person
 from audit.errors import Refused
 from audit.models import AuditEvent
 from handoff.rules.policy_terms import MODEL_TYPES
-from models_registry.models import ModelVersion, RegisteredModel
+from models_registry.models import ModelVersion, RegisteredModel, RegisteredModelUserGrant
 from models_registry.rules.model_types import MEASURED_BY, contradicted
 from models_registry.services import registered_models
 from tests.handoff import building
@@ -48,6 +48,15 @@ def test_policies_and_models_name_the_same_types() -> None:
 def test_metrics_go_with_the_type_or_contradict_it(model_type: str, metrics: list[str], told: str) -> None:
     found = contradicted(model_type, metrics)
     assert told in found if told else not found
+
+
+@pytest.mark.django_db
+def test_the_type_of_one_model_hangs_on_its_own_versions(place: building.Place) -> None:
+    building.a_version(place)  # measured by accuracy
+    prices = RegisteredModel.objects.create(slug="prices", name="Prices", created_by=place.dana)
+    building._grant(RegisteredModelUserGrant, place.dana, "data_scientist", prices)
+    told = registered_models.change(actor=Person(place.dana, "test"), slug="prices", model_type="regression")
+    assert told.model_type == "regression"
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.trying import Trying, Wanted
 
-TESTS = ("tests/handoff", "tests/audit", "tests/models_registry", "tests/site", "tests/attacks")
+TESTS = ("tests/handoff", "tests/audit", "tests/models_registry", "tests/site", "tests/attacks", "tests/streams")
 QUIET = ("-p", "no:xdist", "-p", "no:cacheprovider", "-s", "--tb=native", "-m", "not browser and not processes")
 TIDY = (
     "-o",

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.mutants.changes import changes
 from tests.mutants.placing import Functions, modules
 from tests.mutants.sample import guarded
-from tests.mutants.trying import areas_in, equivalents
+from tests.mutants.trying import Wanted, areas_in, chosen, equivalents
 
 HERE = Path(__file__).parent
 SAMPLE = "tests.mutants.sample.guarded"
@@ -65,6 +65,15 @@ def test_each_change_that_changes_nothing_is_one_that_is_made() -> None:
     made = {one.key for name in {row[0] for row in rows} for one in changes(name, files[name].read_text())}
     assert sorted(set(rows) - made) == []
     assert all(len(why) > 20 for why in rows.values())
+
+
+def test_every_change_is_either_critical_or_elsewhere() -> None:
+    areas = areas_in(HERE / "areas.toml")
+    live = Functions(modules(areas["packages"]))
+    of = {one: set(chosen(live, Wanted(only=(one,)), areas)) for one in ("critical", "elsewhere", "chain", "audit")}
+    assert not of["critical"] & of["elsewhere"]
+    assert of["critical"] | of["elsewhere"] == set(chosen(live, Wanted(), areas))
+    assert of["chain"] < of["critical"] & of["audit"]
 
 
 def test_the_critical_modules_are_there() -> None:

@@ -351,22 +351,23 @@ def chosen(live: Functions, wanted: Wanted, areas: dict[str, Any]) -> list[Chang
 
     So whoever ends it early has tried some by chance of them all.
     """
-    critical: dict[str, list[str]] = areas["critical"]
-    names = [name for one in wanted.only for name in critical.get(one, [one])]
-    if "critical" in wanted.only:
-        names += [name for listed in critical.values() for name in listed]
-    if "elsewhere" in wanted.only:
-        inside = {name for listed in critical.values() for name in listed}
-        names += [name for name in live.sources if name not in inside]
     asked = [
         change
         for module, source in live.sources.items()
-        if not names or any(module == one or module.startswith(f"{one}.") for one in names)
+        if not wanted.only or any(_is_of(module, one, areas["critical"]) for one in wanted.only)
         for change in changes(module, source)
     ]
     if not wanted.count or wanted.count >= len(asked):
         return asked
     return random.Random(wanted.draw).sample(asked, wanted.count)
+
+
+def _is_of(module: str, asked: str, critical: dict[str, list[str]]) -> bool:
+    """Tell whether a module is of an area, a package or the module that was asked for."""
+    sure = {name for listed in critical.values() for name in listed}
+    if asked in ("critical", "elsewhere"):
+        return (module in sure) == (asked == "critical")
+    return any(module == one or module.startswith(f"{one}.") for one in critical.get(asked, [asked]))
 
 
 def told(change: Change, path: Path) -> str:
