@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
-from django.db.models import Func, QuerySet, Value
+from django.db.models import BooleanField, F, Func, QuerySet, Value
 
 
 @contextmanager
@@ -38,8 +38,14 @@ class Each(Func):
 
 
 def rows_of(found: QuerySet[Any], keys: Collection[Any]) -> list[Any]:
-    """Return rows in the order of their keys, without those that are not there, by a statement that is planned once."""
+    """Return rows in the order of their keys, without those that are not there, by a statement that is planned once.
+
+    The keys narrow the table itself: joined as rows they would come last, after all rows had been put together.
+    """
+    if not keys:
+        return []
     kind = found.model._meta.pk.db_type(connection)
+    among = {"arg_joiner": " = ANY(", "template": f"%(expressions)s::{kind}[])", "output_field": BooleanField()}
     with planned_once():
-        by_key = {row.pk: row for row in found.filter(pk__in=Each(keys, kind))}
+        by_key = {row.pk: row for row in found.filter(Func(F("pk"), Value(list(keys)), **among))}
     return [by_key[key] for key in keys if key in by_key]

@@ -49,4 +49,5 @@ def test_rows_are_found_by_however_many_keys_in_one_statement() -> None:
     for count in range(4):
         keys = [one.pk for one in people[:count]]
         assert rows_of(Account.objects.all(), [10**12, *reversed(keys)]) == people[:count][::-1]
-    assert prepared("unnest(($1)::bigint[])") + prepared("unnest($1::bigint[])") == 1
+    assert rows_of(Account.objects.all(), []) == []
+    assert prepared("= ANY(") == 1
