@@ -222,8 +222,6 @@ def test_a_level_takes_its_items_and_those_below() -> None:
         {"template": "production-readiness", "level": True},
         {"template": "model-card", "level": 2},
         {"template": "model-card", "least": 3},
-        {"template": "ml-test-score", "least": 101},
-        {"template": "ml-test-score", "least": True},
         {"template": "model-card", "colour": "red"},
         7,
     ],
@@ -232,6 +230,13 @@ def test_what_cannot_be_included_is_no_policy(wrong: Any) -> None:
     with pytest.raises(Invalid) as refusal:
         included(wrong)
     assert any(place.startswith("gates.release.checklist.include[0]") for place in refusal.value.fields)
+
+
+@pytest.mark.parametrize("least", [101, -1, True, "2"])
+def test_a_score_that_nobody_can_have_is_no_policy(least: Any) -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse(included({"template": "ml-test-score", "least": least}))
+    assert list(refusal.value.fields) == ["gates.release.checklist.included[0].least"]
 
 
 def test_the_lowest_section_is_the_score() -> None:

@@ -361,7 +361,8 @@ def test_a_finding_stops_nothing_where_the_policy_says_nothing(place: Place, liv
 
 def test_a_finding_stops_what_is_live_where_the_policy_says_so(place: Place) -> None:
     live = under(place, lapses="stop")
-    building.offered(place, building.a_version(place, 2))  # another handoff, which nothing stops
+    second = building.a_version(place, 2)
+    building.offered(place, second, live.handoff.policy_revision)  # another handoff, which nothing stops
     finding = overdue(live)
     tasks.stop_lapsed()
     suspension = Suspension.objects.get()
