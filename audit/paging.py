@@ -30,7 +30,8 @@ def page_of(
 ) -> Response:
     """Answer with one page of a list: {"next", "previous", "results"}.
 
-    With `shown`, the rows as they are told, only the keys of a page are looked for among what is `found`.
+    With `shown`, the rows as they are told, only the keys of a page are looked for among what is `found`. Without it
+    `found` is asked in the same words whatever somebody holds, for its statement is planned once.
     """
     pages = ByCursor()
     pages.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")  # type: ignore[assignment]

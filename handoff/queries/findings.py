@@ -39,6 +39,11 @@ def of_environments(user: Account, *, settled: bool = False) -> QuerySet[Finding
     return found.select_related(*PEOPLE, "environment").order_by("-closed_at" if settled else "due_at", "pk")
 
 
+def shown(found: QuerySet[Finding]) -> QuerySet[Finding]:
+    """Return findings with all that a row of a list over many handoffs shows."""
+    return found.select_related(*PEOPLE, "handoff__model", "handoff__version", "handoff__target", "environment")
+
+
 def open_findings(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Finding]:
     """Return what is open on handoffs under offer and on live models, and what engines serve, the soonest due first.
 
@@ -47,9 +52,7 @@ def open_findings(user: Account, held: Held | None = None, **filters: Any) -> Qu
     matters = Q(handoff__state__in=[*UNDER_OFFER, State.LIVE]) | Q(kind=Finding.Kind.SERVED)
     places = environments_answered_for(user, held)
     known = Q(handoff__in=handoffs_visible_to(user, held)) | Q(environment__in=places)
-    found = Finding.objects.filter(matters, known, closed_at=None).select_related(
-        *PEOPLE, "handoff__model", "handoff__version", "handoff__target", "environment"
-    )
+    found = shown(Finding.objects.filter(matters, known, closed_at=None))
     if filters.get("mine"):
         found = found.filter(owner=user)
     if filters.get("overdue"):

@@ -126,10 +126,9 @@ def _of(row: Wanted, served: Served | None, runs: Iterable[Running]) -> list[Dif
     def differs(code: str, words: str) -> Difference:
         return Difference(code, row.model, words, row.deployment, row.handoff)
 
-    if served is None and row.suspended:
-        return []
     if served is None:
-        return [differs("nothing", f"serves nothing; version {row.version} is live by the records")]
+        nothing = differs("nothing", f"serves nothing; version {row.version} is live by the records")
+        return [] if row.suspended else [nothing]
     if row.suspended and (not served.ready or served.digest in row.also):
         return []
     if row.suspended and served.digest == row.digest:

@@ -1,14 +1,20 @@
 """Lists of handoffs and deployments come a page at a time, the newest first, nothing twice and nothing left out."""
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from handoff.models import Deployment, Handoff
 from handoff.web import handoffs as web
+from models_registry.models import RegisteredModel, RegisteredModelUserGrant
 from tests.handoff import building, walking
 from tests.handoff.building import Place
 
 pytestmark = pytest.mark.django_db
+LISTS = (
+    *("/", "/handoffs/", "/handoffs/?view=list", "/deployments/", "/models/", "/findings/", "/lead-times/", "/audit/"),
+    *(f"/api/v1/{name}/" for name in ("handoffs", "deployments", "findings", "models", "environments", "inbox")),
+)
 
 
 @pytest.fixture
@@ -41,6 +47,24 @@ def test_handoffs_follow_each_other_without_gap_or_repeat(site: Place, monkeypat
     assert [[str(one.pk) for one in page] for page in pages] == [newest[:2], newest[2:4], newest[4:]]
     assert pages[0].paginator.num_pages == 3
     assert [one.model.name for one in pages[2]] == [site.model.name]
+
+
+def plans_kept(site: Place) -> int:
+    """Return how many plans the session keeps once every list was read twice."""
+    client = walking.client_of(site.dana)
+    for address in LISTS * 2:
+        assert client.get(address).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return int(cursor.fetchone()[0])
+
+
+def test_what_somebody_holds_makes_no_plan_of_its_own(site: Place) -> None:
+    kept = plans_kept(site)
+    for number in range(3):
+        more = RegisteredModel.objects.create(slug=f"more-{number}", name="More", created_by=site.dana)
+        building._grant(RegisteredModelUserGrant, site.dana, "data_scientist", more)
+        assert plans_kept(site) == kept
 
 
 def test_deployments_are_listed_to_whoever_sees_the_handoff_or_answers_for_them(site: Place) -> None:

@@ -9,7 +9,7 @@ from tests.queries.counting import Site, a_site
 
 
 @pytest.fixture(autouse=True)
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def number_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the number in the menu for as long as the counting takes, on a slow machine, too."""
     monkeypatch.setattr("handoff.web.context.KEPT", 3600)
 
