@@ -9,14 +9,13 @@ import pytest
 import redis
 from django.db import DatabaseError, transaction
 
-from audit.actors import Worker
 from audit.errors import Refused
 from audit.models import AuditEvent
-from handoff import queue, tasks
+from handoff import tasks
 from handoff.errors import Hidden
 from handoff.facts import known_of
 from handoff.models import Evidence, Handoff, Replay
-from handoff.services import checklists, jobs, replays
+from handoff.services import checklists, replays
 from handoff.states import JobState
 from models_registry.models import EnvironmentUserGrant, Stream
 from models_registry.services import streams
@@ -179,16 +178,6 @@ def test_an_engine_without_an_address_and_one_that_is_down(handoff: Handoff, sit
     assert "cannot be reached" in page
 
 
-def test_a_late_worker_keeps_nothing(handoff: Handoff, site: Place) -> None:
-    replay = ordered(handoff, site)
-    claimed = jobs.claim(replay.job_id, "slow", task=queue.REPLAY)
-    assert claimed is not None
-    with pytest.raises(Refused):
-        replays.finish(claimed.pk, claimed.fence - 1, replays.ReplayReport({"equal": True}), actor=Worker("slow"))
-    replay.refresh_from_db()
-    assert replay.outcome == ""
-
-
 @pytest.mark.parametrize("name", ["dana", "vera", "iris", "rita"])
 def test_only_those_who_answer_for_the_target_s_data_order(name: str, handoff: Handoff, site: Place) -> None:
     with pytest.raises(Refused, match="IT operations or an analytic engineer"):
@@ -210,26 +199,6 @@ def test_a_stranger_learns_nothing(handoff: Handoff, site: Place) -> None:
     assert Replay.objects.count() == 1
 
 
-ODD: list[tuple[dict[str, Any], str]] = [
-    ({"creation": "none"}, "creation"),
-    ({"production": "none"}, "production"),
-    ({"production": "endpoint"}, "production"),
-    ({"keys": ["girth"]}, "keys"),
-    ({"tolerances": {"girth": [0, 0]}}, "tolerances.girth"),
-    ({"tolerances": {"radius": [-1, 0]}}, "tolerances.radius"),
-    ({"tolerances": {"radius": [0]}}, "tolerances.radius"),
-    ({"output_tolerances": {"radius": [0, 0]}}, "output_tolerances.radius"),
-]
-
-
-@pytest.mark.parametrize(("more", "where"), ODD)
-def test_odd_orders_are_refused_at_their_field(more: dict[str, Any], where: str, handoff: Handoff, site: Place) -> None:
-    with pytest.raises(Refused) as refusal:
-        replays.order(actor=by(site.otto), handoff_id=handoff.pk, **{"production": "patients", **more})
-    assert list(refusal.value.fields) == [where]
-    assert not Replay.objects.exists()
-
-
 def test_a_tolerance_that_cannot_be_read_stays_in_the_form(handoff: Handoff, site: Place) -> None:
     form = {"creation": "measurements", "production": "patients", "tolerances": "radius=wide"}
     page = client_of(site.otto).post(f"/handoffs/{handoff.pk}/replays/order/", form)
@@ -237,18 +206,6 @@ def test_a_tolerance_that_cannot_be_read_stays_in_the_form(handoff: Handoff, sit
     assert "annot be read: radius=wide" in page.content.decode()
     assert ">radius=wide</textarea>" in page.content.decode()
     assert not Replay.objects.exists()
-
-
-def test_one_at_a_time_and_only_while_it_is_open(handoff: Handoff, site: Place) -> None:
-    ordered(handoff, site)
-    with pytest.raises(Refused) as refusal:
-        ordered(handoff, site)
-    assert refusal.value.code == "under_way"
-    handoff.jobs.update(state=JobState.CANCELLED, ended_at="2026-01-01T00:00Z")
-    Handoff.objects.filter(pk=handoff.pk).update(state="withdrawn")
-    with pytest.raises(Refused, match="is not replayed any more"):
-        ordered(handoff, site)
-    assert Replay.objects.count() == 1
 
 
 def test_what_ended_never_changes(engine: Engine, handoff: Handoff, site: Place) -> None:

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -10,10 +11,10 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from audit.actors import Worker
-from audit.models import AuditEvent
+from audit.actors import ServiceAccount, Worker
+from audit.models import Account, AuditEvent
 from handoff import queue, tasks
-from handoff.errors import Invalid, WrongState
+from handoff.errors import Invalid, Refused, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff, Job, SignOff, Suspension, Waiver
 from handoff.plans import TestReport
@@ -356,3 +357,159 @@ def test_the_database_lets_nobody_answer_for_a_waiver_who_acted_in_the_chain(sit
     waiver.refresh_from_db()
     assert waiver.answer == ""
     Waiver.objects.filter(pk=waiver.pk).update(answered_by=site.rita, **answered)
+
+
+def said(action: str) -> tuple[dict[str, Any], str]:
+    """Return what the trail tells of the only act of a name, and why it was done."""
+    event = AuditEvent.objects.get(action=action)
+    return event.told["data"], event.told["reason"]
+
+
+def test_each_act_is_returned_and_told_with_all_that_was_said(site: Place) -> None:
+    handoff = walking.offered(site)
+    waiver = asked(site, handoff, reason=f" {REASON['reason']} ", control=f" {REASON['control']} ")
+    about, until = {"waiver": str(waiver.pk), "kind": "item", "requirement": "runbook"}, in_days(30).isoformat()
+    assert said("waiver.asked") == (about | {"until": until, "control": REASON["control"]}, REASON["reason"])
+    of = {"actor": by(site.rita), "handoff_id": handoff.pk, "waiver_id": waiver.pk}
+    given = waivers.answer(answer="approved", comment=" For a month. ", **of)
+    assert (given.pk, given.state, given.comment, given.answered_by) == (
+        waiver.pk,
+        "approved",
+        "For a month.",
+        site.rita,
+    )
+    assert said("waiver.approved") == (about | {"until": until}, "For a month.")
+    gone = waivers.revoke(reason=" It was cancelled. ", **of)
+    assert (gone.state, gone.revoked_by, gone.revocation) == ("revoked", site.rita, "It was cancelled.")
+    assert said("waiver.revoked") == (about, "It was cancelled.")
+    again = asked(site, handoff)
+    back = waivers.withdraw(actor=by(site.edda), handoff_id=handoff.pk, waiver_id=again.pk, reason=" It is met. ")
+    assert (back.state, back.answered_by, back.comment) == ("withdrawn", site.edda, "It is met.")
+    assert said("waiver.withdrawn") == (about | {"waiver": str(again.pk)}, "It is met.")
+    back.refresh_from_db()
+    assert back.comment == "It is met."
+
+
+def test_what_is_odd_is_named_with_its_rule_and_what_just_fits_is_taken(site: Place) -> None:
+    handoff = walking.offered(site)
+    long, short = "x" * 5001, "x" * 5000
+    limits = f"must be from today to {in_days(90)}"
+    keys = ", ".join(item.key for item in rules_of(handoff).gate("review").checklist)
+    for more, fields in (
+        ({"reason": long}, {"reason": "has more than 5000 characters"}),
+        ({"control": long}, {"control": "has more than 5000 characters"}),
+        ({"control": " "}, {"control": "is empty"}),
+        ({"until": in_days(-1)}, {"until": limits}),
+        ({"until": in_days(91)}, {"until": limits}),
+        ({"kind": "signoff"}, {"kind": "must be item or test"}),
+        ({"requirement": "validation"}, {"requirement": f"must be one of {keys}"}),
+        ({"kind": "test"}, {"requirement": f"must be one of {', '.join(rules_of(handoff).tests)}"}),
+    ):
+        with pytest.raises(Invalid) as refusal:
+            asked(site, handoff, **more)
+        assert refusal.value.fields == fields
+    assert not Waiver.objects.exists()
+    assert asked(site, handoff, until=in_days(0), reason=short, control=short).until == in_days(0)
+    assert asked(site, handoff, "golden", "test", until=in_days(90)).until == in_days(90)
+
+
+def refused(act: Any, **told: Any) -> tuple[int, str]:
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    return refusal.value.status, refusal.value.code
+
+
+def test_a_waiver_is_answered_for_under_its_own_handoff_by_people_and_while_it_waits(site: Place) -> None:
+    handoff, other = walking.offered(site), walking.offered(site, building.a_version(site, 2))
+    waiver, theirs = asked(site, handoff), asked(site, other)
+    robot = Account.objects.create(username="robot", kind="service", responsible=site.edda)
+    acts = ((waivers.answer, {"answer": "approved"}), (waivers.withdraw, {}), (waivers.revoke, {"reason": "No."}))
+    events = AuditEvent.objects.count()
+    for act, more in acts:
+        told = {"actor": by(site.rita), "handoff_id": handoff.pk, **more}
+        assert refused(act, waiver_id=theirs.pk, **told) == (404, "not_found")
+        assert refused(act, waiver_id=uuid4(), **told) == (404, "not_found")
+        assert refused(act, waiver_id=waiver.pk, **(told | {"actor": by(robot)})) == (403, "person_required")
+    of = {"handoff_id": handoff.pk, "waiver_id": waiver.pk}
+    assert refused(waivers.revoke, actor=by(site.rita), reason="No.", **of) == (409, "waiver_over")
+    assert refused(waivers.withdraw, actor=by(site.dana), **of) == (403, "not_the_asker")
+    assert AuditEvent.objects.count() == events
+    waivers.withdraw(actor=by(site.edda), **of)
+    assert refused(waivers.withdraw, actor=by(site.edda), **of) == (409, "waiver_over")
+    assert refused(waivers.answer, actor=by(site.rita), answer="approved", **of) == (409, "waiver_over")
+    theirs.refresh_from_db()
+    assert theirs.answer == ""
+
+
+def test_nobody_answers_what_a_service_account_of_theirs_asked_for(site: Place) -> None:
+    robot = Account.objects.create(username="robot", kind="service", responsible=site.rita)
+    building._grant(building.RegisteredModelUserGrant, robot, "data_scientist", site.model)
+    handoff = walking.answered(site, but=("runbook",))
+    told = {"kind": "item", "requirement": "runbook", "until": in_days(30)} | REASON
+    waiver = waivers.ask(actor=ServiceAccount(robot, "api"), handoff_id=handoff.pk, **told)
+    of = {"handoff_id": handoff.pk, "waiver_id": waiver.pk}
+    assert refused(waivers.answer, actor=by(site.rita), answer="approved", **of) == (403, "duty_conflict")
+    rolf = building.person("rolf")
+    building._grant(building.RegisteredModelUserGrant, rolf, "risk_compliance", site.model)
+    waivers.answer(actor=by(rolf), answer="approved", **of)
+    live(handoff)
+    waivers.revoke(actor=by(rolf), reason="It went wrong.", **of)
+    assert Finding.objects.get().owner == site.rita, "who is responsible for the account sees to it"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "requirement", "code"),
+    [
+        ("testing", "item", "runbook", "waiver_too_late"),
+        ("ready", "test", "golden", "waiver_too_late"),
+        ("ready", "item", "runbook", "invalid"),  # an item of the gate before
+        ("testing", "test", "golden", ""),
+    ],
+)
+def test_only_what_is_still_to_be_decided_is_waived(
+    state: str, kind: str, requirement: str, code: str, site: Place
+) -> None:
+    handoff = walking.under_test(site)
+    handoff = building.tested(handoff) if state == "ready" else handoff
+    assert handoff.state == state
+    if code:
+        told = {"kind": kind, "requirement": requirement, "until": in_days(30)} | REASON
+        assert refused(waivers.ask, actor=by(site.edda), handoff_id=handoff.pk, **told)[1] == code
+    else:
+        assert asked(site, handoff, requirement, kind).kind == kind
+
+
+def test_what_was_asked_for_in_time_is_not_approved_too_late_but_may_be_refused(site: Place) -> None:
+    handoff = walking.answered(site)
+    for waiver in (asked(site, handoff), asked(site, handoff, "golden", "test", until=in_days(0))):
+        moved_on(waiver, 1 if waiver.kind == "test" else 0)
+        if waiver.kind == "item":
+            walking.sign(handoff, site.vera, "validation")
+            walking.sign(handoff, site.otto, "acceptance")
+        of = {"actor": by(site.rita), "handoff_id": handoff.pk, "waiver_id": waiver.pk}
+        expected = "waiver_over" if waiver.kind == "test" else "waiver_too_late"
+        assert refused(waivers.answer, answer="approved", **of) == (409, expected)
+        assert waivers.answer(answer="refused", comment="Too late.", **of).answer == "refused"
+
+
+def test_a_look_at_one_handoff_finds_what_ended_there_and_nothing_elsewhere(site: Place) -> None:
+    found = []
+    for number in (1, 2):
+        handoff = walking.answered(site, walking.offered(site, building.a_version(site, number)), but=("runbook",))
+        moved_on(approved(site, handoff), 31)
+        asked(site, handoff)
+        found.append(handoff)
+    approved(site, found[0], "golden", "test")
+    for handoff in found:
+        live(handoff)
+        handoff.refresh_from_db()
+    refused_only = live(walking.offered(site, building.a_version(site, 3)))
+    assert [one.pk for one in waivers.watched()] == sorted(one.pk for one in found)
+    waivers.look(actor=Worker("waivers"), handoff_id=found[0].pk)
+    waivers.look(actor=Worker("waivers"), handoff_id=refused_only.pk)
+    finding = Finding.objects.get()
+    assert (finding.handoff, finding.subject) == (found[0], "waiver:item:runbook")
+    assert str(finding) == (
+        "The waiver of 'Does a runbook say what to do when the endpoint fails or its answers look wrong?' has ended, "
+        "and the requirement is not met: Analytic engineer has not answered."
+    )
