@@ -89,7 +89,8 @@ def _read(handoff: Handoff) -> packs.Contents | None:
     with transaction.atomic():
         Handoff.objects.select_for_update(of=("self",)).get(pk=handoff.pk)
         events, head = packs.events_of(handoff), TreeHead.objects.order_by("-size").first()
-        if head is None or any(event["leaf"] is None or event["leaf"] >= head.size for event in events):
+        # A leaf is written in one transaction with a head over it, and heads are read after leaves.
+        if head is None or any(event["leaf"] is None for event in events):
             return None
         related = ("model", "version", "source", "target", "offered_by", "policy_revision__policy")
         found = packs.contents(Handoff.objects.select_related(*related).get(pk=handoff.pk), events, head)

@@ -1,6 +1,7 @@
 """An open handoff adopts other policies by an explicit, signed act of somebody who may, and by nothing else."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from audit.actors import ServiceAccount, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff.facts import rules_of
@@ -208,3 +210,68 @@ def test_a_signed_adoption_is_proven_and_whoever_changes_it_is_found(site: Place
             as_owner(statement)
             assert rule in {one.rule for one in verify().wrong}, statement
             transaction.set_rollback(True)
+
+
+def refused(**told: Any) -> tuple[str, str, str, dict[str, Any]]:
+    """Return the code, the words, what to do and the fields of a refusal to adopt."""
+    with pytest.raises(Refused) as refusal:
+        adoptions.adopt(**told)
+    one = refusal.value
+    return one.code, one.message, one.todo, one.fields
+
+
+def test_an_adoption_is_returned_as_it_is_read_and_told(site: Place, handoff: Handoff) -> None:
+    before = Handoff.objects.get(pk=handoff.pk)
+    confirmed, seen = proof(site.vera), seen_of(handoff, site.vera)
+    told = {"actor": by(site.vera), "handoff_id": handoff.pk, "seen": seen, "reauthentication": confirmed}
+    done = adoptions.adopt(reason=" A new rule. ", **told)
+    after = Handoff.objects.get(pk=handoff.pk)
+    assert (done.printed_name, done.reason, done.role, done.adopted_by) == (
+        "Vera", "A new rule.", "validator", site.vera,
+    )  # fmt: skip
+    assert done.before == {"policy": before.policy, "report": before.report}
+    assert (done.from_digest, done.to_digest) == (before.policy_digest, after.policy_digest)
+    event = AuditEvent.objects.get(action="policy.adopted")
+    assert (event.chain, event.subject, event.told["reason"]) == (
+        f"handoff:{handoff.pk}", f"adoption:{done.pk}", "A new rule.",
+    )  # fmt: skip
+    assert event.told["data"] == {
+        "policy": "light r2",
+        "from": before.policy_digest,
+        "to": after.policy_digest,
+        "statement": done.statement_digest,
+        "key": done.key_id,
+    }
+    assert after.policy_revision != before.policy_revision
+    assert after.offered_at is not None
+    assert after.expires_at == after.offered_at + timedelta(days=20)
+
+
+def test_a_refusal_says_who_may_and_what_to_do(site: Place, handoff: Handoff) -> None:
+    seen, robot = (
+        seen_of(handoff, site.vera),
+        Account.objects.create(username="robot", kind="service", responsible=site.vera),
+    )
+    told = {"actor": by(site.vera), "handoff_id": handoff.pk, "seen": seen, "reason": "A rule.", "reauthentication": ""}
+    for actor in (by(robot), Worker("robot"), ServiceAccount(robot, "api")):
+        assert refused(**(told | {"actor": actor}))[:2] == ("person_required", "Only a natural person signs.")
+    assert refused(**(told | {"actor": by(site.otto)})) == (
+        "role_not_held",
+        "Only a validator, or risk and compliance, lets a handoff adopt a policy.",
+        "Those who hold the roles: Vera, Rita.",
+        {},
+    )
+    assert refused(**(told | {"reason": " "})) == ("invalid", "Say why it adopts them.", "", {"reason": "is empty"})
+    stale = refused(**(told | {"seen": "0" * 64}))
+    assert stale[0] == "changed_since_shown"
+    Handoff.objects.filter(pk=handoff.pk).update(state="withdrawn")
+    assert refused(**told)[:3] == (
+        "not_in_review", "A handoff that is withdrawn adopts no policy.", "Withdraw it, and offer the version again.",
+    )  # fmt: skip
+    assert not Adoption.objects.exists()
+
+
+def test_risk_and_compliance_adopts_under_its_own_role(site: Place, handoff: Handoff) -> None:
+    seen = seen_of(handoff, site.rita)
+    told = {"seen": seen, "reason": "A rule.", "reauthentication": proof(site.rita)}
+    assert adoptions.adopt(actor=by(site.rita), handoff_id=handoff.pk, **told).role == "risk_compliance"

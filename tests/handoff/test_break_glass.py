@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pgtrigger
@@ -462,6 +463,183 @@ def test_what_break_glass_brought_and_nobody_signed_never_comes_back(place: Plac
             actor=Person(place.otto, "test"), deployment_id=second.deployments.get().pk, reason="Worse."
         )
     assert refused.value.code == "nothing_to_roll_back_to"
+
+
+def refused(act: Any, **told: Any) -> tuple[str, str, str]:
+    """Return the code, the words and what to do of a refusal."""
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    return refusal.value.code, refusal.value.message, refusal.value.todo
+
+
+def test_who_asks_is_a_person_and_says_why_in_so_many_words(place: Place) -> None:
+    handoff = ready(place)
+    robot = Account.objects.create(username="robot", kind="service", responsible=place.iris)
+    words = "Only a natural person may ask for break-glass."
+    for actor in (Person(robot, "test"), Worker("robot")):
+        assert refused(break_glass.ask, actor=actor, handoff_id=handoff.pk, **WHY)[:2] == ("person_required", words)
+    told = {"actor": Person(place.iris, "test"), "handoff_id": handoff.pk}
+    for field, most in (("reason", 5000), ("incident", 200)):
+        for text, why in ((" ", "is empty"), ("x" * (most + 1), f"has more than {most} characters")):
+            with pytest.raises(Refused) as refusal:
+                break_glass.ask(**told, **(WHY | {field: text}))
+            assert (refusal.value.code, refusal.value.fields) == ("invalid", {field: why})
+    assert not BreakGlass.objects.exists()
+    row = break_glass.ask(**told, reason=f" {'x' * 5000} ", incident=f" {'y' * 200} ")
+    assert (row.reason, row.incident, row.gate, row.asked_by) == ("x" * 5000, "y" * 200, "release", place.iris)
+    assert timedelta(minutes=59) < row.confirm_by - timezone.now() <= timedelta(minutes=60)
+    event = AuditEvent.objects.get(action="break_glass.asked")
+    about = {"break_glass": str(row.pk), "incident": row.incident}
+    assert event.told["data"] == about | {"gate": "release", "confirm_by": row.confirm_by.isoformat()}
+    assert event.told["reason"] == row.reason
+    again = refused(break_glass.ask, **told, **WHY)
+    assert again == ("break_glass_open", "A break-glass is asked for already, or in force.",
+                     "Have it confirmed, or see how it ends.")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "todo"),
+    [
+        ("draft", "break_glass_not_allowed", "Have the missing signatures given."),
+        ("testing", "wrong_state", "Wait until the tests have ended, then ask."),
+        ("deploying", "wrong_state", "See where it stands."),
+        ("live", "wrong_state", "See where it stands."),
+        ("late", "offer_expired", "Draft a new handoff of the same version."),
+        ("open", "nothing_missing", "IT operations can deploy it without break-glass."),
+    ],
+)
+def test_where_nothing_but_signatures_could_be_missing_it_is_asked_for(
+    state: str, code: str, todo: str, place: Place
+) -> None:
+    if state == "draft":
+        handoff = walking.drafted(walking.a_site(place))
+    elif state == "testing":
+        handoff = building.open_review(place, building.offered(place, building.a_version(place), a_policy()))
+    else:
+        handoff = ready(place)
+    if state in ("deploying", "live", "open"):
+        building.open_release(place, handoff)
+    if state == "live":
+        carried_out(handoff)
+    if state == "open":  # the engine did not take it, and nobody has deployed it anew
+        Handoff.objects.filter(pk=handoff.pk).update(state=State.READY)
+    if state == "late":
+        Handoff.objects.filter(pk=handoff.pk).update(expires_at=timezone.now())
+    found = refused(break_glass.ask, actor=Person(place.otto, "test"), handoff_id=handoff.pk, **WHY)
+    assert (found[0], todo in found[2]) == (code, True), found
+    assert not BreakGlass.objects.exists()
+
+
+def test_a_break_glass_is_found_under_its_own_handoff_alone(place: Place) -> None:
+    first, second = ready(place), ready(place, 2)
+    glass, theirs = asked(first, place.iris), asked(second, place.iris)
+    there_is_none = ("not_found", "There is no such break-glass.", "")
+    for key in (theirs.pk, uuid4()):
+        of = {"handoff_id": first.pk, "break_glass_id": key}
+        told = {"seen": "0" * 64, "reauthentication": proof_of(place.rita)}
+        assert refused(break_glass.withdraw, actor=Person(place.iris, "test"), **of) == there_is_none
+        assert refused(break_glass.confirm, actor=Person(place.rita, "test"), **of, **told) == there_is_none
+    let_its_time_pass(theirs)
+    looked = break_glass.look(actor=Worker("robot"), break_glass_id=theirs.pk)
+    assert (looked.pk, looked.state) == (theirs.pk, "lapsed")
+    done = break_glass.withdraw(actor=Person(place.iris, "test"), handoff_id=first.pk, break_glass_id=glass.pk)
+    assert (done.pk, done.state) == (glass.pk, "withdrawn")
+    assert break_glass.watched() == []
+    assert AuditEvent.objects.get(action="break_glass.withdrawn").told["reason"] == "withdrawn by who asked"
+    assert AuditEvent.objects.get(action="break_glass.lapsed").told["reason"] == "nobody confirmed it in time"
+
+
+def test_the_clock_watches_what_is_late_or_waits_for_signatures_and_nothing_else(place: Place) -> None:
+    late, early, confirmed_ = (asked(ready(place, number), place.iris) for number in (1, 2, 3))
+    confirmed(confirmed_, place.rita)
+    let_its_time_pass(late)
+    assert break_glass.watched() == [late.pk, confirmed_.pk]
+    assert break_glass.look(actor=Worker("robot"), break_glass_id=early.pk).state == "asked"
+
+
+def test_a_confirmation_is_returned_and_told_as_it_was_signed(place: Place) -> None:
+    handoff = ready(place)
+    done = broken(place, handoff)
+    assert (done.state, done.printed_name, done.confirmed_by, done.behalf_of) == ("confirmed", "Rita", place.rita, None)
+    event = AuditEvent.objects.get(action="break_glass.confirmed")
+    assert (event.actor, event.told["reason"]) == (place.rita, WHY["reason"])
+    data = event.told["data"]
+    assert done.until is not None
+    assert {key: data[key] for key in ("role", "asked_by", "until", "missing", "statement", "key", "incident")} == {
+        "role": "risk_compliance",
+        "asked_by": "Iris",
+        "until": done.until.isoformat(),
+        "missing": [{"gate": "release", "kind": "signoff", "key": "release", "title": "IT operations signs: approval"}],
+        "statement": done.statement_digest,
+        "key": done.key_id,
+        "incident": "INC-7",
+    }
+    stored = BreakGlass.objects.get()
+    assert (stored.missing, stored.key_id, stored.behalf_of, stored.statement) == (
+        data["missing"], done.key_id, None, done.statement,
+    )  # fmt: skip
+
+
+def test_who_may_not_confirm_learns_who_may(place: Place) -> None:
+    glass = asked(ready(place), place.iris)
+    told = {"handoff_id": glass.handoff_id, "break_glass_id": glass.pk, "seen": "0" * 64, "reauthentication": ""}
+    assert refused(break_glass.confirm, actor=Person(place.vera, "test"), **told) == (
+        "role_not_held",
+        "Only IT operations or Risk compliance may confirm a break-glass here.",
+        "Those who hold the role: Otto, Rita.",
+    )
+    robot = Account.objects.create(username="robot", kind="service", responsible=place.rita)
+    assert refused(break_glass.confirm, actor=Person(robot, "test"), **told)[:2] == (
+        "person_required", "Only a natural person may confirm a break-glass.",
+    )  # fmt: skip
+    for who in (place.otto, place.rita):
+        Account.objects.filter(pk=who.pk).update(is_active=False)
+    found = refused(break_glass.confirm, actor=Person(place.vera, "test"), **told)
+    assert found[2] == "Those who hold the role: nobody yet."
+    building._grant(EnvironmentUserGrant, place.iris, "it_operations", place.target)
+    own = refused(break_glass.confirm, actor=Person(place.iris, "test"), **told)
+    assert (own[0], own[2]) == ("own_break_glass", "Somebody else who holds the role confirms it.")
+    building._grant(EnvironmentUserGrant, place.dana, "it_operations", place.target)
+    barred = refused(break_glass.confirm, actor=Person(place.dana, "test"), **told)
+    assert barred == (
+        "duty_conflict",
+        "You may not confirm here: you created this version, and nominated this version, and supplied elements of this "
+        "version, and offered this handoff.",
+        "Somebody else who holds the role must. Rank makes no exception.",
+    )
+
+
+def test_what_stands_in_the_way_is_named_with_who_clears_it(place: Place) -> None:
+    handoff = ready(place)
+    told = {"title": "A hole", "severity": "high", "owner": "otto", "blocks": True}
+    finding = findings.raise_finding(actor=Person(place.rita, "test"), handoff_id=handoff.pk, **told)
+    with pytest.raises(GateShut) as refusal:
+        asked(handoff, place.iris)
+    assert refusal.value.message.startswith(
+        "More than signatures is missing, and break-glass steps over nothing else: A"
+    )
+    assert refusal.value.todo == "Those named can clear it: Otto."
+    assert list(refusal.value.fields) == [str(finding.pk)]
+    second = ready(place, 2)
+    building.sign(second, "release", place.otto, decision="changes", comment="Not yet.")
+    with pytest.raises(GateShut) as refusal:
+        asked(second, place.iris)
+    assert refusal.value.todo in ("Have it answered first.", "Those named can clear it: Otto.")
+
+
+def test_the_way_back_is_ordered_again_with_the_same_words(place: Place) -> None:
+    """The engine is out of reach at first, for one person who was behind both halves."""
+    live(place)
+    handoff = ready(place, 2)
+    glass = broken(place, handoff)
+    carried_out(handoff)
+    merged(place, "iris", "rita")
+    taken_back(handoff, DeployReport(False, "out of reach", (), "unreachable"))
+    looked = break_glass.look(actor=Worker("robot"), break_glass_id=glass.pk)
+    assert (looked.state, handoff.jobs.filter(task=queue.ROLL_BACK).count()) == ("overdue", 2)
+    taken_back(handoff)
+    order = Deployment.objects.filter(rollback_of__handoff=handoff).latest("order")
+    assert order.reason == "both halves of the break-glass for INC-7 were one person's"
 
 
 FORGED = {

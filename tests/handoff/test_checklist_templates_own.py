@@ -213,3 +213,28 @@ def test_it_is_read_on_its_page_over_the_api_and_validated_by_the_command(ada: A
     file.write_text(OURS)
     call_command("checklist", "validate", str(file), stdout=out)
     assert "the checklist lending-rules is one" in out.getvalue()
+
+
+def test_revisions_are_counted_for_each_checklist_and_told(ada: Account) -> None:
+    actor = Person(ada, "test")
+    other = OURS.replace("lending-rules", "loan-rules")
+    for number, (source, key) in enumerate(((OURS, "lending-rules"), (other, "loan-rules")), 1):
+        revision = checklist_templates.publish(actor=actor, source=source)
+        assert (revision.key, revision.number, revision.title, revision.published_by) == (
+            key, 1, "Lending rules", ada,
+        )  # fmt: skip
+        told = AuditEvent.objects.filter(action="checklist.published").latest("pk")
+        assert told.told["data"] == {"template": key, "revision": 1, "digest": revision.digest}
+        assert (told.chain, ChecklistTemplateRevision.objects.count()) == ("site", number)
+    second = checklist_templates.publish(actor=actor, source=OURS.replace("chapter 7", "chapter 8"))
+    assert second.number == 2
+    assert checklist_templates.publish(actor=actor, source=OURS).number == 3, "an earlier text may come back"
+    with pytest.raises(Refused) as refusal:
+        checklist_templates.publish(actor=actor, source=OURS)
+    assert refusal.value.code == "checklist_unchanged"
+    built_in = next(iter(templates()))
+    with pytest.raises(Refused) as refusal:
+        checklist_templates.publish(actor=actor, source=OURS.replace("lending-rules", built_in))
+    assert (refusal.value.code, refusal.value.todo) == (
+        "checklist_built_in", "Give yours another short name under 'template'.",
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from audit.actors import Worker
 from audit.models import AuditEvent
 from handoff import tasks
-from handoff.errors import Invalid, WrongState
+from handoff.errors import Invalid, Refused, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Answer, Damage, Evidence, Finding, Handoff, PolicyRevision, SignOff
 from handoff.rules import checklist_templates
@@ -386,3 +386,161 @@ def test_an_item_knows_whether_the_owner_of_record_has_acknowledged_their_duties
     assert why() == ""
     duties.publish(actor=by(site.ada), role="it_operations", text="I run it, day and night.", reason="Clearer.")
     assert "has not acknowledged" in why()
+
+
+def refused(act: Any, **told: Any) -> tuple[str, str, str, dict[str, Any]]:
+    """Return the code, the words, what to do and the fields of a refusal."""
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    one = refusal.value
+    return one.code, one.message, one.todo, one.fields
+
+
+def test_an_answer_is_returned_and_told_with_each_piece_of_evidence(site: Place) -> None:
+    handoff, other = walking.offered(site), walking.offered(site, building.a_version(site, 2))
+    answer(site, other, "people", choice="no", reason="It sorts screws.")
+    answer(site, handoff, "people")
+    theirs = answer(site, other, "people")
+    sent = walking.client_of(site.dana).post(
+        f"/api/v1/handoffs/{handoff.pk}/evidence/", {"file": SimpleUploadedFile("card.txt", b"It sorts screws.")}
+    )
+    told = sent.json()
+    link = "https://wiki.example.org/" + "x" * 200
+    evidence = [
+        {"kind": "item", "item": "people"},
+        {"kind": "item", "item": "people", "label": " The people "},
+        {"kind": "file", "receipt": told["receipt"]},
+        {"kind": "file", "receipt": told["receipt"], "label": "Card"},
+        {"kind": "link", "link": link},
+        {"kind": "link", "link": "https://a.example", "label": "y" * 201},
+        {"kind": "figure", "figure": -1e300},
+        {"kind": "figure", "figure": 7, "label": "a second"},
+    ]
+    given = answer(site, handoff, "summary", reason=" As it is. ", evidence=evidence)
+    assert (given.item, given.choice, given.reason, given.answered_by) == ("summary", "yes", "As it is.", site.dana)
+    rows = list(given.evidence.order_by("pk"))
+    assert [one.label for one in rows] == [
+        "The answer to people", "The people", "card.txt", "Card", link[:200], "y" * 200, "figure", "a second",
+    ]  # fmt: skip
+    assert {one.other for one in rows if one.kind == "item"} == {Answer.objects.get(handoff=handoff, item="people")}
+    assert theirs not in {one.other for one in rows}
+    data = AuditEvent.objects.filter(action="answer.given").latest("pk").told["data"]
+    assert (data["gate"], data["item"], data["choice"]) == ("review", "summary", "yes")
+    bare = {"sha256": "", "link": "", "figure": None}
+    assert data["evidence"] == [
+        {"kind": "item", "label": "The answer to people", "item": "people", **bare},
+        {"kind": "item", "label": "The people", "item": "people", **bare},
+        {"kind": "file", "label": "card.txt", **bare, "sha256": told["sha256"]},
+        {"kind": "file", "label": "Card", **bare, "sha256": told["sha256"]},
+        {"kind": "link", "label": link[:200], **bare, "link": link},
+        {"kind": "link", "label": "y" * 200, **bare, "link": "https://a.example"},
+        {"kind": "figure", "label": "figure", **bare, "figure": -1e300},
+        {"kind": "figure", "label": "a second", **bare, "figure": 7.0},
+    ]
+
+
+def test_what_is_odd_in_an_answer_is_named_by_its_field(site: Place) -> None:
+    handoff = walking.offered(site)
+    not_finite = ("invalid", "A figure is a finite number.", "", {"evidence[1].figure": "is not a finite number"})
+    good = {"kind": "figure", "figure": 0.9}
+    kinds = "must be file, link, figure, replay, test or item"
+    for item, more, expected in (
+        ("nothing", {}, ("invalid", "The gate under way has no such item.", "",
+                         {"item": "nothing is not an item of the review gate"})),
+        ("people", {"choice": "maybe"}, ("invalid", "Answer yes, no or not_applicable.", "",
+                                         {"choice": "must be yes, no or not_applicable"})),
+        ("people", {"choice": "no", "reason": " "}, ("invalid", "An answer other than yes needs a reason.", "",
+                                                     {"reason": "is empty"})),
+        ("people", {"choice": "not_applicable"}, ("invalid", "An answer other than yes needs a reason.", "",
+                                                  {"reason": "is empty"})),
+        ("auc", {}, ("evidence_missing", "A yes needs evidence: figure.", "", {"evidence": "add a figure"})),
+        ("auc", {"evidence": [{"kind": "figure", "figure": 0.7}]},
+         ("figure_outside_rule", "A yes needs a figure that is >= 0.8.",
+          "Answer no with the reason, or ask for a waiver.", {"figure": "must be >= 0.8"})),
+        ("fairness", {}, ("item_not_asked", "'Were groups compared?' is not asked, by the answers so far.",
+                          "It depends on the answers to people.", {})),
+        ("same", {}, ("item_computed", "Nobody answers 'Does nothing drift?': it is computed.",
+                      "Its page says what is missing; see to that.", {})),
+        ("auc", {"evidence": [{"kind": "rumour"}]}, ("invalid", f"Evidence {kinds}.", "",
+                                                      {"evidence[0].kind": kinds})),
+        ("summary", {"evidence": [{"kind": "item", "item": "people"}]},
+         ("invalid", "Only a yes that counts proves something.", "",
+          {"evidence[0].item": "must be an item answered yes"})),
+        ("auc", {"evidence": [{"kind": "test", "test": "golden"}]},
+         ("invalid", "No such test of this version has passed.", "",
+          {"evidence[0].test": "must be a test that passed"})),
+        *(("auc", {"evidence": [good, {"kind": "figure", "figure": odd}]}, not_finite)
+          for odd in (True, "0.9", None, float("nan"), float("inf"), 1.1e300, -1.1e300)),
+    ):  # fmt: skip
+        told = {"actor": by(site.dana), "handoff_id": str(handoff.pk), "item": item, "choice": "yes", **more}
+        assert refused(checklists.answer, **told) == expected
+    assert not Answer.objects.exists()
+    assert answer(site, handoff, "people", choice="no", reason="It sorts screws.").choice == "no"
+    told = {"actor": by(site.dana), "handoff_id": str(handoff.pk), "item": "summary", "choice": "yes"}
+    no = refused(checklists.answer, evidence=[{"kind": "item", "item": "people"}], **told)
+    assert no[1] == "Only a yes that counts proves something."
+    mixed = answer(site, handoff, "auc", evidence=[{"kind": "figure", "figure": 0.1}, good])
+    assert mixed.evidence.count() == 2, "one that meets the rule is enough"
+
+
+def test_a_test_of_this_handoff_that_passed_is_evidence_and_no_other(site: Place) -> None:
+    tried = {"key": "tried", "question": "Was it tried?", "role": "it_operations", "evidence": ["test"]}
+    publish(site, [], gates=_gates_with(tried))
+    building.tested(walking.under_test(site))
+    handoff = walking.answered(site, walking.offered(site, building.a_version(site, 2)))
+    walking.sign(handoff, site.vera, "validation")
+    walking.sign(handoff, site.otto, "acceptance")
+    told = {"actor": by(site.otto), "handoff_id": str(handoff.pk), "item": "tried", "choice": "yes"}
+    assert refused(checklists.answer, **told)[1] == "A handoff that is testing takes no answers."
+    building.tested(handoff)
+    given = checklists.answer(evidence=[{"kind": "test", "test": "golden"}], **told)
+    row = given.evidence.get()
+    assert (row.test, row.label) == (handoff.tests.get(kind="golden"), "golden: It went well.")
+    data = AuditEvent.objects.filter(action="answer.given").latest("pk").told["data"]
+    assert data["evidence"][0]["test"] == "golden"
+    labelled = checklists.answer(evidence=[{"kind": "test", "test": "golden", "label": "Gold"}], **told)
+    assert labelled.evidence.get().label == "Gold"
+
+
+def test_differences_are_acknowledged_once_by_who_must_and_only_those_of_the_report(site: Place) -> None:
+    handoff = walking.offered(site)
+    keys = list((handoff.report or {})["undeclared"])
+    told = {"actor": by(site.otto), "handoff_id": str(handoff.pk)}
+    for more, fields in (
+        ({"differences": []}, {"differences": "is empty"}),
+        ({"differences": [*keys, "tools.nothing", "packages.odd"]}, {"differences": "tools.nothing, packages.odd"}),
+    ):
+        found = refused(checklists.acknowledge, **told, **more)
+        assert (found[0], found[1], found[3]) == ("invalid", "Name differences of the report.", fields)
+    mine = {"differences": keys, **told, "actor": by(site.dana)}
+    assert refused(checklists.acknowledge, **mine)[0] == "role_not_held"
+    rows = checklists.acknowledge(differences=keys * 2, comment=" Seen. ", mitigation=" More memory. ", **told)
+    assert [(one.difference, one.comment, one.mitigation, one.acknowledged_by) for one in rows] == [
+        (key, "Seen.", "More memory.", site.otto) for key in keys
+    ]
+    event = AuditEvent.objects.get(action="difference.acknowledged").told
+    assert (event["data"], event["reason"].strip()) == (
+        {"differences": keys * 2, "mitigation": " More memory. "}, "Seen.",
+    )  # fmt: skip
+    again = refused(checklists.acknowledge, differences=keys, **told)
+    assert again[:2] == ("acknowledged_already", "One of these is acknowledged already.")
+    Handoff.objects.filter(pk=handoff.pk).update(state="withdrawn")
+    over = refused(checklists.acknowledge, differences=keys, **told)
+    assert over[:2] == ("wrong_state", "A handoff that is withdrawn takes no acknowledgements.")
+
+
+def test_a_look_at_one_handoff_leaves_the_old_evidence_of_another(site: Place) -> None:
+    found = []
+    for number in (1, 2):
+        handoff = walking.offered(site, building.a_version(site, number))
+        FILE.seek(0)
+        walking.client_of(site.edda).post(f"/handoffs/{handoff.pk}/answers/drill/", {"choice": "yes", "file": FILE})
+        aged(handoff.answers.get(item="drill"), 31)
+        found.append(live(handoff))
+    assert [one.pk for one in evidence.watched()] == sorted(one.pk for one in found)
+    (finding,) = evidence.look(actor=Worker("evidence"), handoff_id=found[0].pk)
+    assert (finding.handoff, finding.severity, finding.owner) == (found[0], "medium", site.edda)
+    assert str(finding) == "Was it rehearsed? The answer is older than 30 days"
+    assert finding.subject == f"answer:{found[0].answers.get(item='drill').pk}"
+    assert Finding.objects.count() == 1
+    assert evidence.look(actor=Worker("evidence"), handoff_id=found[0].pk) == []

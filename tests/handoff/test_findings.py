@@ -1,6 +1,7 @@
 """A target that drifts from what was signed suspends the approval by itself, until it is put right."""
 
 import json
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,30 @@ def test_a_worker_that_looks_at_nothing_does_nothing(site: Place) -> None:
     move(python="3.9.1")
     assert findings.look(actor=Worker("drift"), handoff_id=draft.pk) is None
     assert not Finding.objects.exists()
+
+
+def test_a_look_at_one_handoff_touches_no_other_and_no_other_finding(site: Place) -> None:
+    handoff, other = live(site), walking.offered(site, building.a_version(site, 2))
+    told = {"title": "A hole.", "severity": "low", "owner": "otto"}
+    issue = findings.raise_finding(actor=Person(site.vera, "test"), handoff_id=handoff.pk, **told)
+    found = []
+    for python in ("3.9.1", "3.11.7", "3.8.2", "3.7.1"):
+        move(python=python)
+        found.append(findings.look(actor=Worker("drift"), handoff_id=handoff.pk))
+        assert findings.look(actor=Worker("drift"), handoff_id=handoff.pk) is None
+    first, none, second, third = found
+    assert none is None
+    drifts = Finding.objects.filter(kind="drift").order_by("raised_at")
+    assert list(drifts) == [first, second, third]
+    assert [(one.handoff, one.closing) for one in drifts] == [
+        (handoff, "resolved"), (handoff, "replaced"), (handoff, ""),
+    ]  # fmt: skip
+    issue.refresh_from_db()
+    assert issue.closed_at is None
+    assert third is not None
+    told = AuditEvent.objects.filter(action="handoff.suspended").latest("pk").told["data"]
+    assert told == {"finding": str(third.pk), "severity": "high", "differences": third.items}
+    assert timedelta(days=6) < third.due_at - timezone.now() <= timedelta(days=7)
+    assert other.pk not in {one.handoff_id for one in drifts}
+    done = accept_by_service(site, "otto", third, " We looked. ")
+    assert (done.closing, done.comment) == ("accepted", "We looked.")

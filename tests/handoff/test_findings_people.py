@@ -1,8 +1,9 @@
 """Findings that people raise: with an owner and a day, closed only with evidence, handed on to the next version."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -13,7 +14,7 @@ from rest_framework.test import APIClient
 
 from audit.actors import Person
 from audit.models import Account, AuditEvent
-from handoff.errors import Conflict, Forbidden, GateShut, Invalid, WrongState
+from handoff.errors import Conflict, Forbidden, GateShut, Invalid, Refused, WrongState
 from handoff.facts import known_of, rules_of
 from handoff.models import Finding, Handoff
 from handoff.queries.findings import open_findings
@@ -254,6 +255,119 @@ def test_the_list_tells_what_is_overdue_and_to_whom(site: Place) -> None:
     api = APIClient()
     api.force_authenticate(site.edda)
     assert [one["title"] for one in api.get("/api/v1/findings/").json()["results"]] == ["Late.", ISSUE["title"]]
+
+
+def refused(act: Any, **told: Any) -> tuple[str, dict[str, Any]]:
+    """Return the code and the fields of a refusal."""
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    return refusal.value.code, refusal.value.fields
+
+
+def test_what_is_raised_and_closed_is_returned_and_told(site: Place) -> None:
+    handoff = walking.offered(site)
+    day = timezone.localdate() + timedelta(days=3)
+    finding = raised(site, handoff, title=f" {ISSUE['title']} ", details=" At night. ", due=day)
+    due = timezone.localtime(finding.due_at)
+    assert (str(finding), finding.details, due.date(), due.time()) == (
+        ISSUE["title"],
+        "At night.",
+        day,
+        time(23, 59, 59),
+    )
+    event = AuditEvent.objects.get(action="finding.raised")
+    about = {"finding": str(finding.pk)}
+    assert event.told["data"] == about | {
+        "severity": "high", "owner": "Edda", "due": finding.due_at.isoformat(),
+    }  # fmt: skip
+    assert (event.chain, event.told["reason"]) == (f"handoff:{handoff.pk}", ISSUE["title"])
+    done = closed(site, finding, comment=" It rings. ")
+    assert (done.pk, done.closing, done.comment, done.closed_by) == (finding.pk, "fixed", "It rings.", site.edda)
+    assert AuditEvent.objects.get(action="finding.closed").told["reason"] == "It rings."
+
+
+@pytest.mark.parametrize(("severity", "days"), [("high", 7), ("medium", 30), ("low", 90)])
+def test_without_a_day_it_is_wanted_as_soon_as_its_severity_asks(severity: str, days: int, site: Place) -> None:
+    due = timezone.localtime(raised(site, walking.offered(site), severity=severity).due_at)
+    assert due.date() == timezone.localdate() + timedelta(days=days)
+
+
+def test_what_is_too_long_or_too_late_is_named_and_what_just_fits_is_taken(site: Place) -> None:
+    handoff, today = walking.offered(site), timezone.localdate()
+    told = {"actor": by(site.vera), "handoff_id": handoff.pk}
+    late, severities = {"due": "is not within two years"}, ", ".join(("low", "medium", "high"))
+    for more, fields in (
+        ({"title": "x" * 301}, {"title": "has more than 300 characters"}),
+        ({"title": " "}, {"title": "is empty"}),
+        ({"details": "x" * 5001}, {"details": "has more than 5000 characters"}),
+        ({"severity": "huge"}, {"severity": f"must be one of {severities}"}),
+        ({"due": today - timedelta(days=1)}, late),
+        ({"due": today + timedelta(days=732)}, late),
+    ):
+        assert refused(findings.raise_finding, **told, **(ISSUE | more)) == ("invalid", fields)
+    assert not Finding.objects.exists()
+    raised(site, handoff, due=today)
+    finding = raised(site, handoff, title="x" * 300, details="x" * 5000, due=today + timedelta(days=731))
+    of = {"actor": by(site.edda), "handoff_id": handoff.pk, "finding_id": finding.pk, "evidence": LINK}
+    too_long = {"comment": "has more than 5000 characters"}
+    assert refused(findings.close, comment="x" * 5001, **of) == ("invalid", too_long)
+    assert findings.close(comment="x" * 5000, **of).closing == "fixed"
+
+
+def test_one_that_blocks_suspends_what_is_live_and_nothing_that_is_under_offer(site: Place) -> None:
+    handoff = walking.offered(site)
+    raised(site, handoff, blocks=True)
+    assert not AuditEvent.objects.filter(action="handoff.suspended").exists()
+    for state in ("testing", "ready", "deploying", "confirming", "live"):
+        Handoff.objects.filter(pk=handoff.pk).update(state=state)
+    raised(site, handoff, title="Another.")
+    assert not AuditEvent.objects.filter(action="handoff.suspended").exists()
+    raised(site, handoff, title="A third.", blocks=True)
+    assert AuditEvent.objects.filter(action="handoff.suspended").count() == 1
+    Handoff.objects.filter(pk=handoff.pk).update(state="superseded")
+    with pytest.raises(WrongState, match="A handoff that is superseded takes no findings"):
+        raised(site, handoff)
+
+
+def test_a_finding_is_settled_under_its_own_handoff_and_by_people(site: Place) -> None:
+    handoff, other = walking.offered(site), walking.offered(site, building.a_version(site, 2))
+    finding, theirs = raised(site, handoff), raised(site, other)
+    robot = Account.objects.create(username="robot", kind="service", responsible=site.edda)
+    building._grant(EnvironmentUserGrant, robot, "it_operations", site.target)
+    events = AuditEvent.objects.count()
+    acts = ((findings.close, {"evidence": LINK}), (findings.accept, {"comment": "Fine."}))
+    for act, more in acts:
+        for key in (theirs.pk, uuid4()):
+            told = {"actor": by(site.otto), "handoff_id": handoff.pk, "finding_id": key, **more}
+            assert refused(act, **told) == ("not_found", {})
+    told = {"actor": by(robot), "handoff_id": handoff.pk, "finding_id": finding.pk, "evidence": LINK}
+    assert refused(findings.close, **told) == ("person_required", {})
+    assert (AuditEvent.objects.count(), Finding.objects.filter(closed_at=None).count()) == (events, 2)
+
+
+OF_OTHERS = {
+    "approval": ("approval_missing", "An approval that does not stand any more is neither"),
+    "glass": ("approval_missing", "What was deployed by break-glass is signed"),
+    "attest": ("approval_missing", "What is to be approved anew is neither"),
+    "always": ("invariant_broken", "That something breaks what always holds is neither"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_OTHERS)
+def test_what_closes_by_itself_is_neither_accepted_nor_closed_by_evidence(kind: str, site: Place) -> None:
+    handoff = walking.offered(site)
+    finding = Finding.objects.create(
+        handoff=handoff, kind=kind, subject="it", items={"it": "It is so."}, severity="high", suspends=False,
+        owner=site.otto, due_at=timezone.now(),
+    )  # fmt: skip
+    of = {"actor": by(site.otto), "handoff_id": handoff.pk, "finding_id": finding.pk}
+    for act, more in ((findings.close, {"evidence": LINK}), (findings.accept, {"comment": "Fine."})):
+        with pytest.raises(WrongState, match=OF_OTHERS[kind][1]) as refusal:
+            act(**of, **more)
+        assert refusal.value.code == OF_OTHERS[kind][0]
+        assert refusal.value.todo
+    finding.refresh_from_db()
+    assert finding.closed_at is None
 
 
 ATTACKS: dict[str, dict[str, Any]] = {

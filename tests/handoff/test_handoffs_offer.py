@@ -14,16 +14,19 @@ from rest_framework.test import APIClient
 from audit.actors import Person, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
+from handoff import queue
 from handoff.models import Handoff, PolicyRevision
+from handoff.plans import TestReport
 from handoff.queries.handoffs import view_of
 from handoff.rules.differences import broken, report
 from handoff.rules.sides import Cargo, Owner, Side
-from handoff.services import checklists, handoffs, policies
+from handoff.services import checklists, handoffs, jobs, policies, promotion_tests
 from handoff.states import State
 from models_registry.models import (
     Environment,
     EnvironmentUserGrant,
     ModelVersion,
+    Organisation,
     RegisteredModel,
     RegisteredModelUserGrant,
 )
@@ -380,3 +383,158 @@ def test_who_answered_may_not_sign(asking: Handoff, place: building.Place) -> No
         building.sign(asking, "review", place.iris)
     assert refusal.value.code == "duty_conflict"
     assert "answered" in refusal.value.message
+
+
+def refused(act: Callable[..., Any], **told: Any) -> tuple[str, str, dict[str, Any]]:
+    """Return the code, the words and the fields of a refusal."""
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    return refusal.value.code, refusal.value.message, refusal.value.fields
+
+
+def told(handoff: Handoff, action: str) -> tuple[Any, str]:
+    """Return what the trail tells of the only act of a name on a handoff, and why."""
+    event = AuditEvent.objects.get(chain=f"handoff:{handoff.pk}", subject=f"handoff:{handoff.pk}", action=action)
+    return event.told["data"], event.told["reason"]
+
+
+def test_a_draft_is_numbered_by_its_model_and_told(place: building.Place, version: ModelVersion) -> None:
+    other = building.a_place("lungs")
+    building.offered(other, building.a_version(other), building.a_policy(("integrity",)))
+    found = handoffs.draft(actor=Person(place.dana, "test"), note="For May.", **BODY)
+    assert (found.number, found.note, found.version, found.drafted_by) == (1, "For May.", version, place.dana)
+    assert (found.source, found.target, found.bindings["slot"]) == (place.source, place.target, "main")
+    data = {"version": 1, "digest": version.digest, "source": "workbench", "target": "production"}
+    assert told(found, "handoff.drafted") == (data, "")
+    assert [one.slug for one in place.model.destinations.all()] == ["production"]
+    handoffs.withdraw(actor=Person(place.dana, "test"), handoff_id=str(found.pk), reason="Again.")
+    assert draft(place).number == 2
+
+
+def test_why_nothing_is_drafted_is_said_with_its_field(place: building.Place, version: ModelVersion) -> None:
+    building.a_version(building.a_place("lungs"), 7)
+    shop = {"kind": "creation", "organisation": place.source.organisation, "owner": place.dana}
+    Environment.objects.create(slug="shop", name="Shop", **shop)
+    afar = shop | {"kind": "production", "organisation": Organisation.objects.create(slug="afar", name="Afar")}
+    Environment.objects.create(slug="afar", name="Afar", **(afar | {"owner": place.mallory}))
+    there_is_none = "There is no such environment."
+    for change, expected in (
+        ({"model": "livers"}, ("not_found", "There is no such model.", {})),
+        ({"version": 7}, ("not_found", "Tumours has no version 7.", {})),
+        ({"source": "nowhere"}, ("not_found", there_is_none, {"source": "There is no environment nowhere."})),
+        ({"target": "nowhere"}, ("not_found", there_is_none, {"target": "There is no environment nowhere."})),
+        ({"target": "workbench"}, ("not_ready", "A handoff goes from one environment to another.",
+                                   {"target": "is also the source"})),
+        ({"target": "shop"}, ("not_ready", "A creation environment receives no handoffs.",
+                              {"target": "is a creation environment"})),
+    ):  # fmt: skip
+        assert refused(handoffs.draft, actor=Person(place.dana, "test"), **(BODY | change)) == expected
+    first = draft(place)
+    again = refused(handoffs.draft, actor=Person(place.dana, "test"), **BODY)
+    assert again[:2] == ("already_open", "Version 1 is already offered to Production.")
+    assert list(Handoff.objects.filter(model=place.model)) == [first]
+
+
+def test_a_draft_changes_in_what_is_said_and_after_the_offer_not_at_all(
+    place: building.Place, version: ModelVersion
+) -> None:
+    building.batch_streams(place)
+    handoff = draft(place)
+    of = {"actor": Person(place.dana, "test"), "handoff_id": str(handoff.pk)}
+    before = handoff.bindings
+    noted = handoffs.change(note="For May.", **of)
+    assert (noted.note, noted.bindings, noted.revision) == ("For May.", before, handoff.revision + 1)
+    bindings = {"mode": "batch", "input": {"stream": "days"}, "outputs": [{"stream": "gone"}]}
+    bound = handoffs.change(bindings=bindings, revision=noted.revision, **of)
+    assert (bound.note, bound.bindings["input"]["stream"], bound.revision) == ("For May.", "days", noted.revision + 1)
+    assert bound.bindings["input"]["digest"], "it is pinned as it is now"
+    events = AuditEvent.objects.filter(action="handoff.bindings_changed", chain=f"handoff:{handoff.pk}").order_by("pk")
+    assert [one.told["data"] for one in events] == [
+        {"note": "For May.", "bindings": before}, {"note": "For May.", "bindings": bound.bindings},
+    ]  # fmt: skip
+    handoff.refresh_from_db()
+    assert (handoff.note, handoff.bindings, handoff.revision) == (bound.note, bound.bindings, bound.revision)
+    assert refused(handoffs.change, note="Late.", revision=noted.revision, **of)[0] == "changed_since_shown"
+    assert refused(handoffs.change, note="Mine.", **(of | {"actor": Person(place.vera, "test")}))[0] == "role_not_held"
+    handoffs.change(bindings={}, **of)
+    handoffs.offer(**of)
+    for act, more, words in (
+        (handoffs.change, {"note": "Now?"}, "An offered handoff does not change; withdraw it and draft a new one."),
+        (handoffs.offer, {}, "A handoff that is in review cannot be offered."),
+    ):
+        assert refused(act, **of, **more)[:2] == ("wrong_state", words)
+    assert refused(handoffs.offer, **(of | {"actor": Person(place.vera, "test")}))[0] == "role_not_held"
+    handoff.refresh_from_db()
+    assert handoff.note == "For May."
+
+
+def test_an_offer_is_returned_and_told_with_the_digests_of_what_it_froze(
+    place: building.Place, version: ModelVersion
+) -> None:
+    found = handoffs.offer(actor=Person(place.dana, "test"), handoff_id=str(draft(place).pk))
+    assert (found.state, found.offered_by) == (State.IN_REVIEW, place.dana)
+    assert told(found, "handoff.offered")[0] == {
+        "digest": version.digest,
+        "policy": "short r1",
+        "policy_digest": found.policy_digest,
+        "report_digest": found.report_digest,
+    }
+    assert Handoff.objects.get(pk=found.pk).policy_revision == PolicyRevision.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("state", "may"),
+    [("draft", True), ("in_review", True), ("testing", True), ("ready", True), ("deploying", False), ("live", False)],
+)
+def test_it_is_withdrawn_until_it_is_deployed(state: str, may: bool, place: building.Place) -> None:
+    policy = building.a_policy(("integrity", "golden"))
+    beside = building.open_review(place, building.offered(place, building.a_version(place, 2), policy))
+    version = building.a_version(place)
+    handoff = draft(place) if state == "draft" else building.offered(place, version, policy)
+    if state not in ("draft", "in_review"):
+        building.open_review(place, handoff)
+        job = jobs.claim(handoff.jobs.get(purpose="test:golden").pk, "tester", task=queue.RUN_TEST)
+        assert job is not None
+        promotion_tests.begin(job.pk, job.fence)
+        passed_it = TestReport("passed", "It went well.", {}, {}, "", 0.0)
+        promotion_tests.finish(job.pk, job.fence, passed_it, actor=Worker("tester"))
+        for passed in ("ready", "deploying", "confirming", "live"):
+            if handoff.state != state:
+                Handoff.objects.filter(pk=handoff.pk).update(state=passed)
+                handoff.refresh_from_db()
+    of = {"actor": Person(place.dana, "test"), "handoff_id": str(handoff.pk)}
+    if not may:
+        words = f"A handoff that is {State(state).label} cannot be withdrawn."
+        assert refused(handoffs.withdraw, reason="No.", **of)[:2] == ("wrong_state", words)
+        return
+    assert refused(handoffs.withdraw, reason=" ", **of)[2] == {"reason": "is empty"}
+    assert handoffs.withdraw(reason="A better one comes.", **of).state == State.WITHDRAWN
+    assert told(handoff, "handoff.withdrawn")[1] == "A better one comes."
+    moved = AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}", action="handoff.moved").latest("pk").told
+    assert (moved["data"], moved["reason"]) == ({"from": state, "to": "withdrawn"}, "A better one comes.")
+    states = dict(handoff.jobs.values_list("purpose", "state"))
+    assert states in ({}, {"test:integrity": "cancelled", "test:golden": "done"})
+    assert set(beside.jobs.values_list("state", flat=True)) == {"queued"}
+
+
+def test_what_runs_out_is_ended_once_and_its_work_with_it(place: building.Place) -> None:
+    policy = building.a_policy(("integrity",))
+    late, early = (
+        building.open_review(place, building.offered(place, building.a_version(place, number), policy))
+        for number in (1, 2)
+    )
+    told_ = {"actor": Worker("beat")}
+    assert handoffs.expire(handoff_id="00000000-0000-0000-0000-000000000000", **told_) is None
+    Handoff.objects.filter(pk=late.pk).update(expires_at=timezone.now())
+    done = handoffs.expire(handoff_id=str(late.pk), **told_)
+    assert done is not None
+    assert (done.pk, done.state) == (late.pk, State.EXPIRED)
+    assert handoffs.expire(handoff_id=str(late.pk), **told_) is None
+    assert told(late, "handoff.expired") == ({}, "")
+    moved = AuditEvent.objects.filter(chain=f"handoff:{late.pk}", action="handoff.moved").latest("pk")
+    assert moved.told["reason"] == "nobody finished it in time"
+    assert [one.state for one in late.jobs.all()] == ["cancelled"]
+    assert [one.state for one in early.jobs.all()] == ["queued"]
+    Handoff.objects.filter(pk=early.pk).update(expires_at=timezone.now(), state="ready")
+    Handoff.objects.filter(pk=early.pk).update(state="deploying")
+    assert handoffs.expire(handoff_id=str(early.pk), **told_) is None, "what is being deployed is not cut off"

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
 from django.conf import settings as site_settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, models, transaction
 from django.urls import reverse
+from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from audit.models import Account, AuditEvent, PersonalKey, PrintedName
+from audit.models import Account, AuditEvent, PersonalKey, PrintedName, RequestKey
 from audit.verification import verify as verify_audit
 from handoff import queue
 from handoff.errors import Refused
@@ -394,3 +400,120 @@ def test_what_was_written_before_there_were_marks_shows_the_pseudonym_and_is_cou
     assert (done.traces.events, AuditEvent.objects.get(chain="old").actor_label) == (1, done.name)
     page = client_of(place.ada).get(reverse("admin:handoff_formerperson_change", args=[place.otto.pk]))
     assert "1 events and 0 signatures" in page.content.decode()
+
+
+def refused(act: Callable[..., Any], **told: Any) -> tuple[str, str, str, dict[str, Any]]:
+    """Return the code, the words, what to do and the fields of a refusal."""
+    with pytest.raises(Refused) as refusal:
+        act(**told)
+    one = refusal.value
+    return one.code, one.message, one.todo, one.fields
+
+
+def test_each_refusal_says_what_to_do(place: Place) -> None:
+    told = {"actor": by(place.ada), **TOLD}
+    assert refused(leavers.pseudonymise, **told) == (
+        "not_left", "They have not left.", "Make each of their accounts inactive first, in the admin.", {},
+    )  # fmt: skip
+    left(place)
+    count = AuditEvent.objects.count()
+    nobody = {"person": "is not a person's account"}
+    robot = Account.objects.create(username="robot", kind="service", responsible=place.edda, is_active=False)
+    why = {"reason": "must be 1 to 2000 characters"}
+    named = {"reason": "has a part of the name in it"}
+    for more, expected in (
+        ({"actor": by(place.vera)}, ("administrator_required", "Only an administrator lets a name go.", "", {})),
+        ({"person": robot.username}, ("invalid", "There is no such person.", "", nobody)),
+        ({"confirm": "otto"}, ("invalid", "Write the user name once more: nothing brings the name back.", "",
+                               {"confirm": "is not the user name of who has left"})),
+        ({"reason": "x" * 2001}, ("invalid", "Say why.", "", why)),
+        ({"reason": " "}, ("invalid", "Say why.", "", why)),
+        ({"reason": "Ottilius asked."}, ("invalid", "The reason stays for ever, so it must not name them.", "", named)),
+        ({"reason": "OTTO-VEX asked."}, ("invalid", "The reason stays for ever, so it must not name them.", "", named)),
+        ({"reason": "ottilius@example.org"},
+         ("invalid", "The reason stays for ever, so it must not name them.", "", named)),
+    ):  # fmt: skip
+        assert refused(leavers.pseudonymise, **(told | more)) == expected
+    Account.objects.filter(pk=place.ada.pk).update(is_active=False)
+    assert refused(leavers.pseudonymise, **(told | {"person": "ada", "confirm": "ada"}))[:3] == (
+        "self_grant", "Nobody lets their own name go.", "Ask another administrator.",
+    )  # fmt: skip
+    assert AuditEvent.objects.count() == count
+
+
+def test_a_short_part_of_a_name_may_stand_in_a_reason_and_so_may_a_long_one(place: Place) -> None:
+    Account.objects.filter(pk=place.otto.pk).update(first_name="Al", last_name="Bo", email="")
+    left(place)
+    reason = f"All is over, about this. {'x' * 1975}"
+    done = leavers.pseudonymise(actor=by(place.ada), **(TOLD | {"reason": f" {reason} "}))
+    event = AuditEvent.objects.get(action="account.pseudonymised")
+    assert (event.chain, event.subject) == (f"account:{place.otto.pk}",) * 2
+    assert event.told["reason"] == reason
+    gone = Account.objects.get(pk=place.otto.pk)
+    assert (done.account, done.name) == (gone.username, gone.printed_name)
+
+
+def test_more_than_five_duties_are_counted(place: Place) -> None:
+    streams = [f"stream-{n}" for n in range(6)]
+    for slug in streams:
+        Stream.objects.create(
+            environment=place.target, slug=slug, direction="sink", owner=place.otto, digest="0" * 64,
+            descriptor={"transport": "discard"},
+        )  # fmt: skip
+    for grant in EnvironmentUserGrant.objects.filter(user=place.otto):
+        role = grant.permission.codename.removeprefix("hold_")
+        roles.revoke(actor=by(place.ada), role=role, holder="otto-vex", environment=place.target.slug)
+    Account.objects.filter(pk=place.otto.pk).update(is_active=False)
+    told = {"actor": by(place.ada), **TOLD}
+    words = ", ".join(f"the stream {slug}" for slug in streams[:5])
+    assert refused(leavers.pseudonymise, **told)[:3] == (
+        "still_answers", f"They still answer for {words} and 1 more.", "Give each to somebody else, or end it.",
+    )  # fmt: skip
+    Stream.objects.filter(slug="stream-5").update(retired_at="2026-01-01T00:00Z")
+    assert refused(leavers.pseudonymise, **told)[1] == f"They still answer for {words}."
+
+
+def test_only_who_left_is_emptied_and_all_that_let_them_in_goes(place: Place) -> None:
+    """Somebody else has one of everything, too, and keeps it."""
+    group = Group.objects.create(name="Operators")
+    for who in (place.otto, place.vera):
+        who.groups.add(group)
+        who.user_permissions.add(Permission.objects.earliest("pk"))
+        registered(who, "es256", f"{who.username}'s token")
+        registered(who, "es256", "an old one")
+        old = PersonalKey.objects.get(account=who, name="an old one")
+        PersonalKey.objects.filter(pk=old.pk).update(retired_at="2026-11-01T00:00Z", retired_because="it was lost")
+        AuthToken.objects.create(user=who)
+        Authenticator.objects.create(user=who, type="totp", data={})
+        EmailAddress.objects.create(user=who, email=f"{who.username}@example.org")
+        AccessAttempt.objects.create(username=who.username, failures_since_start=1)
+        AccessLog.objects.create(username=who.username)
+        AccessFailureLog.objects.create(username=who.username)
+        RequestKey.objects.create(account=who, key="one", fingerprint="0" * 64, status=201, answer={})
+        LogEntry.objects.create(user=place.ada, object_repr=f"role of {who.username}", action_flag=1, object_id="9")
+    Account.objects.filter(pk=place.otto.pk).update(is_staff=True, is_superuser=True, last_login="2026-01-01T00:00Z")
+    left(place)
+    leavers.pseudonymise(actor=by(place.ada), **TOLD)
+    gone = Account.objects.get(pk=place.otto.pk)
+    assert (gone.is_staff, gone.is_superuser, gone.last_login) == (False, False, None)
+
+    def kept(who: Account) -> list[int]:
+        of = [
+            who.groups, who.user_permissions, AuthToken.objects.filter(user=who),
+            Authenticator.objects.filter(user=who), EmailAddress.objects.filter(user=who),
+            RequestKey.objects.filter(account=who),
+            *(log.objects.filter(username=who.username) for log in (AccessAttempt, AccessLog, AccessFailureLog)),
+            LogEntry.objects.filter(object_repr=f"role of {who.username}"),
+        ]  # fmt: skip
+        return [one.count() for one in of]
+
+    assert kept(place.otto) == [0] * 10
+    assert kept(place.vera) == [1] * 10
+    keys = PersonalKey.objects.filter(account=gone)
+    assert set(keys.values_list("retired_because", flat=True)) == {"it was lost", "its holder has left"}
+    assert set(PersonalKey.objects.filter(account=place.vera, retired_at=None).values_list("name", flat=True)) == {
+        "vera's token"
+    }
+    assert AuditEvent.objects.filter(action="personal_key.retired").count() == 1
+    assert PrintedName.objects.filter(account=place.vera).exclude(salt="").exists()
+    assert LogEntry.objects.filter(object_repr=gone.printed_name).exists()

@@ -13,18 +13,22 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from django.conf import settings as site_settings
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
+from django.db import connection
 from rest_framework.test import APIClient
 
 from audit import verify_pack
 from audit.actors import Person
 from audit.envelopes import key_id_of, seal
-from audit.models import AuditEvent, SigningKey
+from audit.models import AuditEvent, SigningKey, TreeHead
+from audit.sealing import LOCK
 from handoff.errors import Refused
 from handoff.models import Evidence, Handoff
 from handoff.services import packs, signoffs
@@ -371,3 +375,34 @@ def test_the_store_has_lost_a_file(handoff: Handoff, place: Place) -> None:
     with pytest.raises(Refused, match="cannot be read") as told:
         made(handoff, place)
     assert told.value.code == "evidence_lost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_another_seals_there_is_no_pack_without_a_proof(place: Place) -> None:
+    """Not before anything was ever sealed, and not of an event that came since; what was asked for is on record."""
+    handoff = walking.offered(place, building.a_version(place, 1))
+    for made_before in (0, 1):
+        with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as sealer:
+            sealer.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            with pytest.raises(Refused, match="not sealed at the moment") as told:
+                made(handoff, place)
+        assert (told.value.code, told.value.todo) == ("trail_not_sealed", "Try again in a minute.")
+        assert AuditEvent.objects.filter(action="pack.made").count() == 2 * made_before + 1
+        assert made(handoff, place)
+
+
+def test_a_pack_is_named_after_its_model_and_tells_what_it_holds(place: Place) -> None:
+    other = walking.offered(place, building.a_version(place, 2, "other"))
+    handoff = walking.offered(place, building.a_version(place, 1))
+    found = packs.make(actor=Person(place.dana, "api"), handoff_id=str(handoff.pk))
+    with found.archive as archive:
+        files = files_in(archive.read())
+    assert (found.filename, other.number, handoff.number) == ("tumours-handoff-2.zip", 1, 2)
+    told = json.loads(files["manifest.json"])
+    head = TreeHead.objects.latest("size")
+    assert (told["pack"], told["site"], told["handoff"]) == (1, site_settings.SITE_URL, str(handoff.pk))
+    assert told["head"] == {"size": head.size, "root": bytes(head.root).hex()}
+    listed = [one["path"] for one in told["files"]]
+    assert listed == sorted(files.keys() - verify_pack.UNLISTED)
+    event = AuditEvent.objects.get(action="pack.made")
+    assert (event.chain, event.told["data"]) == (f"handoff:{handoff.pk}", {"digest": handoff.version.digest})

@@ -173,3 +173,72 @@ def test_accounts_are_merged_over_the_api_and_in_the_admin(site: Place) -> None:
     act = {"action": "part", "_selected_action": [str(second.pk)], "confirmed": "yes", "reason": "No."}
     assert admin.post("/admin/handoff/mergedaccount/", act).status_code == 302
     assert Account.objects.get(username="dana2").same_person is None
+
+
+def told(action: str) -> tuple[str, str, Any, str]:
+    """Return the chain and the subject of the newest act of a name, what it tells, and why."""
+    event = AuditEvent.objects.filter(action=action).latest("pk")
+    return event.chain, event.subject, event.told["data"], event.told["reason"]
+
+
+def test_both_acts_are_returned_and_told_and_touch_nobody_else(site: Place) -> None:
+    site.people["dana3"] = building.person("dana3")
+    merge(site, "dana3", "vera")
+    chain = f"account:{site.dana2.pk}"
+    done = persons.merge(actor=by(site.ada), account="dana2", same_as="dana", reason=" The same passport. ")
+    assert (done.pk, done.same_person) == (site.dana2.pk, site.dana)
+    about = {"account": "Dana2", "same_as": "Dana"}
+    assert told("account.merged") == (chain, chain, about, "The same passport.")
+    apart = persons.part(actor=by(site.ada), account="dana2", reason=" A mistake. ")
+    assert (apart.pk, apart.same_person) == (site.dana2.pk, None)
+    assert told("account.parted") == (
+        chain, chain, {"account": "Dana2", "other": "Dana"}, "A mistake.",
+    )  # fmt: skip
+    site.dana3.refresh_from_db()
+    assert site.dana3.same_person == site.vera
+
+
+def test_a_refusal_names_the_field_and_what_to_do(site: Place) -> None:
+    why = {"reason": "must be 1 to 2000 characters"}
+    for act, more in ((persons.merge, {"same_as": "dana"}), (persons.part, {})):
+        account = "dana2" if act is persons.merge else "otto"
+        for reason in (" ", "x" * 2001):
+            if act is persons.part:
+                Account.objects.filter(username="otto").update(same_person=site.rita)
+            of = {"actor": by(site.ada), "account": account, "reason": reason, **more}
+            assert refused("invalid", lambda act=act, of=of: act(**of)).fields == why
+    robot = Account.objects.create(username="robot", kind="service", responsible=site.dana)
+    for name in (robot.username, "nobody"):
+        both = {"account": name, "same_as": "dana"}, {"account": "dana", "same_as": name}
+        for place, names in zip(("account", "same_as"), both, strict=True):
+            fields = refused("invalid", lambda names=names: merge(site, **names)).fields
+            assert fields == {place: "is not a person's account"}
+    own = refused("self_grant", lambda: merge(site, "ada", "dana"))
+    assert (own.message, own.todo) == ("Nobody decides whose their own accounts are.", "Ask another administrator.")
+    refused("self_grant", lambda: persons.part(actor=by(site.ada), account="ada", reason="No."))
+    refused("administrator_required", lambda: persons.part(actor=by(site.otto), account="dana2", reason="No."))
+    done = persons.merge(actor=by(site.ada), account="dana2", same_as="dana", reason="x" * 2000)
+    assert done.same_person == site.dana
+
+
+def test_of_one_person_the_later_signature_at_a_gate_counts_and_those_of_others_stay(site: Place) -> None:
+    """Who signed as validator and takes over with another account: the earlier falls, at this handoff alone."""
+    otto2 = building.person("otto2")
+    otto2.password = site.otto.password
+    otto2.save(update_fields=["password"])
+    building._grant(RegisteredModelUserGrant, otto2, "validator", site.model)
+    first, second = walking.answered(site), walking.answered(site, walking.offered(site, building.a_version(site, 2)))
+    early = walking.sign(first, otto2, "validation")
+    other = walking.sign(second, site.vera, "validation")
+    gone = walking.sign(walking.answered(site, walking.offered(site, building.a_version(site, 3))), otto2, "validation")
+    Handoff.objects.filter(pk=gone.handoff_id).update(state="withdrawn")
+    late = walking.sign(second, site.otto, "acceptance")
+    assert Handoff.objects.get(pk=second.pk).state == "testing"
+    third = walking.answered(site, walking.offered(site, building.a_version(site, 4)))
+    mine, yours = walking.sign(third, otto2, "validation"), walking.sign(third, site.otto, "acceptance")
+    merge(site, "otto2", "otto")
+    for signed in (early, other, gone, late, mine, yours):
+        signed.refresh_from_db()
+    fell = {one: one.voided_because for one in (early, other, gone, late, mine, yours) if one.voided_at}
+    assert list(fell) == [mine, yours] or list(fell) == [mine], fell
+    assert "two accounts are one person's, who" in mine.voided_because

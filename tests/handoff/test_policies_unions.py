@@ -10,7 +10,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from audit.models import AuditEvent
-from handoff.errors import Conflicting, Invalid, NotReady
+from handoff.errors import Conflicting, Invalid, NotReady, WrongState
 from handoff.facts import rules_of
 from handoff.models import Handoff, PolicyRevision
 from handoff.queries.packs import policy_texts
@@ -499,3 +499,28 @@ def test_a_role_that_was_taken_away_empties_no_requirement(door: str, site: Plac
     assert demands(rules_of(handoff), "production", "medium") == asked
     walking.sign(handoff, site.otto, "acceptance")
     assert handoff.state == "in_review"
+
+
+@pytest.mark.django_db
+def test_revisions_are_counted_for_each_policy_and_only_the_newest_of_others_clash(site: Place) -> None:
+    ada, clash = by(site.ada), ("acknowledge: it_operations", "acknowledge: validator")
+    for number, text in enumerate((LIGHT + "lapses: stop\n", LIGHT), 2):
+        revision = policies.publish(actor=ada, source=text)
+        assert (revision.policy.slug, revision.number, revision.published_by) == ("light", number, site.ada)
+        assert revision.source == text
+    lighter = LIGHTER.replace("review: {signoffs", "review: {acknowledge: it_operations, signoffs")
+    first = policies.publish(actor=ada, source=lighter)
+    event = AuditEvent.objects.filter(action="policy.published").latest("pk")
+    data = {"policy": "another", "revision": 1, "digest": first.digest}
+    assert (event.chain, event.told["data"], first.policy.title) == ("site", data, "Another")
+    with pytest.raises(WrongState) as refusal:
+        policies.publish(actor=ada, source=lighter)
+    assert refusal.value.code == "policy_unchanged"
+    with pytest.raises(Conflicting):
+        policies.publish(actor=ada, source=LIGHT.replace(*clash))
+    with pytest.raises(Conflicting):
+        policies.publish(actor=ada, source=lighter.replace(*clash))
+    elsewhere = policies.publish(actor=ada, source=lighter.replace(*clash).replace("[low, medium]", "[high]"))
+    assert elsewhere.number == 2
+    moved = LIGHT.replace("acknowledge: it_operations", "acknowledge: risk_compliance")
+    assert policies.publish(actor=ada, source=moved).number == 4, "what the other said before applies no more"

@@ -7,15 +7,19 @@ import pytest
 from django.utils import timezone
 
 from audit.actors import Worker
-from audit.models import AuditEvent
+from audit.models import Account, AuditEvent
 from handoff import queue
 from handoff.errors import LeaseLost
 from handoff.models import Decision, Handoff, Job, PromotionTest
 from handoff.plans import TestReport
 from handoff.services import jobs, promotion_tests
 from handoff.states import JobState, State
+from models_registry.models import Environment
+from models_registry.store import local_paths
 from tests.handoff import building
 from tests.handoff.test_jobs_claims import at_once, run_out
+from tests.handoff.test_signoffs_signatures import as_owner
+from tests.queries import counting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTOR = Worker("w")
@@ -90,6 +94,75 @@ def test_a_test_that_did_not_pass_returns_the_handoff(place: Any, kind: str, rea
     note = handoff.return_note
     assert (note.reasons, note.retests, note.returned_by) == ([reason], [kind], None)
     assert "All 3 went well" in note.comment
+
+
+def told(handoff: Handoff, action: str) -> tuple[str, Any, str]:
+    """Return who did the newest act of a name on a handoff, what the trail tells of it, and why."""
+    event = AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}", action=action).latest("pk")
+    return event.actor_label, event.told["data"], event.told["reason"]
+
+
+def test_a_version_is_compared_with_what_is_live_of_its_model_in_its_target(place: Any) -> None:
+    """Not with another model that is live there, nor with what was live before."""
+    other = building.a_place("lungs")
+    policy = building.a_policy(("integrity",))
+    for where, number, quality in ((other, 1, "worse"), (place, 1, "worse"), (place, 2, "good")):
+        handoff = building.offered(where, building.a_version(where, number, quality), policy)
+        counting.deployed(building.open_release(where, building.tested(building.open_review(where, handoff))))
+    third = building.open_review(place, building.offered(place, building.a_version(place, 3, "other"), policy))
+    job = claimed(third, "integrity")
+    plan = promotion_tests.begin(job.pk, job.fence)
+    assert plan is not None
+    live = place.model.versions.get(number=2)
+    assert (plan.live_digest, plan.live_format) == (live.digest, "onnx")
+    assert plan.live_elements == local_paths(live)
+    assert (plan.job_id, plan.fence, plan.manifest) == (str(job.pk), job.fence, third.version.manifest)
+    assert plan.packages == place.target.packages
+    data = {"purpose": "test:integrity", "attempt": 1, "fence": job.fence, "gate_open": True}
+    assert told(third, "job.claimed") == (job.worker, data, "")
+
+
+def test_what_was_found_is_returned_kept_and_told(under_test: Any) -> None:
+    handoff = under_test()
+    job = claimed(handoff, "golden")
+    promotion_tests.begin(job.pk, job.fence)
+    found = TestReport("passed", "All went well.", {"share": 0.5}, {"least": 0.4}, "a line", 1.5)
+    test = promotion_tests.finish(job.pk, job.fence, found, actor=ACTOR)
+    assert test == handoff.tests.get()
+    assert (test.kind, test.verdict, test.summary, test.figures, test.thresholds, test.log, test.seconds) == (
+        "golden", "passed", "All went well.", {"share": 0.5}, {"least": 0.4}, "a line", 1.5,
+    )  # fmt: skip
+    assert (test.job, test.fence, test.version_digest, test.worker) == (
+        job, job.fence, handoff.version.digest, job.worker,
+    )  # fmt: skip
+    data = {"kind": "golden", "verdict": "passed", "attempt": 1, "fence": job.fence, "sandbox": test.sandbox}
+    assert told(handoff, "test.finished") == (ACTOR.label, data, "All went well.")
+    job.refresh_from_db()
+    assert (job.state, job.error) == (JobState.DONE, "")
+
+
+@pytest.mark.parametrize("case", ["nobody validates any more", "the target has moved", "it was forged"])
+def test_a_handoff_goes_back_for_the_reason_that_is_found(case: str, under_test: Any, place: Any) -> None:
+    handoff = under_test()
+    if case == "nobody validates any more":
+        Account.objects.filter(pk=place.vera.pk).update(is_active=False)
+        reason, words = "documentation", "The review gate was open, and is shut now that the tests should run: "
+    elif case == "the target has moved":
+        Environment.objects.filter(pk=place.target.pk).update(python="3.9.1")
+        reason, words = "operability", "The review gate was open, and is shut now that the tests should run: "
+    else:
+        as_owner("UPDATE handoff_signoff SET signature = 'AAAA' || substr(signature, 5)")
+        reason, words = "security", "What is stored is not what was approved: "
+    job = claimed(handoff, "golden")
+    assert promotion_tests.begin(job.pk, job.fence) is None
+    job.refresh_from_db()
+    assert (job.state, state_of(handoff)) == (JobState.REFUSED, State.RETURNED)
+    note = handoff.return_note
+    assert (note.reasons, note.comment.startswith(words)) == ([reason], True), note.comment
+    assert job.error.removeprefix("the review gate is shut: ") == note.comment.removeprefix(
+        "The review gate was open, and is shut now that the tests should run: "
+    )
+    assert told(handoff, "handoff.moved")[2] == note.comment
 
 
 def test_all_ends_at_once_and_exactly_one_moves_the_handoff(place: Any) -> None:
