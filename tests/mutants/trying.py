@@ -184,8 +184,9 @@ class Trying:
         kept.write_text(json.dumps(known))
 
     def _verdict(self, change: Change) -> str:
-        known = change.statement in self.reached.names
-        tests = self.by_statement.get(change.statement if known else _place(change), [])
+        reaching = self.by_statement.get(change.statement, [])
+        # A statement that was written since is in no kept map; those who reach its function may reach it, too.
+        tests = reaching or self.by_statement.get(_place(change), [])
         if not tests:
             return UNREACHED
         while True:
@@ -196,7 +197,7 @@ class Trying:
         if by is not None:
             self.killers[_place(change)][by] += 1
             self.killers[change.module][by] += 1
-        return status
+        return UNREACHED if status == SURVIVED and not reaching else status
 
     def _ordered(self, tests: Iterable[str], change: Change) -> list[str]:
         """Return tests, first those that have noticed other changes of the function, then of the module.
