@@ -5,6 +5,7 @@ One function, `declared`, reads it for a kind of target and a risk tier; offers,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 FACETS = ("people", "purpose", "tools", "packages", "data", "outputs", "requirements")
@@ -73,9 +74,7 @@ class Declared:
         return self.name.partition(".")[0]
 
 
-def _sealed(name: str, title: str) -> Aspect:
-    return Aspect(name, title, "locked", "data_scientist", can=SEALED, by_version=True)
-
+_sealed = partial(Aspect, freedom="locked", changed_by="data_scientist", can=SEALED, by_version=True)
 
 USUAL: dict[str, Aspect] = {
     aspect.name: aspect

@@ -94,9 +94,9 @@ def united(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> di
     }
 
 
-def stands(emergency: EmergencyFact | None, now: datetime | None) -> bool:
+def stands(emergency: EmergencyFact, now: datetime | None) -> bool:
     """Tell whether a break-glass is in force at an instant; where nobody knows the time, none is."""
-    return emergency is not None and now is not None and now < datetime.fromisoformat(emergency.until)
+    return now is not None and now < datetime.fromisoformat(emergency.until)
 
 
 def stepped(found: Iterable[Requirement], rules: BreakGlassRules, facts: Facts) -> list[Requirement]:

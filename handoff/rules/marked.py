@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import Facts
 
 Mark = Callable[[int, str], str]
+Name = TypeVar("Name", str, str | None)
 
 
 def marked(facts: Facts, mark: Mark) -> Facts:
@@ -32,28 +34,28 @@ def marked(facts: Facts, mark: Mark) -> Facts:
         holders={role: _people(mark, people) for role, people in facts.holders.items()},
         chain=_chain(mark, facts.chain),
         waivers={
-            key: replace(one, approved_by=_name(mark, one.approver, one.approved_by) or "")
+            key: replace(one, approved_by=_name(mark, one.approver, one.approved_by))
             for key, one in facts.waivers.items()
         },
-        owner=_name(mark, facts.owner_account, facts.owner) or "",
+        owner=_name(mark, facts.owner_account, facts.owner),
         consumers=tuple(replace(one, owner_name=mark(one.owner, one.owner_name)) for one in facts.consumers),
         emergency=facts.emergency
         and replace(
             facts.emergency,
-            asked_by=_name(mark, facts.emergency.asker, facts.emergency.asked_by) or "",
+            asked_by=_name(mark, facts.emergency.asker, facts.emergency.asked_by),
             confirmed_by=_signed(mark, facts.emergency.confirmer, facts.emergency.behalf, facts.emergency.confirmed_by),
         ),
     )
 
 
-def _name(mark: Mark, account: int | None, name: str | None) -> str | None:
+def _name(mark: Mark, account: int | None, name: Name) -> Name:
     return mark(account, name) if account is not None and name else name
 
 
 def _signed(mark: Mark, account: int | None, behalf: int | None, name: str) -> str:
     """Return a name as it is printed with a signature, which may be given for somebody else."""
     if behalf is None:
-        return _name(mark, account, name) or ""
+        return _name(mark, account, name)
     own, _, other = name.partition(" for ")
     return f"{_name(mark, account, own)} for {_name(mark, behalf, other)}"
 
@@ -64,7 +66,7 @@ def _people(mark: Mark, people: Mapping[int, str]) -> dict[int, str]:
 
 def _chain(mark: Mark, chain: Chain) -> Chain:
     stands_for = {
-        role: {account: (who, _name(mark, who, name) or "") for account, (who, name) in delegates.items()}
+        role: {account: (who, _name(mark, who, name)) for account, (who, name) in delegates.items()}
         for role, delegates in chain.stands_for.items()
     }
     return replace(chain, stands_for=stands_for)

@@ -64,9 +64,8 @@ def united(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> di
     if triggers := {word for row in both for word in row.get("triggers", ())}:
         found["triggers"] = sorted(triggers)
     asked = {gate for row in both for gate in row.get("gates", ("release",))}
-    within = min(row.get("within_days", 30) for row in both)
-    shortest = min(within, found.get("every_days", LONGEST_DAYS + 1) - 1)
-    return found | {"gates": [gate for gate in GATES if gate in asked], "within_days": shortest}
+    notices = [row.get("within_days", 30) for row in both] + [every - 1 for every in days]
+    return found | {"gates": [gate for gate in GATES if gate in asked], "within_days": min(notices)}
 
 
 def asked_anew(
