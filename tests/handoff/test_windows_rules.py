@@ -45,6 +45,48 @@ def test_a_window_is_open_from_its_first_minute_to_before_its_last(window: Windo
     assert window.open_at(at(when).astimezone(ZoneInfo("Asia/Tokyo"))) is expected
 
 
+def test_a_window_that_ends_when_it_begins_is_open_for_a_day() -> None:
+    day = Window(BERLIN, (Opening(("mon",), 9 * 60, 9 * 60),))
+    instants = ("2026-11-30T08:59", "2026-11-30T09:00", "2026-12-01T08:59", "2026-12-01T09:00")
+    assert [day.open_at(at(one)) for one in instants] == [False, True, True, False]
+
+
+def test_one_of_several_openings_is_enough_and_every_window_must_be_open() -> None:
+    """And no freeze may hold."""
+    late = Opening(("mon",), 20 * 60, 21 * 60)
+    both = Window(BERLIN, (*WEEK.openings, late))
+    assert [both.open_at(at(f"2026-11-30T{hour}:00")) for hour in (10, 18, 20)] == [True, False, True]
+    evening, now = Window(BERLIN, (late,)), at("2026-11-30T20:30")
+    today, past = (Freeze("f", BERLIN, day, day) for day in (date(2026, 11, 30), date(2026, 11, 29)))
+    for windows, freezes, expected in [
+        ([both, evening], [], True),
+        ([evening, WEEK], [], False),
+        ([both], [past], True),
+        ([both], [past, today], False),
+        ([], [today], False),
+        ([], [], True),
+    ]:
+        assert open_at(windows, freezes, now) is expected
+
+
+def test_windows_and_freezes_are_told_as_people_read_them() -> None:
+    assert WEEK.words() == "mon, tue, wed, thu 09:00 to 16:00 (Europe/Berlin)"
+    every = Opening(DAYS, 9 * 60 + 5, 24 * 60)
+    assert Window("UTC", (every, NIGHT.openings[0])).words() == "every day 09:05 to 24:00; sat 22:00 to 02:00 (UTC)"
+    assert YEAR_END.words() == "Year end, 2026-12-18 to 2027-01-04 (Europe/Berlin)"
+
+
+def test_the_next_opening_is_after_now_and_within_400_days() -> None:
+    """Where only a freeze stands in the way, it is the first midnight of its zone after it."""
+    now = at("2026-11-30T09:00")
+    assert next_opening([WEEK], [], now) == at("2026-12-01T09:00")
+    assert next_opening([WEEK], [], now - timedelta(seconds=1)) == now
+    for days, expected in [(1, True), (400, True), (401, False)]:
+        last = now.date() + timedelta(days=days - 1)
+        after = at(f"{last + timedelta(days=1)}T00:00")
+        assert next_opening([], [Freeze("f", BERLIN, now.date(), last)], now) == (after if expected else None)
+
+
 def test_a_time_is_read_to_its_minute() -> None:
     opening = {"days": ["mon"], "from": "09:30", "to": "16:45"}
     rules = parse(GOOD | {"windows": [{"zone": BERLIN, "open": [opening]}]})
