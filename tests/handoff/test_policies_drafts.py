@@ -1,7 +1,6 @@
 """Drafts of policies: compared with what is published and with open handoffs, tried on past ones, then published."""
 
-from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,8 @@ from handoff.errors import NotReady
 from handoff.facts import known_of
 from handoff.models import Decision, Handoff, PolicyRevision
 from handoff.queries.policies import difference_of, simulated
-from handoff.rules.answers import AnswerFact
-from handoff.rules.change_facts import ChangeFact, MeasuredFact
-from handoff.rules.consumers import ConsumerFact
-from handoff.rules.duties import Chain
-from handoff.rules.gate_facts import EmergencyFact, Facts, FindingFact, SignOffFact, TestFact, WaiverFact
-from handoff.rules.lapses import ConditionFact
 from handoff.rules.policies import understood
 from handoff.rules.simulations import facts_of
-from handoff.rules.watches import CanaryFact
 from handoff.services import handoffs, policies, waivers
 from tests.handoff import walking
 from tests.handoff.building import Place
@@ -126,39 +118,6 @@ def test_a_simulation_lets_waivers_of_the_time_stand_where_the_draft_allows_them
     assert simulated(understood(allowing)[1]).found.stopped == {}
     ((stopped, lacking),) = simulated(understood(LIGHT)[1]).found.stopped.items()
     assert (stopped, list(lacking), len(lacking["review"])) == (str(handoff.pk), ["review"], 1)
-
-
-def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
-    """A past gate is judged on the same people as then: on delegates, and on those with a second account."""
-    chain = Chain(
-        acts={1: ("offered this handoff",)}, signed={2: "validator"}, persons={3: 1},
-        stands_for={"validator": {2: (4, "Vera")}},
-    )  # fmt: skip
-    signed = SignOffFact(
-        "s", "review", "validation", "validator", 2, "Rita", "approve", "review", {"version": "v"}, True,
-        "2026-01-01T00:00:00+00:00", (ConditionFact("c", "Rehearse it.", "2026-02-01T00:00:00+00:00", 2, "Rita"),), 4,
-    )  # fmt: skip
-    facts = Facts(
-        version="v", parts={"answers": "a"}, differences=("d",), answering={"d": "validator"}, moved={"m": "x"},
-        findings=(FindingFact("f", "t", "low", True, 1, "Dana", "2026-02-01"),), acknowledged={"d": 1},
-        answers={"purpose": AnswerFact("yes", 1, ("link",), people=((1, "Dana", "yes"),), figures=(1.5,))},
-        signoffs=(signed,),
-        tests={"golden": TestFact("passed", "v")}, holders={"validator": {2: "Rita"}}, chain=chain, tier="high",
-        now=datetime(2026, 1, 2, tzinfo=UTC),
-        waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
-        exceptions=("torch 2.4.0",), replays=2, owner="Otto", owner_account=6, owner_operates=True,
-        owner_duties={"it_operations": True},
-        consumers=(ConsumerFact("k", "Board", "scores", 5, "Iris", True, ["k", "d", ["label"], "breaking", ["c"]]),),
-        change=ChangeFact(
-            "full", MeasuredFact("d", 1, "v", {"f1": 0.5}), MeasuredFact("e", 2, "w"), 1, 2.5, ("model",),
-            (("tools.python", "Python"),), True, True, True, "a", 1, ("no",), {"f1": 0.5},
-        ),
-        emergency=EmergencyFact("g", "2026-01-03T00:00:00+00:00", "Iris", "Rita", "INC-7"),
-        canary=CanaryFact(2.5, 10, 1, 4.5, 0.5),
-    )  # fmt: skip
-    assert not [one.name for one in fields(Facts) if not getattr(facts, one.name)]
-    assert not [one.name for one in fields(Chain) if not getattr(chain, one.name)]
-    assert facts_of(plain(facts)) == facts
 
 
 def test_a_simulation_takes_as_many_queries_for_one_as_for_many(site: Place) -> None:
