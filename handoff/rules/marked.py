@@ -8,6 +8,7 @@ from handoff.rules.duties import Chain
 from handoff.rules.gate_facts import Facts
 
 Mark = Callable[[int, str], str]
+FOR = " for "  # between whoever signs and whom they stand in for, as it is printed
 Name = TypeVar("Name", str, str | None)
 
 
@@ -53,11 +54,20 @@ def _name(mark: Mark, account: int | None, name: Name) -> Name:
 
 
 def _signed(mark: Mark, account: int | None, behalf: int | None, name: str) -> str:
-    """Return a name as it is printed with a signature, which may be given for somebody else."""
-    if behalf is None:
+    """Return a name as it is printed with a signature, which may be given for somebody else.
+
+    The word between both may stand in a name, too, so they part where most of what is printed gives way to marks.
+    """
+    words = name.split(FOR)
+    if behalf is None or len(words) == 1:
         return _name(mark, account, name)
-    own, _, other = name.partition(" for ")
-    return f"{_name(mark, account, own)} for {_name(mark, behalf, other)}"
+    told = []
+    for at in range(1, len(words)):
+        own, other = FOR.join(words[:at]), FOR.join(words[at:])
+        signer, stands_for = _name(mark, account, own), _name(mark, behalf, other)
+        letters = len(own) * (signer != own) + len(other) * (stands_for != other)
+        told.append((letters, f"{signer}{FOR}{stands_for}"))
+    return max(told)[1]
 
 
 def _people(mark: Mark, people: Mapping[int, str]) -> dict[int, str]:

@@ -83,3 +83,27 @@ def test_where_there_is_no_name_or_nobody_known_behind_it_nothing_is_marked(
 ) -> None:
     facts: Facts = replace(FULL, holders={}, signoffs=(), **changes)  # type: ignore[arg-type]
     assert marked(facts, mark) == replace(facts, **expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("printed", "behalf", "kept"),
+    [
+        ("Otto for Iris", IRIS, "o for i"),
+        ("Otto for Good for Iris", IRIS, "g for i"),
+        ("Otto for Iris for Good", IRIS, "o for j"),
+        ("Otto for Good for Iris for Good", IRIS, "g for j"),
+        ("Person 1234abcd (left) for Iris for Good", IRIS, "Person 1234abcd (left) for j"),
+        ("Otto for Good for Person 1234abcd (left)", IRIS, "g for Person 1234abcd (left)"),
+        ("Otto for Good", None, "g"),
+        ("Otto", IRIS, "o"),
+        ("Edda for Ivan", IRIS, "Edda for Ivan"),
+    ],
+)
+def test_no_name_is_kept_though_the_word_between_two_of_them_stands_in_one(
+    printed: str, behalf: int | None, kept: str
+) -> None:
+    """Otto was called Otto for Good as well, and Iris had two names, too."""
+    known = {(OTTO, "Otto"): "o", (OTTO, "Otto for Good"): "g", (IRIS, "Iris"): "i", (IRIS, "Iris for Good"): "j"}
+    facts = replace(FULL, signoffs=(replace(ACCEPTANCE, name=printed, behalf=behalf),))
+    (found,) = marked(facts, lambda account, name: known.get((account, name), name)).signoffs
+    assert found.name == kept
