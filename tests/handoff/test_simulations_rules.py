@@ -43,7 +43,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         acts={1: ("offered this handoff",)}, signed={2: "validator"}, persons={3: 1},
         stands_for={"validator": {2: (4, "Vera")}},
     )  # fmt: skip
-    signed = SignOffFact(
+    given = SignOffFact(
         "s", "review", "validation", "validator", 2, "Rita", "approve", "review", {"version": "v"}, True,
         "2026-01-01T00:00:00+00:00", (ConditionFact("c", "Rehearse it.", "2026-02-01T00:00:00+00:00", 2, "Rita"),), 4,
         AgainFact("it drifted", "2026-01-20T00:00:00+00:00", "2026-01-30T00:00:00+00:00"),
@@ -52,7 +52,7 @@ def test_what_was_kept_of_persons_and_of_each_fact_is_read_again() -> None:
         version="v", parts={"answers": "a"}, differences=("d",), answering={"d": "validator"}, moved={"m": "x"},
         findings=(FindingFact("f", "t", "low", True, 1, "Dana", "2026-02-01"),), acknowledged={"d": 1},
         answers={"purpose": AnswerFact("yes", 1, ("link",), people=((1, "Dana", "yes"),), figures=(1.5,))},
-        signoffs=(signed,),
+        signoffs=(given,),
         tests={"golden": TestFact("passed", "v")}, holders={"validator": {2: "Rita"}}, chain=chain, tier="high",
         now=datetime(2026, 1, 2, tzinfo=UTC),
         waivers={"item:x": WaiverFact("w", "2026-02-01", "Rita", 1, "c", True)}, waivers_asked={"item:y": 1},
