@@ -77,9 +77,9 @@ def score_of(items: Iterable[ChecklistItem], answers: Mapping[str, AnswerFact]) 
     for item in items:
         if item.scored:
             answer = answers.get(item.key)
-            counts = answer is not None and answer.choice == "yes" and not answer.reopened
             found.setdefault(item.section, 0.0)
-            found[item.section] += sum(answer.figures[:1]) if answer is not None and counts else 0.0
+            if answer is not None and answer.choice == "yes" and not answer.reopened:
+                found[item.section] += sum(answer.figures[:1])
     return found
 
 

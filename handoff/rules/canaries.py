@@ -55,7 +55,7 @@ def read_strategy(reader: Reader, raw: Any, gates: Collection[str]) -> StrategyR
         for key in row.keys() & set(KEYS[1:]):
             reader.wrong(f"{place}.{key}", "goes with a canary only; say kind: canary")
         return StrategyRules()
-    if kind == "canary" and "confirm" not in gates:
+    if "confirm" not in gates:
         reader.wrong(f"{place}.kind", "is a canary, which ends at the confirm gate; name that under gates, too")
     return StrategyRules(
         kind,

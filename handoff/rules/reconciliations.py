@@ -141,10 +141,10 @@ def _of(row: Wanted, served: Served | None, runs: Iterable[Running]) -> list[Dif
         found.append(differs("another", f"serves another digest: version {served.version}, {served.digest[:12]}…"))
     elif served.order < row.order and not row.also:
         found.append(differs("older", f"serves an older order: {served.order}, and the records say {row.order}"))
-    mine = next((one for one in runs if one.run == row.deployment), None)
-    if row.bound and mine is None:
+    bound = next((one.bound for one in runs if one.run == row.deployment), None)
+    if row.bound and bound is None:
         found.append(differs("no_run", "its run over streams does not go"))
-    elif row.bound and mine is not None and mine.bound not in ("", row.bound):
+    elif row.bound and bound not in ("", row.bound):
         found.append(differs("other_streams", "runs over other streams than its bindings name"))
     return found
 

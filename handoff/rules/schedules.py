@@ -24,7 +24,7 @@ LONGEST = 100
 MOST_MISSED = 1000
 # How far back the newest due time is looked for: the first that is far enough.
 WINDOWS = [timedelta(hours=1), timedelta(days=1), timedelta(days=32), timedelta(days=366), timedelta(days=366 * 50)]
-SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +47,7 @@ class Schedule:
         """Yield the due times behind a moment, in UTC, from early to late; there is no last one."""
         zone = ZoneInfo(self.zone)
         waiting: list[datetime] = []  # a time that was skipped comes behind some that are later on the clocks
-        for wall in CronSim(self.cron, _wall(moment, zone) - _skipped(moment, zone) - SECOND):
+        for wall in CronSim(self.cron, _wall(moment, zone) - _skipped(moment, zone)):
             due = wall.replace(tzinfo=zone).astimezone(UTC)
             if due > moment and due not in waiting:
                 heappush(waiting, due)
@@ -63,7 +63,7 @@ class Schedule:
         if self.next(after) > until:
             return None
         for window in WINDOWS:
-            found = [*takewhile(lambda due: due <= until, self.after(max(after, until - window)))]
+            found = [*takewhile(lambda due: due <= until, self.after(until - window))]
             if found:
                 break
         all_of_them = takewhile(lambda due: due < found[-1], self.after(after))
@@ -103,7 +103,7 @@ def read_schedule(raw: Any) -> dict[str, str]:
     if not _reads(" ".join(parts)):
         raise _odd("schedule.cron", "is never due: no month of these has such a day")
     if not isinstance(zone, str) or zone not in _zones():
-        near = get_close_matches(str(zone), _zones(), 1)
+        near = get_close_matches(str(zone), _zones())
         mean = f"; did you mean {near[0]}?" if near else ", such as Europe/Berlin or UTC"
         raise _odd("schedule.zone", f"must be a time zone of the IANA data base{mean}")
     return {"cron": " ".join(parts), "zone": zone}
@@ -124,13 +124,12 @@ def _zones() -> frozenset[str]:
 
 def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return what the clocks of a zone show."""
-    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _skipped(moment: datetime, zone: ZoneInfo) -> timedelta:
     """Return by how much clocks went forward in the day before a moment; times that they skipped may be due yet."""
-    before = (moment - timedelta(days=1)).astimezone(zone).utcoffset() or timedelta(0)
-    return max((moment.astimezone(zone).utcoffset() or timedelta(0)) - before, timedelta(0))
+    return max(_wall(moment, zone) - _wall(moment - DAY, zone) - DAY, timedelta())
 
 
 def _odd(place: str, words: str) -> Invalid:

@@ -106,4 +106,4 @@ def _medium(text: str) -> str:
 
 def at_least(level: str, found: Severity) -> Severity:
     """Return a severity that is not below a level."""
-    return found if SEVERITIES.index(found.level) >= SEVERITIES.index(level) else Severity(level, found.reason)
+    return Severity(max(level, found.level, key=SEVERITIES.index), found.reason)

@@ -142,5 +142,5 @@ def _content(
     elif found.waived and waiver is not None:
         after = date.fromisoformat(waiver.until) + timedelta(days=1)
         limits.append((datetime.combine(after, time(), tzinfo=UTC), f"the waiver for {found.title}"))
-    elif found.kind == "answer" and found.met and found.key in ends:
+    elif found.kind == "answer" and found.key in ends:
         limits.append((ends[found.key], f"the answer to {found.title}"))

@@ -1,8 +1,10 @@
 """What engines have counted of a deployment: added up over their restarts, and the figures that limits are held to."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from engine.counters import BUCKETS
@@ -46,15 +48,13 @@ class Counts:
 
         Interpolated inside its bucket, as `histogram_quantile` of Prometheus does; never above the last bound.
         """
-        total, below = sum(self.buckets), 0
-        if total < ENOUGH:
+        below = [0, *accumulate(self.buckets)]  # how many stand in the buckets before each
+        if below[-1] < ENOUGH:
             return None
-        rank = 0.99 * total
-        for lower, upper, n in zip((0.0, *BOUNDS_MS), (*BOUNDS_MS, BOUNDS_MS[-1]), self.buckets, strict=True):
-            if below + n >= rank:
-                return round(lower + (upper - lower) * (rank - below) / n, 3)
-            below += n
-        return BOUNDS_MS[-1]
+        rank = 0.99 * below[-1]
+        at = bisect_left(below, rank) - 1
+        lower, upper = (0.0, *BOUNDS_MS)[at], (*BOUNDS_MS, BOUNDS_MS[-1])[at]
+        return round(lower + (upper - lower) * (rank - below[at]) / self.buckets[at], 3)
 
     def __add__(self, other: "Counts") -> "Counts":
         """Return both together."""
