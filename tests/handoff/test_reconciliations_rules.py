@@ -37,6 +37,7 @@ def found(wanted: Wanted, *answer: Served | Running, elsewhere: tuple[str, ...] 
     [
         (LIVE, (SERVED,)),
         (LIVE, (replace(SERVED, order=6),)),
+        (LIVE, (SERVED, RUN)),  # nobody knows what its run should be bound to
         (BATCH, (SERVED, RUN)),
         (BATCH, (SERVED, replace(RUN, bound=""))),
         (BATCH, (SERVED, RUN, replace(RUN, run="nightly"))),
@@ -44,6 +45,7 @@ def found(wanted: Wanted, *answer: Served | Running, elsewhere: tuple[str, ...] 
         (replace(LIVE, suspended=True), ()),
         (replace(LIVE, suspended=True), (replace(SERVED, ready=False),)),
         (replace(LIVE, suspended=True, also=("c" * 64,)), (replace(SERVED, **OTHER),)),
+        (replace(LIVE, suspended=True, also=("a" * 64,)), (SERVED,)),  # the same version is being put there anew
     ],
 )
 def test_nothing_differs(wanted: Wanted, answer: Any) -> None:

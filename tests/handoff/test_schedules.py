@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handoff.errors import Invalid
 from handoff.rules.bindings import read_bindings
-from handoff.rules.schedules import MOST_MISSED, Schedule, read_schedule
+from handoff.rules.schedules import LONGEST, MOST_MISSED, Schedule, read_schedule, schedule_of
 
 BERLIN = "Europe/Berlin"
 GOOD = {"cron": "0 2 * * *", "zone": BERLIN}
@@ -30,11 +30,13 @@ def walls(cron: str, zone: str, after: datetime, count: int) -> list[str]:
 
 ODD: list[tuple[Any, str, str]] = [
     ("daily", "schedule", "must be {"),
+    (["cron", "zone"], "schedule", "must be {"),
     ({**GOOD, "every": "day"}, "schedule", "must be {"),
     ({"zone": BERLIN}, "schedule.cron", "five fields"),
     ({**GOOD, "cron": 5}, "schedule.cron", "five fields"),
     ({**GOOD, "cron": "0 0 2 * * *"}, "schedule.cron", "five fields"),
     ({**GOOD, "cron": "0 " * 200}, "schedule.cron", "five fields"),
+    ({**GOOD, "cron": f"0 2 * * {'*':>{LONGEST - 7}}"}, "schedule.cron", "five fields"),
     ({**GOOD, "cron": "60 2 * * *"}, "schedule.cron", "'60' as minute"),
     ({**GOOD, "cron": "0 24 * * *"}, "schedule.cron", "'24' as hour"),
     ({**GOOD, "cron": "0 2 32 * *"}, "schedule.cron", "'32' as day of the month"),
@@ -75,10 +77,14 @@ def test_a_batch_keeps_its_schedule_and_may_have_none() -> None:
     assert read_bindings(kept) == kept
     assert "schedule" not in read_bindings(BATCH)
     assert read_schedule({"cron": "0 2 29 2 *", "zone": "UTC"})["cron"] == "0 2 29 2 *"
+    assert read_schedule({"cron": f"0 2 * * {'*':>{LONGEST - 8}}", "zone": "UTC"})["cron"] == "0 2 * * *"
+    assert schedule_of(kept) == Schedule("0 2 * * mon-fri", BERLIN)
+    assert schedule_of({**kept, "schedule": None}) is schedule_of({}) is None
 
 
 def test_a_schedule_is_told_in_words() -> None:
     assert Schedule("0 2 * * *", BERLIN).words == "At 02:00 every day, Europe/Berlin"
+    assert Schedule("0 2 * * *", BERLIN).local(utc(2026, 7, 2)).isoformat() == "2026-07-02T02:00:00+02:00"
 
 
 def test_due_times_follow_the_clocks_of_the_zone() -> None:
@@ -95,6 +101,14 @@ def test_either_day_will_do_where_both_are_named() -> None:
     assert walls("0 6 15 * 5", "UTC", utc(2026, 11, 1), 3) == ["06 06:00", "13 06:00", "15 06:00"]
 
 
+def test_what_is_due_just_now_is_not_due_again() -> None:
+    daily = Schedule("0 2 * * *", BERLIN)
+    at, second = utc(2026, 7, 2), timedelta(seconds=1)
+    assert daily.next(at - second) == at
+    assert daily.next(at - second / 2) == at
+    assert daily.next(at) == daily.next(at + second / 2) == utc(2026, 7, 3)
+
+
 # In Berlin the clocks go from 02:00 to 03:00 on 29 March 2026, and from 03:00 back to 02:00 on 25 October 2026.
 SPRING, AUTUMN = utc(2026, 3, 28, 12), utc(2026, 10, 24, 12)
 
@@ -104,10 +118,30 @@ def test_a_time_that_is_skipped_in_spring_comes_once_and_later() -> None:
     assert walls("0,30 2,3 * * *", BERLIN, SPRING, 4) == ["29 03:00", "29 03:30", "30 02:00", "30 02:30"]
     assert walls("30 2 * * *", BERLIN, utc(2026, 3, 29, 1, 10), 1) == ["29 03:30"]  # asked while it is skipped
     assert walls("30 2 * * *", BERLIN, utc(2026, 3, 29, 1, 30), 1) == ["30 02:30"]
+    assert walls("30 3 * * *", BERLIN, utc(2026, 3, 29, 1, 30), 1) == ["30 03:30"]
     # what was skipped comes in its turn among what is later on the clocks
     assert walls("30 2 29 3 *", BERLIN, SPRING, 1) == ["29 03:30"]
     assert walls("15,30 2,3 29 3 *", BERLIN, SPRING, 2) == ["29 03:15", "29 03:30"]
     assert walls("0 2,3 29 3 *", BERLIN, SPRING, 2) == ["29 03:00", "29 02:00"]  # a year later there is no gap
+
+
+@pytest.mark.parametrize(
+    ("zone", "skipped"),
+    [
+        (BERLIN, utc(2026, 3, 29, 1)),
+        ("Europe/London", utc(2026, 3, 29, 1)),
+        ("America/New_York", utc(2026, 3, 8, 7)),
+        ("Australia/Lord_Howe", utc(2026, 10, 3, 15, 30)),
+    ],
+)
+def test_a_time_that_is_skipped_is_due_yet_for_who_asks_just_after(zone: str, skipped: datetime) -> None:
+    """Ten minutes into what the clocks skip is due ten minutes later than their jump, in zones on both sides of UTC."""
+    wall = (skipped - timedelta(seconds=1)).astimezone(ZoneInfo(zone)) + timedelta(minutes=10, seconds=1)
+    schedule, due = Schedule(f"{wall.minute} {wall.hour} * * *", zone), skipped + timedelta(minutes=10)
+    assert schedule.next(skipped - timedelta(minutes=1)) == due
+    assert schedule.next(skipped) == due
+    assert schedule.next(due - timedelta(seconds=1)) == due
+    assert schedule.next(due) > due + timedelta(hours=22)
 
 
 def test_a_time_that_is_shown_twice_in_autumn_comes_once_and_first() -> None:

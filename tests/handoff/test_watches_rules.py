@@ -9,14 +9,15 @@ import pytest
 from engine.counters import BUCKETS
 from handoff.errors import Invalid
 from handoff.plans import Counted
-from handoff.rules.canaries import StrategyRules, asked_of, breach_of
+from handoff.rules.canaries import StrategyRules, asked_of, breach_of, read_strategy
 from handoff.rules.canaries import united as strategy_of
-from handoff.rules.gate_facts import Facts
+from handoff.rules.gate_facts import Facts, Requirement
 from handoff.rules.gates import before_approval, evaluate, waits_for_its_time
-from handoff.rules.monitoring import Figures, MonitoringRules, broken
+from handoff.rules.monitoring import Figures, MonitoringRules, broken, read_monitoring
 from handoff.rules.monitoring import united as monitoring_of
 from handoff.rules.policies import PolicyRules, parse
 from handoff.rules.policy_changes import changes, demands
+from handoff.rules.reading import Reader
 from handoff.rules.simulations import Passed, lacking_in
 from handoff.rules.subjects import Subject
 from handoff.rules.unions import union
@@ -30,7 +31,9 @@ from handoff.rules.watches import (
     counts_of,
     marked,
     of_the_hour,
+    read_counts,
     read_mark,
+    told_failed,
     too_many,
 )
 
@@ -74,14 +77,32 @@ def test_a_bad_request_is_no_failure_and_a_breach_of_the_outputs_is() -> None:
     [
         (buckets(ms1=99), None),  # too few to say
         (buckets(ms1=100), 0.995),  # 99 of the 100 between 0.5 and 1 ms
+        (buckets(ms1=99, ms5=1), 1.0),  # just the last of the 99
         (buckets(ms5=980, ms250=20), 175.0),  # the tenth of the twenty between 100 and 250 ms
         (buckets(ms5=995, ms250=5), 4.987),
+        ((100, *NOTHING[1:]), 0.495),
         ((*NOTHING[:-1], 200), BOUNDS_MS[-1]),
+        ((*buckets(ms1=50)[:-1], 200), BOUNDS_MS[-1]),
     ],
 )
 def test_the_99th_percentile_is_interpolated_in_its_bucket(counted: tuple[int, ...], expected: float | None) -> None:
     assert Counts(sum(counted), buckets=counted).p99_ms == expected
     assert len(counted) == len(BUCKETS) + 1
+
+
+def test_counts_are_added_and_taken_off_and_never_less_than_nothing() -> None:
+    one, other = Counts(20, 1, 2, 30, buckets(ms1=20)), Counts(50, 5, 1, 60, buckets(ms1=40, ms5=10))
+    assert one + other == Counts(70, 6, 3, 90, buckets(ms1=60, ms5=10))
+    assert other - one == Counts(30, 4, 0, 30, buckets(ms1=20, ms5=10))
+    assert read_counts(one.as_list()) == one
+    assert one.as_list() == [20, 1, 2, 30, [*buckets(ms1=20)]]
+    assert (one.failed_percent, Counts(refused=9).failed_percent) == (4.762, 0.0)
+    assert CanaryFact(scored=20, failed=1).requests == one.requests == 21
+
+
+def test_latencies_that_were_sorted_otherwise_are_not_added() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Counts().__add__(Counts(buckets=(0,)))
 
 
 def test_counts_go_on_over_a_restart_and_the_first_look_counts_nothing() -> None:
@@ -105,6 +126,62 @@ def test_no_more_marks_are_kept_than_an_hour_needs() -> None:
     assert [read_mark(one.as_list()) for one in marks] == list(marks)
 
 
+def mark(minute: int) -> Mark:
+    """Return a mark so many minutes after noon, when as many requests had been scored."""
+    return Mark(NOON + timedelta(minutes=minute), Counts(scored=minute))
+
+
+@pytest.mark.parametrize(
+    ("before", "minute", "kept"),
+    [
+        ((), 0, (0,)),
+        ((0,), 4, (0,)),
+        ((0,), 5, (0, 5)),
+        ((0, 5), 9, (0, 5)),
+        ((0, 5), 10, (0, 5, 10)),
+        ((0, 20, 60), 60, (0, 20, 60)),
+        ((0, 20, 60), 79, (0, 20, 60, 79)),
+        ((0, 20, 60), 80, (20, 60, 80)),
+        ((0, 20, 60), 81, (20, 60, 81)),
+        ((0, 20, 60), 200, (60, 200)),
+    ],
+)
+def test_a_mark_is_set_every_five_minutes_and_one_that_is_an_hour_old_is_kept(
+    before: tuple[int, ...], minute: int, kept: tuple[int, ...]
+) -> None:
+    now = mark(minute)
+    assert marked([mark(one) for one in before], now.at, now.total) == tuple(mark(one) for one in kept)
+
+
+@pytest.mark.parametrize(
+    ("marks", "minute", "since"),
+    [
+        ((0, 20, 60), 60, 0),
+        ((0, 20, 60), 79, 0),
+        ((0, 20, 60), 80, 20),
+        ((0, 20, 60), 81, 20),
+        ((0, 20, 60), 130, 60),
+        ((50, 60), 70, 50),
+        ((50,), 70, 50),
+        ((), 70, 70),
+    ],
+)
+def test_the_hour_is_counted_from_the_newest_mark_that_is_as_old_or_else_the_oldest(
+    marks: tuple[int, ...], minute: int, since: int
+) -> None:
+    now = mark(minute)
+    found = of_the_hour([mark(one) for one in marks], now.at, now.total)
+    assert found == (mark(since).at, Counts(scored=minute - since))
+
+
+@pytest.mark.parametrize(
+    ("failed", "requests", "words"),
+    [(0, 0, "0 % failed, 0 of 0"), (2, 3, "66.7 % failed, 2 of 3"), (5, 1000, "0.5 % failed, 5 of 1000")],
+)
+def test_how_many_failed_is_told_in_words(failed: int, requests: int, words: str) -> None:
+    assert told_failed(failed, requests) == words
+
+
 @pytest.mark.parametrize(
     ("failed", "requests", "percent", "expected"),
     [(1, 10, 1, False), (2, 10, 1, True), (1, 1, 0, True), (10, 1000, 1, False), (11, 1000, 1, True), (0, 0, 0, False)],
@@ -124,8 +201,11 @@ def test_fewer_than_a_hundred_requests_are_taken_for_a_hundred(
         (replace(GOOD, scored=994), ["requests"]),
         (replace(GOOD, failed=11), ["failed"]),
         (replace(GOOD, p99_ms=250.1), ["p99"]),
+        (replace(GOOD, p99_ms=250.0), []),
         (replace(GOOD, p99_ms=None), []),
+        (replace(GOOD, unseen_minutes=5.0), []),
         (replace(GOOD, unseen_minutes=5.1), ["seen"]),
+        (replace(GOOD, unseen_minutes=None), ["seen"]),
     ],
 )
 def test_the_confirm_gate_waits_for_the_canary(fact: CanaryFact, unmet: list[str]) -> None:
@@ -137,6 +217,114 @@ def test_the_confirm_gate_waits_for_the_canary(fact: CanaryFact, unmet: list[str
 def test_without_a_canary_the_gate_asks_for_none() -> None:
     assert asked_of(StrategyRules(), GOOD) == asked_of(CANARY, None) == []
     assert breach_of(StrategyRules(), replace(GOOD, failed=900)) == ""
+
+
+def test_what_the_gate_asks_of_a_canary_is_told_with_how_far_it_is_and_who_sees_to_it() -> None:
+    known = Requirement("canary", "canary-seen", "What the engine has counted is known", "", True)
+    minutes = replace(known, key="canary-minutes", title="The canary has run for 60 minutes")
+    requests = replace(known, key="canary-requests", title="It has answered 1000 requests")
+    failed = replace(known, key="canary-failed", title="At most 1 % of its requests failed")
+    p99 = replace(known, key="canary-p99", title="The 99th percentile is at most 250 ms")
+    assert asked_of(CANARY, GOOD) == [known, minutes, requests, failed, p99]
+    assert asked_of(StrategyRules("canary"), GOOD) == [known, minutes, requests, failed]
+
+    def unmet(one: Requirement, why: str, who: str) -> Requirement:
+        return replace(one, met=False, why=why, who=(who,))
+
+    assert asked_of(CANARY, CanaryFact(59.9, 90, 30, 300.0, 6.4)) == [
+        unmet(known, "last 6 minutes ago", "the workers"),
+        unmet(minutes, "59 of 60 minutes so far", "the clock"),
+        unmet(requests, "120 of 1000 requests so far", "whoever sends requests"),
+        unmet(failed, "25 % failed, 30 of 120", "the workers"),
+        unmet(p99, "it is 300 ms", "the workers"),
+    ]
+    assert asked_of(CANARY, replace(GOOD, unseen_minutes=None))[0] == unmet(
+        known, "no worker has asked yet", "the workers"
+    )
+
+
+def test_a_canary_is_told_in_words() -> None:
+    told = "a canary of at least 60 minutes and 1000 requests, with at most 1 % failed"
+    assert StrategyRules("canary").words() == told
+    assert CANARY.words() == f"{told}, and a 99th percentile of at most 250 ms"
+    assert CANARY.canary
+    assert not StrategyRules().canary
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (replace(GOOD, failed=10, scored=990, p99_ms=250.0), ""),
+        (replace(GOOD, failed=20, scored=980), "2 % failed, 20 of 1000; at most 1 % may"),
+        (replace(GOOD, p99_ms=251.0), "the 99th percentile of the latency is 251 ms; 250 ms are allowed"),
+        (None, ""),
+    ],
+)
+def test_each_limit_that_a_canary_breaks_is_told_alone(fact: CanaryFact | None, expected: str) -> None:
+    assert breach_of(CANARY, fact) == expected
+    without = StrategyRules("canary")
+    assert breach_of(without, fact) == ("" if "percentile" in expected else expected), "no limit, no breach"
+
+
+CONFIRMED = ("review", "release", "confirm")
+MINUTES = "must be a whole number of minutes from 1 to 10080"
+REQUESTS = "must be a whole number of requests from 0 to 10000000"
+PERCENT = "must be a number from 0 to 100"
+P99 = "must be a whole number of milliseconds from 1 to 5000"
+LIMITS = ("least_minutes", "least_requests", "most_failed_percent", "most_p99_ms")
+
+
+@pytest.mark.parametrize(
+    ("raw", "gates", "expected", "mistakes"),
+    [
+        (None, (), StrategyRules(), {}),
+        ({"kind": "direct"}, (), StrategyRules("direct", 60, 1000, 1.0, None), {}),
+        ({"kind": "canary"}, CONFIRMED, StrategyRules("canary", 60, 1000, 1.0, None), {}),
+        (
+            {"kind": "canary", **dict(zip(LIMITS, (1, 0, 0, 1), strict=True))},
+            CONFIRMED,
+            StrategyRules("canary", 1, 0, 0, 1),
+            {},
+        ),
+        (
+            {"kind": "canary", **dict(zip(LIMITS, (10_080, 10_000_000, 100, 5000), strict=True))},
+            CONFIRMED,
+            StrategyRules("canary", 10_080, 10_000_000, 100, 5000),
+            {},
+        ),
+        (
+            {"kind": "canary", **dict.fromkeys(LIMITS, -1)},
+            CONFIRMED,
+            StrategyRules("canary", 1, 0, 0, 1),
+            dict(zip(LIMITS, (MINUTES, REQUESTS, PERCENT, P99), strict=True)),
+        ),
+        (
+            {"kind": "direct", **dict.fromkeys(LIMITS, 1)},
+            CONFIRMED,
+            StrategyRules(),
+            dict.fromkeys(LIMITS, "goes with a canary only; say kind: canary"),
+        ),
+        (
+            {"kind": "canary"},
+            CONFIRMED[:2],
+            StrategyRules("canary"),
+            {"kind": "is a canary, which ends at the confirm gate; name that under gates, too"},
+        ),
+        ({"kind": "bird"}, (), StrategyRules("bird"), {"kind": "must be one of direct, canary"}),
+        (
+            {"kind": "canary", "most": 1},
+            CONFIRMED,
+            StrategyRules("canary"),
+            {"most": "is not known; known are kind, least_minutes, least_requests, most_failed_percent, most_p99_ms"},
+        ),
+    ],
+)
+def test_a_strategy_is_read_with_its_limits(
+    raw: Any, gates: tuple[str, ...], expected: StrategyRules, mistakes: dict[str, str]
+) -> None:
+    reader = Reader()
+    assert read_strategy(reader, raw, gates) == expected
+    assert reader.mistakes == {f"strategy.{key}": told for key, told in mistakes.items()}
 
 
 def test_a_breach_tells_the_figures() -> None:
@@ -205,8 +393,19 @@ def test_of_two_policies_the_stricter_limits_hold() -> None:
     other = {"kind": "canary", "least_requests": 5, "most_failed_percent": 2, "most_p99_ms": 100}
     united = {"kind": "canary", "least_minutes": 90, "least_requests": 1000, "most_failed_percent": 1.0}
     assert strategy_of(one, other) == strategy_of(other, one) == united | {"most_p99_ms": 90}
-    assert strategy_of({"kind": "direct"}, {"kind": "canary", "least_minutes": 5})["least_minutes"] == 5
+    assert strategy_of({"kind": "direct"}, {"kind": "canary", "least_minutes": 5}) == {
+        "kind": "canary", "least_minutes": 5, "least_requests": 1000, "most_failed_percent": 1.0,
+    }  # fmt: skip
+    assert strategy_of(other, {"kind": "canary"}) == {
+        "kind": "canary", "least_minutes": 60, "least_requests": 1000, "most_failed_percent": 1.0, "most_p99_ms": 100,
+    }  # fmt: skip
     assert monitoring_of(None, None) is None
+    for one_says, other_says in ((None, {"most_p99_ms": 90}), ({"most_p99_ms": 90}, None), ({}, {"most_p99_ms": 90})):
+        alone = {"most_failed_percent": 1.0, "most_p99_ms": 90, "most_unseen_minutes": 30}
+        assert monitoring_of(one_says, other_says) == alone
+    assert monitoring_of({"most_p99_ms": 90}, {"most_p99_ms": 80, "most_unseen_minutes": 90}) == {
+        "most_failed_percent": 1.0, "most_p99_ms": 80, "most_unseen_minutes": 30,
+    }  # fmt: skip
     watched = {"most_failed_percent": 1.0, "most_unseen_minutes": 5, "most_silent_hours": 9}
     assert monitoring_of({"most_silent_hours": 9, "most_failed_percent": 4}, {"most_unseen_minutes": 5}) == watched
     both = union(
@@ -254,5 +453,95 @@ def test_each_limit_of_what_is_live_has_its_sentence(known: Figures, expected: l
     assert not known.error or known.error in found["unseen"]
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        replace(LIVE, last_at=NOON - timedelta(hours=24)),
+        replace(LIVE, seen_at=NOON - timedelta(minutes=30)),
+        replace(LIVE, hour=Counts(99, 1, buckets=buckets(ms250=99, ms500=1))),
+        replace(LIVE, hour=Counts(99, 1, buckets=buckets(ms500=99))),  # too few for a percentile
+    ],
+)
+def test_what_is_at_its_limit_breaks_none(known: Figures) -> None:
+    assert broken(ALL, known, NOON) == {}
+
+
+WORST = Figures(
+    NOON - timedelta(days=9),
+    NOON - timedelta(minutes=31),
+    NOON - timedelta(days=3),
+    NOON - timedelta(hours=1),
+    Counts(196, 4, buckets=buckets(ms500=196)),
+    "It is down.",
+)
+TOLD = {
+    "failed": "In an hour 2 % failed, 4 of 200; the policy allows 1 %.",
+    "p99": "The 99th percentile of the latency was 497.5 ms in an hour; 250 ms are allowed.",
+    "silent": "No request came since 25 Nov 2026, 12:00 UTC; the policy allows 24 hours of silence.",
+    "unseen": "What its engine counts is not known since 28 Nov 2026, 11:29 UTC: It is down.",
+}
+WORDS = {
+    "failed": "at most 1 % failed in an hour",
+    "p99": "a 99th percentile of at most 250 ms",
+    "silent": "at most 24 hours without a request",
+    "unseen": "seen at least every 30 minutes",
+}
+ALONE = {
+    "failed": MonitoringRules(most_failed_percent=1.0),
+    "p99": MonitoringRules(most_p99_ms=250),
+    "silent": MonitoringRules(most_silent_hours=24),
+    "unseen": MonitoringRules(most_unseen_minutes=30),
+}
+
+
+def test_every_limit_that_is_broken_is_told() -> None:
+    assert broken(ALL, WORST, NOON) == TOLD
+    since_it_began = replace(WORST, seen_at=None, last_at=None, error="")
+    told = "What its engine counts is not known since 19 Nov 2026, 12:00 UTC"
+    assert broken(ALL, since_it_began, NOON)["unseen"] == told
+    assert ALL.words() == "what is live is monitored: " + ", ".join(WORDS.values())
+    assert ALL
+    assert not MonitoringRules()
+
+
+@pytest.mark.parametrize("subject", ALONE)
+def test_a_limit_alone_is_told_in_words_and_when_it_is_broken(subject: str) -> None:
+    assert broken(ALONE[subject], WORST, NOON) == {subject: TOLD[subject]}
+    assert ALONE[subject].words() == f"what is live is monitored: {WORDS[subject]}"
+    assert ALONE[subject]
+
+
+WATCHED = ("most_failed_percent", "most_p99_ms", "most_silent_hours", "most_unseen_minutes")
+HOURS = "must be a whole number of hours from 1 to 8784"
+UNSEEN = "must be a whole number of minutes from 2 to 1440"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected", "mistakes"),
+    [
+        (None, MonitoringRules(), {}),
+        ({}, MonitoringRules(1.0, None, None, 30), {}),
+        ({"most_p99_ms": 90}, MonitoringRules(1.0, 90, None, 30), {}),
+        (dict(zip(WATCHED, (0, 1, 1, 2), strict=True)), MonitoringRules(0, 1, 1, 2), {}),
+        (dict(zip(WATCHED, (100, 5000, 8784, 1440), strict=True)), MonitoringRules(100, 5000, 8784, 1440), {}),
+        (
+            dict.fromkeys(WATCHED, -1),
+            MonitoringRules(0, 1, 1, 2),
+            dict(zip(WATCHED, (PERCENT, P99, HOURS, UNSEEN), strict=True)),
+        ),
+        (
+            {"least": 1},
+            MonitoringRules(1.0, None, None, 30),
+            {"least": f"is not known; known are {', '.join(WATCHED)}"},
+        ),
+    ],
+)
+def test_monitoring_is_read_with_its_limits(raw: Any, expected: MonitoringRules, mistakes: dict[str, str]) -> None:
+    reader = Reader()
+    assert read_monitoring(reader, raw) == expected
+    assert reader.mistakes == {f"monitoring.{key}": told for key, told in mistakes.items()}
+
+
 def test_what_is_stopped_is_not_silent() -> None:
     assert broken(ALL, replace(LIVE, last_at=None), NOON, stopped=True) == {}
+    assert list(broken(ALL, WORST, NOON, stopped=True)) == ["failed", "p99", "unseen"]
