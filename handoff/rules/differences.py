@@ -265,7 +265,7 @@ def _package(
         severity = Severity("high", "prohibited by the target's import policy")
     elif answer == "warn":
         rule += "; the target's import policy warns about it"
-    holds = bool(there) and inside(there, specifier) and (answer in {"allow", "warn"} or bool(until))
+    holds = inside(there, specifier) and (answer in {"allow", "warn"} or bool(until))
     open_ = holds and answer == "warn" and here != there and aspect.freedom == "constrained"
     return _item(
         f"packages.{name}",

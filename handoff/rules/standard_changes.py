@@ -109,7 +109,7 @@ def _against(
     if kind == RETRAIN:
         against += _origin(change, live, reviewed)
     if change.figures is not None:
-        against += _metrics(rules, change, live, reviewed)
+        against += _metrics(rules, change.figures, live, reviewed)
     return against
 
 
@@ -166,13 +166,15 @@ def _odd(found: Iterable[str], known: Collection[str]) -> list[str]:
     return [one for one in found if one not in known]
 
 
-def _metrics(rules: StandardRules, change: ChangeFact, live: MeasuredFact, reviewed: MeasuredFact) -> Iterator[str]:
+def _metrics(
+    rules: StandardRules, figures: Mapping[str, float], live: MeasuredFact, reviewed: MeasuredFact
+) -> Iterator[str]:
     """Say which metrics were not measured, or moved too far, against the live version and the reviewed one."""
     others = {f"the live version {live.version}": live}
     if reviewed.deployment != live.deployment:
         others[f"version {reviewed.version}, the last that was fully reviewed"] = reviewed
     for name, limits in rules.metrics.items():
-        mine = (change.figures or {}).get(name)
+        mine = figures.get(name)
         if mine is None:
             yield f"{name} was not measured"
             continue
@@ -213,10 +215,11 @@ def _reasons(
     yield f"of its elements, what differs is {others}"
     if change.figures is None:
         yield f"{', '.join(rules.metrics)} must stay within the policy's limits once measured, or all sign"
-    for name in rules.metrics if change.figures is not None else ():
-        was, is_ = live.figures[name], change.figures[name] if change.figures else 0.0
-        since = f"; {reviewed.figures[name]:.6g} when it was last reviewed in full" if reviewed != live else ""
-        yield f"{name} was {was:.6g} and is {is_:.6g}, within the policy's limits{since}"
+    else:
+        for name in rules.metrics:
+            was, is_ = live.figures[name], change.figures[name]
+            since = f"; {reviewed.figures[name]:.6g} when it was last reviewed in full" if reviewed != live else ""
+            yield f"{name} was {was:.6g} and is {is_:.6g}, within the policy's limits{since}"
     yield (
         f"it is change {change.number + 1} of at most {rules.at_most} since version {reviewed.version} was reviewed in "
         f"full, {int(change.days)} of at most {rules.within_days} days ago"
@@ -274,7 +277,7 @@ def _signers(
         silent = [tier for tier in tiers if not _somebody(gates[name].signoffs, found[name], tier)]
         if odd := _odd(found[name], known):
             reader.wrong(f"{place}.{name}", f"{odd[0]} signs nothing at that gate; these do: {', '.join(known)}")
-        elif found[name] and silent:
+        elif silent:
             told = f"nobody would have to sign at {silent[0]} risk; a gate never opens by silence"
             reader.wrong(f"{place}.{name}", told)
     return found

@@ -32,6 +32,9 @@ UNITED = {
     *("standard_change", "retrain", "strategy", "monitoring", "sandbox", "reattestation"),
 }
 UNITED_IN_SIGNOFFS = {"count", "quorum", "after", "advisory", "required_above", "help", "valid_days"}
+UNITED_IN_ITEMS = {"evidence", "help"}
+# Where a sign-off is waited for: everywhere, above a tier, nowhere.
+WAITED: tuple[dict[str, Any], ...] = ({}, *({"required_above": tier} for tier in TIERS), {"advisory": True})
 STRICTEST_FIRST = ("locked", "constrained", "undeclared", "free")
 
 
@@ -78,13 +81,13 @@ def applied_in(policy: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
-    """Add what another policy demands."""
+    """Add what another policy demands. What only the one before says stays, unless saying nothing is stricter."""
     for key, words, usual in (("elements", ELEMENTS, USUAL_ELEMENTS), ("tests", TESTS, TESTS)):
         both = {*found.get(key, usual), *other.get(key, usual)}
         found[key] = [word for word in words if word in both]
     found["expires_after_days"] = min(one.get("expires_after_days", 30) for one in (found, other))
     found["drift"] = min((one.get("drift", DRIFTS[0]) for one in (found, other)), key=DRIFTS.index)
-    if "lapses" in found or "lapses" in other:
+    if "lapses" in other:
         found["lapses"] = min((one.get("lapses", LAPSES[-1]) for one in (found, other)), key=LAPSES.index)
     if any(one.get("acknowledged_duties") for one in (found, other)):
         found["acknowledged_duties"] = True
@@ -92,10 +95,10 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
         found["findings"] = {"another_closes": True}
     if "retention" in found or "retention" in other:
         found["retention"] = {"years": max(years_in(found), years_in(other))}
-    if "retirement" in found or "retirement" in other:
+    if "retirement" in other:
         found["retirement"] = {"notice_days": max(notice_in(found), notice_in(other))}
-    if "sandbox" in found or "sandbox" in other:
-        found["sandbox"] = higher(found.get("sandbox", {}), other.get("sandbox", {}))
+    if "sandbox" in other:
+        found["sandbox"] = higher(found.get("sandbox", {}), other["sandbox"])
     if "waivers" in found or "waivers" in other:
         found["waivers"] = _waivers(found.get("waivers"), other.get("waivers"))
     if "break_glass" in found or "break_glass" in other:
@@ -108,8 +111,8 @@ def _add(found: dict[str, Any], other: Mapping[str, Any]) -> None:
     for key, stricter in (("strategy", strategy_of), ("monitoring", monitoring_of)):
         if key in found or key in other:
             found[key] = stricter(found.get(key), other.get(key))
-    if "thresholds" in found or "thresholds" in other:
-        found["thresholds"] = _thresholds(found.get("thresholds", {}), other.get("thresholds", {}))
+    if "thresholds" in other:
+        found["thresholds"] = _thresholds(found.get("thresholds", {}), other["thresholds"])
     if "amendments" in found or "amendments" in other:
         found["amendments"] = _amendments(found.get("amendments", {}), other.get("amendments", {}))
     for key in ("windows", "freezes", "reminders_before_days"):
@@ -167,10 +170,10 @@ def _add_gates(found: dict[str, Any], gates: Mapping[str, Any]) -> None:
         if name not in gates:
             continue
         gate, more = found["gates"].setdefault(name, {}), gates[name]
-        if "checklist" in gate or "checklist" in more:
+        if "checklist" in more:
             gate["checklist"] = _checklist(gate, more, f"gates.{name}.checklist")
-        if "signoffs" in gate or "signoffs" in more:
-            gate["signoffs"] = _rows(gate.get("signoffs", []), more.get("signoffs", []), _signoff)
+        if "signoffs" in more:
+            gate["signoffs"] = _rows(gate.get("signoffs", []), more["signoffs"], _signoff)
         for key in (gate.keys() | more.keys()) - {"checklist", "signoffs", "acknowledge"}:
             _must_be_alike(f"gates.{name}.{key}", gate.get(key), more.get(key))
         acknowledge = {one for one in (gate.get("acknowledge"), more.get("acknowledge")) if one}
@@ -219,7 +222,7 @@ def _rows(
 def _item(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return one item for two that are alike but for the evidence: only what both accept is accepted."""
     accepted = [kind for kind in one.get("evidence", ()) if kind in other.get("evidence", ())]
-    evidence = accepted or one.get("evidence") or other.get("evidence")
+    evidence = accepted or other.get("evidence")
     return {**one, "evidence": evidence} if evidence else dict(one)
 
 
@@ -236,19 +239,13 @@ def _signoff(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]
     after = list(dict.fromkeys([*one.get("after", ()), *other.get("after", ())]))
     if after:
         found["after"] = after
-    return found | min((_waited(one), _waited(other)), key=_lightness)
+    return found | min((_waited(one), _waited(other)), key=WAITED.index)
 
 
 def _waited(rule: Mapping[str, Any]) -> dict[str, Any]:
     if rule.get("required_above"):
         return {"required_above": rule["required_above"]}
     return {"advisory": True} if rule.get("advisory") else {}
-
-
-def _lightness(waited: Mapping[str, Any]) -> int:
-    if "required_above" in waited:
-        return 1 + TIERS.index(waited["required_above"])
-    return len(TIERS) + 1 if waited else 0
 
 
 def _renamed(found: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,12 +277,11 @@ def _all_rows(gates: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
 
 def _alike(part: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two rows under one key ask for the same, so that the stricter one stands for both."""
-    if part == "signoffs":
-        same = all(one.get(key) == other.get(key) for key in (one.keys() | other.keys()) - UNITED_IN_SIGNOFFS)
-        return same and one.get("quorum", {}).get("of") == other.get("quorum", {}).get("of")
-    apart = ("evidence", "help")
+    apart = UNITED_IN_SIGNOFFS if part == "signoffs" else UNITED_IN_ITEMS
     if {k: v for k, v in one.items() if k not in apart} != {k: v for k, v in other.items() if k not in apart}:
         return False
+    if part == "signoffs":
+        return bool(one.get("quorum", {}).get("of") == other.get("quorum", {}).get("of"))
     kinds = [set(row.get("evidence", ())) for row in (one, other)]
     return not all(kinds) or bool(kinds[0] & kinds[1])
 
@@ -298,9 +294,9 @@ def _aspects(said: Collection[str], held: Sequence[Mapping[str, Declared]]) -> d
             continue
         each = [one[name] for one in held]
         freedom = min((one.freedom for one in each), key=STRICTEST_FIRST.index)
-        lists = [set(one.allowed) for one in each if one.freedom == freedom and one.allowed]
-        allowed = sorted(set.intersection(*lists)) if freedom == "constrained" and lists else []
-        if lists and not allowed and freedom == "constrained":
+        lists = [set(one.allowed) for one in each if one.allowed] if freedom == "constrained" else []
+        allowed = sorted(set.intersection(*lists)) if lists else []
+        if lists and not allowed:
             freedom = "locked"  # nothing is allowed by both
         answers = next((one.answered_by for one in each if one.answered_by), "")
         changes = next((one.changed_by for one in each if one.changed_by != usual.changed_by), usual.changed_by)

@@ -18,7 +18,7 @@ from handoff.rules.policies import digest_of, load, parse
 from handoff.rules.policy_changes import demands
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.subjects import Subject
-from handoff.rules.unions import _add, applied_in, union
+from handoff.rules.unions import applied_in, union
 from handoff.services import handoffs, policies
 from models_registry.models import RegisteredModelUserGrant
 from models_registry.services import roles
@@ -54,12 +54,6 @@ def gates(**signoff: Any) -> dict[str, Any]:
     """Return gates whose release asks for one sign-off."""
     row = {"key": "release", "role": "it_operations", "meaning": "approval"} | signoff
     return {"review": GOOD["gates"]["review"], "release": {"signoffs": [row]}}
-
-
-def test_the_union_of_one_is_that_one() -> None:
-    assert union([(GOOD, 3)], Subject("production", "low")) == GOOD
-    assert applied_in(GOOD) == ("p",)
-    assert applied_in(None) == ()
 
 
 def test_the_union_names_its_policies_and_does_not_depend_on_their_order() -> None:
@@ -220,90 +214,6 @@ def test_amendments_are_signed_by_all_whom_either_names() -> None:
     assert not parse(united(GOOD, other())).amendments
 
 
-CANARY = {"kind": "canary", "least_minutes": 30, "least_requests": 500, "most_p99_ms": 80}
-GLASS = {"roles": ["it_operations"], "lasts_hours": 9, "confirm_minutes": 50, "any_time": True}
-SMALL = {"signers": {"review": ["validator"]}, "metrics": {"rmse": {"worse_by": 2}}, "at_most": 2}
-WINDOW = {"zone": "UTC", "open": [{"from": "09:00", "to": "10:00"}]}
-MERGED: list[tuple[str, Any, Any, Any]] = [
-    ("lapses", "stop", None, "stop"),
-    ("lapses", "suspend", "stop", "stop"),
-    ("lapses", "suspend", None, "suspend"),
-    ("lapses", None, None, None),
-    ("acknowledged_duties", True, False, True),
-    ("acknowledged_duties", False, False, False),
-    ("findings", {"another_closes": True}, None, {"another_closes": True}),
-    ("findings", {"another_closes": False}, {"another_closes": True}, {"another_closes": True}),
-    ("findings", None, None, None),
-    ("retention", {"years": 3}, {"years": 30}, {"years": 30}),
-    ("retention", {"years": 3}, None, {"years": 10}),
-    ("retirement", {"notice_days": 3}, None, {"notice_days": 3}),
-    ("retirement", {"notice_days": 3}, {"notice_days": 9}, {"notice_days": 9}),
-    ("sandbox", {"least": "L2"}, {"least": "L1"}, {"least": "L2"}),
-    ("sandbox", None, {"least": "L1"}, {"least": "L1"}),
-    ("break_glass", GLASS, None, None),
-    (
-        "break_glass",
-        GLASS,
-        {"roles": ["risk_compliance", "it_operations"], "lasts_hours": 10, "confirm_minutes": 20},
-        {"roles": ["it_operations"], "lasts_hours": 9, "confirm_minutes": 20, "any_time": False},
-    ),
-    (
-        "reattestation",
-        {"every_days": 90, "triggers": ["risk"], "within_days": 20},
-        {"triggers": ["drift"], "gates": ["review"]},
-        {"every_days": 90, "triggers": ["drift", "risk"], "gates": ["review", "release"], "within_days": 20},
-    ),
-    ("standard_change", SMALL, None, None),
-    ("retrain", SMALL, None, None),
-    (
-        "standard_change",
-        SMALL,
-        SMALL | {"signers": {"review": ["risk_compliance"], "release": ["it_operations"]}, "at_most": 4},
-        {
-            "signers": {"review": ["validator", "risk_compliance"]},
-            "metrics": {"rmse": {"worse_by": 2}},
-            "elements": ["golden"],
-            "aspects": [],
-            "at_most": 2,
-            "within_days": 90,
-        },
-    ),
-    ("strategy", CANARY, None, CANARY | {"most_failed_percent": 1}),
-    (
-        "strategy",
-        CANARY,
-        {"kind": "canary", "least_minutes": 20, "most_p99_ms": 70},
-        CANARY | {"least_requests": 1000, "most_failed_percent": 1, "most_p99_ms": 70},
-    ),
-    ("monitoring", {"most_p99_ms": 90}, {"most_p99_ms": 80}, {"most_p99_ms": 80}),
-    ("monitoring", None, {"most_silent_hours": 5}, {"most_silent_hours": 5}),
-    ("windows", [WINDOW], [WINDOW], [WINDOW]),
-    ("windows", [WINDOW], None, [WINDOW]),
-    ("reminders_before_days", [7, 2], [2, 1], [7, 2, 1]),
-    ("reminders_before_days", None, None, None),
-    ("expires_after_days", 40, None, 30),
-    ("drift", "report", None, "suspend"),
-    ("drift", "report", "report", "report"),
-    ("thresholds", {"peak_memory_mb": 9}, None, {"peak_memory_mb": 9}),
-]
-
-
-@pytest.mark.parametrize(("key", "one", "two", "expected"), MERGED)
-def test_of_two_that_say_something_the_stricter_counts(key: str, one: Any, two: Any, expected: Any) -> None:
-    def saying(value: Any) -> dict[str, Any]:
-        return {"gates": {}} | ({key: value} if value is not None else {})
-
-    for first, second in ((one, two), (two, one)):
-        found = saying(first)
-        _add(found, {"policy": "q"} | saying(second))
-        if key == "reminders_before_days" and expected:
-            assert sorted(found[key]) == sorted(expected)
-        elif isinstance(expected, dict):
-            assert expected.items() <= found[key].items()
-        else:
-            assert found.get(key) == expected
-
-
 def test_a_union_speaks_for_what_is_handed_over_alone() -> None:
     named = {**GOOD["applies_to"], "model_types": ["ranking", "other"]}
     subject = Subject("production", "low", "ranking")
@@ -368,31 +278,6 @@ def test_who_changes_an_aspect_is_whom_one_of_them_names() -> None:
         [(GOOD | {"aspects": {"tools.hardware": "locked"}}, 1), (other(), 2)], Subject("production", "high")
     )
     assert list(only_one["aspects"]) == ["tools.hardware"]
-
-
-def test_gates_that_say_otherwise_what_nobody_can_unite_clash() -> None:
-    with pytest.raises(Conflicting, match=r"under gates\.review\.later"):
-        _add({"gates": {"review": {"later": 1}}}, {"policy": "q", "gates": {"review": {"later": 2}}})
-    both = {"gates": {"review": {"acknowledge": "validator"}}}
-    _add(both, {"policy": "q", "gates": {"review": {"acknowledge": "validator"}, "confirm": {"signoffs": []}}})
-    assert both["gates"] == {"review": {"acknowledge": "validator"}, "confirm": {"signoffs": []}}
-    one = {"template": "t", "digest": "d", "least": 2}
-    found = {"gates": {"review": {"checklist": {"items": [], "included": [one]}}}}
-    more = {"checklist": {"items": [], "included": [one | {"least": 5}, {"template": "u", "digest": "e"}]}}
-    _add(found, {"policy": "q", "gates": {"review": more}})
-    included: Any = found["gates"]["review"]["checklist"]["included"]
-    assert included == [{"template": "t", "digest": "d", "least": 5}, {"template": "u", "digest": "e"}]
-    with pytest.raises(Conflicting, match=r"included\.t"):
-        _add(
-            found,
-            {"policy": "q", "gates": {"review": {"checklist": {"items": [], "included": [one | {"digest": "x"}]}}}},
-        )
-
-
-def test_a_key_that_says_nothing_of_unions_must_be_the_same_in_both() -> None:
-    with pytest.raises(Conflicting, match="say different things under later"):
-        _add({"gates": {}, "later": 1}, {"gates": {}, "policy": "q", "later": 2})
-    _add({"gates": {}, "later": 1}, {"gates": {}, "policy": "q", "later": 1})
 
 
 # At the doors

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from handoff.rules.policies import parse
-from handoff.rules.policy_changes import Changes, changes, demands
+from handoff.rules.policy_changes import Changes, changes, demands, signoff_in_words
+from handoff.rules.policy_terms import SignOffRule
 from tests.handoff.test_policies_rules import GOOD
 
 REVIEW = {
@@ -148,15 +149,50 @@ TOLD = {
     "window 0": "a deployment window: mon 09:00 to 10:00 (UTC)",
 }
 SILENT = {
+    "amendment outputs": "amendments of the outputs signed by Integration owner",
+    "amendment source": "amendments of the source signed by Analytic engineer and IT operations",
+    "applies": "it applies to low, medium, high risk into production",
     "break-glass": "nobody deploys by break-glass",
     "drift": "what drifts is a matter to suspend",
+    "element golden": "the element golden",
+    "element input_schema": "the element input_schema",
+    "element model": "the element model",
+    "element output_schema": "the element output_schema",
+    "element runtime": "the element runtime",
+    "element thresholds": "the element thresholds",
+    "element validation": "the element validation",
     "expiry": "an end after 30 days",
+    "release sign-off release": "release: the sign-off release by IT operations: approval",
     "retention": "records kept for 10 years after the end",
     "retrain": "no retrain is light, so that all sign for each",
+    "review answer purpose": "review: “Written down?” answered by Data scientist",
+    "review sign-off risk": "review: the sign-off risk by Risk compliance: approval, after validation",
+    "review sign-off validation": "review: the sign-off validation by Validator: review",
     "standard-change": "no change is standard, so that all sign for each",
+    "test golden": "the promotion test golden",
     "waivers": "no requirement is waived",
 }
-ONLY_IF_SAID = {"duties", "findings", "lapses", "monitoring", "re-attestation", "retirement", "sandbox", "strategy"}
+# What holds of each aspect in production at high risk under the whole policy.
+HELD = {
+    "data.fields": "constrained",
+    "data.input_schema": "locked",
+    "data.transport": "free",
+    "outputs.consumers": "constrained to a, b",
+    "outputs.output_schema": "locked",
+    "outputs.transport": "free",
+    "packages.others": "constrained",
+    "packages.required": "constrained",
+    "people.organisation": "free",
+    "people.owner": "free",
+    "purpose.kind": "free",
+    "purpose.purpose": "free",
+    "requirements.elements": "locked",
+    "requirements.environment": "free",
+    "requirements.version": "locked",
+    "tools.hardware": "undeclared, Analytic engineer answers",
+    "tools.python": "constrained",
+    "tools.systems": "free",
+}
 
 
 def test_every_part_of_a_policy_is_told() -> None:
@@ -164,22 +200,107 @@ def test_every_part_of_a_policy_is_told() -> None:
 
 
 def test_what_a_policy_does_not_say_is_told_as_it_is_then() -> None:
-    found = demands(parse(GOOD))
-    assert {key: found[key] for key in SILENT} == SILENT
-    assert not ONLY_IF_SAID & found.keys()
-    assert found["applies"] == "it applies to low, medium, high risk into production"
-    assert found["amendment outputs"] == "amendments of the outputs signed by Integration owner"
+    assert demands(parse(GOOD)) == SILENT
+    here = demands(parse(GOOD), "production", "low")
+    assert here["aspect tools.hardware"] == "tools.hardware is undeclared", "and nobody answers"
+    assert {key: told for key, told in here.items() if not key.startswith("aspect ")} == {
+        key: told for key, told in SILENT.items() if key != "applies"
+    }
 
 
 def test_in_one_place_at_one_tier_only_what_holds_there_is_told() -> None:
-    high = demands(parse(FULL), "production", "high")
-    assert high["review sign-off owner"] == "review: the sign-off owner by Model owner: approval"
-    assert high["aspect packages.others"] == "packages.others is constrained"
-    assert high["aspect outputs.output_schema"] == "outputs.output_schema is locked"  # though the policy is silent
+    """Every aspect is, though the policy is silent of most; and nobody asks there where else it would be waited for."""
+    rest = {key: told for key, told in TOLD.items() if not key.startswith("aspect ") and key != "applies"}
+    del rest["review sign-off look"]
+    aspects = {f"aspect {name}": f"{name} is {told}" for name, told in HELD.items()}
+    owner = {"review sign-off owner": "review: the sign-off owner by Model owner: approval"}
+    assert demands(parse(FULL), "production", "high") == rest | aspects | owner
     low = demands(parse(FULL), "staging", "low")
     assert low["aspect packages.others"] == "packages.others is free"
-    assert TOLD.keys() - low.keys() == {"applies", "review sign-off owner", "review sign-off look"}
-    assert TOLD.keys() - high.keys() == {"applies", "review sign-off look"}
+    assert rest.keys() - low.keys() == {"review sign-off owner"}
+    advice = SignOffRule("look", "it_operations", "review", advisory=True)
+    assert signoff_in_words(advice) == "the sign-off look by IT operations: review, advisory"
+    assert signoff_in_words(advice, "low") == "the sign-off look by IT operations: review"
+
+
+TEMPLATE = {"template": "eu", "title": "The AI act", "digest": "d" * 64, "least": 62.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "told"),
+    [
+        (
+            {"break_glass": {"roles": ["it_operations"]}},
+            "break-glass",
+            "break-glass for 24 hours, confirmed by IT operations within 60 minutes",
+        ),
+        (
+            {"reattestation": {"every_days": 90}},
+            "re-attestation",
+            "approvals at release given anew within 30 days: every 90 days",
+        ),
+        (
+            {"reattestation": {"triggers": ["risk", "drift"]}},
+            "re-attestation",
+            "approvals at release given anew within 30 days: when its target drifted from what was signed, when the "
+            "model's risk tier was changed",
+        ),
+        (
+            {
+                "retrain": {
+                    "signers": {"review": ["validator", "risk_compliance"]},
+                    "metrics": {
+                        "rmse": {"worse_by_percent": 5, "better_by": 2, "maximum": 9},
+                        "f1": {"worse_by": 0, "minimum": 0},
+                    },
+                    "elements": [],
+                },
+            },
+            "retrain",
+            "a retrain is light if signed at review by Validator and Risk compliance, where only model differ; "
+            "f1 worse by 0, minimum 0; rmse worse by percent 5, better by 2, maximum 9; at most 3 in a row, within 90 "
+            "days of a full review",
+        ),
+        ({"strategy": {"kind": "direct"}}, "strategy", None),
+        ({"lapses": "suspend"}, "lapses", None),
+        ({"sandbox": {"least": "L0"}}, "sandbox", None),
+        ({"retirement": {"notice_days": 0}}, "retirement", None),
+        ({"retirement": {"notice_days": 1}}, "retirement", "1 days of notice before a retirement"),
+        (
+            {"aspects": {"tools.hardware": {"freedom": "free", "answered_by": "validator"}}},
+            "aspect tools.hardware",
+            "tools.hardware is free",
+        ),
+        (
+            {"aspects": {"people.owner": {"cases": [{"risk_tiers": ["low"], "freedom": "locked"},
+                                                    {"target_kinds": ["test"], "freedom": "locked"}]}}},
+            "aspect people.owner",
+            "people.owner is free; locked for low; locked for test",
+        ),
+        (
+            {"gates": GOOD["gates"] | {"release": GOOD["gates"]["release"] | {"checklist": {"included": [TEMPLATE]}}}},
+            "release template eu",
+            "release: the checklist The AI act, with a score of at least 62.5",
+        ),
+        (
+            {
+                "gates": GOOD["gates"]
+                | {
+                    "release": GOOD["gates"]["release"]
+                    | {"checklist": [{"key": "passed", "question": "All passed?", "fact": "tests.passed"}]}
+                }
+            },
+            "release answer passed",
+            "release: “All passed?” computed from tests.passed",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said_otherwise_is_told_so_and_changes_no_other_word(
+    change: dict[str, Any], key: str, told: str | None
+) -> None:
+    content = GOOD | {"tests": ["golden", "performance"]}
+    expected = demands(parse(content)) | ({key: told} if told else {})
+    assert demands(parse(content | change)) == expected
 
 
 def test_changes_are_what_came_what_went_and_what_is_otherwise() -> None:
