@@ -3,19 +3,19 @@
 The union is the content of a policy again, so that it is frozen, digested, shown and judged like any other.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from engine.thresholds import LOWER_IS_BETTER
 from handoff.errors import Conflicting, Invalid
 from handoff.rules.amendments import USUAL as SIGNED_PARTS
-from handoff.rules.aspects import USUAL, Declared
+from handoff.rules.aspects import USUAL
 from handoff.rules.break_glass import united as break_glass_of
 from handoff.rules.canaries import united as strategy_of
 from handoff.rules.monitoring import united as monitoring_of
 from handoff.rules.policies import UNION_OF, digest_of, parse
-from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS, USUAL_ELEMENTS
+from handoff.rules.policy_terms import DRIFTS, ELEMENTS, GATES, LAPSES, TESTS, TIERS, USUAL_ELEMENTS, PolicyRules
 from handoff.rules.reading import LONGEST_TEXT
 from handoff.rules.reattestation import united as reattestation_of
 from handoff.rules.retention import years_in
@@ -59,9 +59,7 @@ def union(revisions: Sequence[tuple[Mapping[str, Any], int]], subject: Subject) 
     found["applies_to"] = {"risk_tiers": [subject.tier], "target_kinds": [subject.kind]}
     if subject.model_type and any("model_types" in one["applies_to"] for one in ordered):
         found["applies_to"]["model_types"] = [subject.model_type]
-    read = [parse(one) for one in ordered]
-    said = {name for rules in read for name in rules.aspects}
-    found["aspects"] = _aspects(said, [rules.held(subject.kind, subject.tier) for rules in read])
+    found["aspects"] = _aspects([parse(one) for one in ordered], subject)
     try:
         parse(found)
     except Invalid as refusal:
@@ -286,11 +284,15 @@ def _alike(part: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return not all(kinds) or bool(kinds[0] & kinds[1])
 
 
-def _aspects(said: Collection[str], held: Sequence[Mapping[str, Declared]]) -> dict[str, Any]:
-    """Return what is declared about each aspect: the least free of all, and only what all of them allow."""
-    found = {}
+def _aspects(read: Sequence[PolicyRules], subject: Subject) -> dict[str, Any]:
+    """Return what is declared about each aspect: the least free of all, and only what all of them allow.
+
+    Whom one of them names answers for it, before whoever acknowledges differences in general.
+    """
+    found, held = {}, [rules.held(subject.kind, subject.tier) for rules in read]
     for name, usual in USUAL.items():
-        if name not in said:
+        said = [rules.aspects[name] for rules in read if name in rules.aspects]
+        if not said:
             continue
         each = [one[name] for one in held]
         freedom = min((one.freedom for one in each), key=STRICTEST_FIRST.index)
@@ -298,7 +300,10 @@ def _aspects(said: Collection[str], held: Sequence[Mapping[str, Declared]]) -> d
         allowed = sorted(set.intersection(*lists)) if lists else []
         if lists and not allowed:
             freedom = "locked"  # nothing is allowed by both
-        answers = next((one.answered_by for one in each if one.answered_by), "")
+        named = [one.answered_by for one in said if one.answered_by]
+        for other in named[1:]:
+            _must_be_alike(f"aspects.{name}.answered_by", named[0], other)
+        answers = next((role for role in (*named, *(one.answered_by for one in each)) if role), "")
         changes = next((one.changed_by for one in each if one.changed_by != usual.changed_by), usual.changed_by)
         row: dict[str, Any] = {"freedom": freedom, "changed_by": changes}
         found[name] = row | ({"allowed": allowed} if allowed else {}) | ({"answered_by": answers} if answers else {})

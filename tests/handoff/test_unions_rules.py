@@ -534,6 +534,27 @@ def test_of_an_aspect_that_one_does_not_name_the_usual_counts() -> None:
     assert list(found["aspects"]) == ["people.owner", "packages.others"]
 
 
+def test_who_is_named_for_an_aspect_answers_for_it_before_who_acknowledges_the_rest() -> None:
+    """Attack: publish a policy, under an earlier name, by which IT answers for what validation must answer for."""
+    acknowledging = reviewing(**ASKED, acknowledge="it_operations")
+    undeclared, named = ({"freedom": "undeclared", "answered_by": role} for role in ("model_owner", "validator"))
+    for free in ({}, {"aspects": {"tools.hardware": "free"}}, {"aspects": {"people.owner": "locked"}}):
+        for first, second in (
+            (acknowledging | free, {"aspects": {"tools.hardware": named}}),
+            ({"aspects": {"tools.hardware": named}}, acknowledging | free),
+        ):
+            row = united(first, second)["aspects"]["tools.hardware"]
+            assert (row["freedom"], row["answered_by"]) == ("undeclared", "validator")
+    silent = united(acknowledging | {"aspects": {"tools.hardware": "undeclared"}}, {})["aspects"]["tools.hardware"]
+    assert silent["answered_by"] == "it_operations"
+    told = "Two policies that apply together say different things under aspects.tools.hardware.answered_by."
+    assert refused({"aspects": {"tools.hardware": named}}, {"aspects": {"tools.hardware": undeclared}}) == told
+    assert refused(
+        {"aspects": {"tools.hardware": {"freedom": "free", "answered_by": "validator"}}},
+        {"aspects": {"tools.hardware": undeclared}},
+    ) == told  # fmt: skip
+
+
 # For what a union speaks
 
 
