@@ -316,7 +316,9 @@ def _streams(
         if not there and slot in {"input", "output"}:
             there = _bound(bindings, slot)
         title = name if key == aspect.name else f"{name}: {slot}"
-        yield _item(key, title, here, there, aspect, of_transports(here, there))
+        both = bool(here and there)
+        told = of_transports(here, there) if both else of_words("medium", "a stream on one side alone", here, there)
+        yield _item(key, title, here, there, aspect, told)
 
 
 def _told(stream: Stream) -> str:

@@ -430,6 +430,25 @@ def test_streams_that_an_environment_names_stand_for_what_is_bound_and_each_slot
     ]
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "severity", "reason"),
+    [
+        (Stream("sql"), Stream("sql"), "none", "equal"),
+        (Stream("sql"), Stream("http"), "medium", "from a table to a service"),
+        (None, Stream("http"), "medium", "a stream on one side alone; the source says nothing"),
+        (Stream("sql"), None, "medium", "a stream on one side alone; the target says nothing"),
+    ],
+)
+def test_a_stream_that_only_one_side_has_is_told_so(
+    here: Stream | None, there: Stream | None, severity: str, reason: str
+) -> None:
+    source, target = (
+        replace(side, streams={"alerts": stream} if stream else {}) for side, stream in ((LAB, here), (PLANT, there))
+    )
+    item = by_key(CARGO, source, target, {}, HELD)["outputs.transport.alerts"]
+    assert (item.severity, item.reason) == (severity, reason)
+
+
 # Fields
 
 AGE = "the model reads age as int"
