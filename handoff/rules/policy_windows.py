@@ -75,10 +75,10 @@ def _minute(reader: Reader, place: str, raw: Any) -> int:
 
 def _date(reader: Reader, place: str, raw: Any) -> date:
     try:
-        found = date.fromisoformat(raw) if isinstance(raw, str) and len(raw) == 10 else None
+        found = date.fromisoformat(raw) if isinstance(raw, str) else None
     except ValueError:
         found = None
-    if found is None or found.year > LONGEST_YEAR:
+    if found is None or found.isoformat() != raw or found.year > LONGEST_YEAR:
         reader.wrong(place, "must be a day such as 2026-12-24")
         return date(2000, 1, 1)
     return found
