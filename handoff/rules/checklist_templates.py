@@ -215,7 +215,7 @@ def _included(
         reader.wrong(place, told + likeness(str(row.get("template")), there))
         return None
     level, least = row.get("level", max(template.levels, default=1)), row.get("least", 0)
-    if isinstance(level, bool) or level not in (template.levels or {1: ""}):
+    if not isinstance(level, int) or isinstance(level, bool) or level not in (template.levels or {1: ""}):
         reader.wrong(f"{place}.level", f"is no level of {template.key}")
         return None
     if least and not template.scored:
