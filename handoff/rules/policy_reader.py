@@ -224,7 +224,7 @@ class PolicyReader(Reader):
             self.wrong(f"{place}.required_above", f"nothing is above {tier}; say advisory: true")
         if "advisory" in row:
             self.wrong(f"{place}.advisory", "does not go with required_above, which says where it is advisory")
-        return tier
+        return tier if tier in TIERS else ""
 
     def orders(self, place: str, rules: Sequence[SignOffRule]) -> None:
         """Refuse an order that names what the gate does not ask for, or that goes in a circle."""
