@@ -53,42 +53,86 @@ def test_a_run_names_its_streams() -> None:
     assert read_bindings(RUN | {"outputs": [{"stream": "s", "fields": fields}]})["outputs"][0]["fields"] == fields
 
 
+def test_requests_and_replies_go_over_http() -> None:
+    sides = {"input": {"encoding": "binary"}, "output": {"transport": "http", "encoding": "json"}}
+    found = read_bindings(sides)
+    assert (found["input"], found["output"]) == ({"transport": "http", "encoding": "binary"}, USUAL)
+    assert read_bindings(found) == found
+
+
+STREAM = 'must be {"stream": "<short name>"}'
+NAMES = "must be a list of names"
+SINKS = f"must list 1 to {MOST_SINKS} sinks of the target"
+NIGHTLY = {"cron": "0 2 * * *", "zone": "UTC"}
+
+
 @pytest.mark.parametrize(
-    ("raw", "field"),
+    ("raw", "place", "told"),
     [
-        ({"colour": "red"}, "bindings.colour"),
-        ({"mode": "sometimes"}, "bindings.mode"),
-        ({"slot": "second"}, "bindings.slot"),
-        ({"consumers": "Ward"}, "bindings.consumers"),
-        ({"consumers": [1]}, "bindings.consumers"),
-        ({"consumers": [""]}, "bindings.consumers"),
-        ({"consumers": ["x" * 121]}, "bindings.consumers"),
-        ({"schedule": {"cron": "0 2 * * *", "zone": "UTC"}}, "bindings.schedule"),
-        (RUN | {"schedule": {"cron": "0 2 * * *", "zone": "UTC"}}, "bindings.schedule"),
-        ({"outputs": []}, "bindings.outputs"),
-        ({"letters": {"stream": "letters"}}, "bindings.letters"),
-        (RUN | {"output": {}}, "bindings.output"),
-        (RUN | {"outputs": []}, "bindings.outputs"),
-        (RUN | {"outputs": {"stream": "scores"}}, "bindings.outputs"),
-        (RUN | {"outputs": [{"stream": f"s{number}"} for number in range(MOST_SINKS + 1)]}, "bindings.outputs"),
-        (RUN | {"outputs": [{"stream": "scores"}, {"stream": "scores"}]}, "bindings.outputs"),
-        (RUN | {"letters": {"stream": "scores"}}, "bindings.letters"),
-        (RUN | {"letters": {}}, "bindings.letters"),
-        (RUN | {"input": {}}, "bindings.input"),
-        (RUN | {"input": "patients"}, "bindings.input"),
-        (RUN | {"input": {"stream": ""}}, "bindings.input"),
-        (RUN | {"input": {"stream": 7}}, "bindings.input"),
-        (RUN | {"input": {"stream": "s" * 51}}, "bindings.input"),
-        (RUN | {"input": {"stream": "patients", "colour": "red"}}, "bindings.input"),
-        (RUN | {"outputs": [{"stream": "scores", "fields": "label"}]}, "bindings.outputs[0].fields"),
-        (RUN | {"outputs": [{"stream": "a"}, {"stream": "b", "fields": [1]}]}, "bindings.outputs[1].fields"),
-        (RUN | {"outputs": [{"stream": "b", "fields": ["f"] * 501}]}, "bindings.outputs[0].fields"),
-        ({"input": "http"}, "bindings.input"),
-        ({"output": {"colour": "red"}}, "bindings.output"),
-        ({"output": {"transport": "pigeon"}}, "bindings.output"),
+        ({"colour": "red"}, "colour", "is not known"),
+        ({"mode": "sometimes"}, "mode", "must be request_reply, batch or stream"),
+        ({"slot": "second"}, "slot", "must be main"),
+        ({"slot": None}, "slot", "must be main"),
+        ({"consumers": "Ward"}, "consumers", NAMES),
+        ({"consumers": [1]}, "consumers", NAMES),
+        ({"consumers": ["Ward", ""]}, "consumers", NAMES),
+        ({"consumers": ["x" * 121]}, "consumers", NAMES),
+        (RUN | {"consumers": [None]}, "consumers", NAMES),
+        ({"schedule": NIGHTLY}, "schedule", "needs the mode batch"),
+        (RUN | {"schedule": NIGHTLY}, "schedule", "needs the mode batch"),
+        ({"outputs": []}, "outputs", "needs the mode batch or stream"),
+        ({"letters": {"stream": "letters"}}, "letters", "needs the mode batch or stream"),
+        (RUN | {"output": {}}, "output", "is written as outputs, a list"),
+        ({"mode": "batch", "input": {"stream": "patients"}}, "outputs", SINKS),
+        (RUN | {"outputs": []}, "outputs", SINKS),
+        (RUN | {"outputs": {"stream": "scores"}}, "outputs", SINKS),
+        (RUN | {"outputs": [{"stream": f"s{number}"} for number in range(MOST_SINKS + 1)]}, "outputs", SINKS),
+        (RUN | {"outputs": [{"stream": "scores"}, {"stream": "scores"}]}, "outputs", "names a sink twice"),
+        (RUN | {"outputs": [{"stream": "scores"}, {}]}, "outputs[1]", STREAM),
+        (
+            RUN | {"letters": {"stream": "scores"}},
+            "letters",
+            "is a sink of outputs already; what was not scored has other fields",
+        ),
+        (RUN | {"letters": {}}, "letters", STREAM),
+        ({"mode": "stream", "outputs": [{"stream": "scores"}]}, "input", STREAM),
+        (RUN | {"input": {}}, "input", STREAM),
+        (RUN | {"input": []}, "input", STREAM),
+        (RUN | {"input": "patients"}, "input", STREAM),
+        (RUN | {"input": {"stream": ""}}, "input", STREAM),
+        (RUN | {"input": {"stream": 7}}, "input", STREAM),
+        (RUN | {"input": {"stream": "s" * 51}}, "input", STREAM),
+        (RUN | {"input": {"stream": "patients", "colour": "red"}}, "input", STREAM),
+        (RUN | {"outputs": [{"stream": "scores", "fields": "label"}]}, "outputs[0].fields", NAMES),
+        (RUN | {"outputs": [{"stream": "scores", "fields": {"label": 1}}]}, "outputs[0].fields", NAMES),
+        (RUN | {"outputs": [{"stream": "a"}, {"stream": "b", "fields": ["c", 1]}]}, "outputs[1].fields", NAMES),
+        (RUN | {"outputs": [{"stream": "b", "fields": ["f"] * 501}]}, "outputs[0].fields", NAMES),
+        ({"input": "http"}, "input", "is not a stream"),
+        ({"input": []}, "input", "is not a stream"),
+        ({"output": {"colour": "red"}}, "output", "is not a stream"),
+        ({"output": {"transport": "pigeon"}}, "output", "must be http, json or binary"),
+        ({"input": {"encoding": "xml"}}, "input", "must be http, json or binary"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(raw: dict[str, Any], field: str) -> None:
+def test_what_cannot_be_read_is_refused_with_its_place(raw: dict[str, Any], place: str, told: str) -> None:
     with pytest.raises(Invalid) as refusal:
         read_bindings(raw)
-    assert any(found.startswith(field) for found in refusal.value.fields), refusal.value.fields
+    assert refusal.value.fields == {f"bindings.{place}": told}
+
+
+def test_all_that_is_not_known_is_named_at_once() -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_bindings({"size": 1, "mode": "batch", "colour": "red"})
+    assert list(refusal.value.fields) == ["bindings.colour", "bindings.size"]
+
+
+def test_a_second_slot_is_refused_with_what_to_do() -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_bindings({"slot": "second"})
+    assert (refusal.value.code, refusal.value.todo) == ("slot_unknown", "Leave the slot out, or write main.")
+
+
+def test_a_schedule_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_bindings(RUN | {"mode": "batch", "schedule": NIGHTLY | {"cron": "sometimes"}})
+    assert list(refusal.value.fields) == ["bindings.schedule.cron"]
