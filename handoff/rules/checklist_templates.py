@@ -156,7 +156,7 @@ def _application(reader: Reader, place: str, row: Mapping[str, Any]) -> Applicat
 
 def _day(raw: Any) -> date | None:
     try:
-        return raw if isinstance(raw, date) else date.fromisoformat(str(raw))
+        return date.fromisoformat(str(raw))
     except ValueError:
         return None
 

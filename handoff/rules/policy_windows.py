@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from handoff.rules.reading import Reader, likeness
 from handoff.rules.windows import DAYS, WHOLE_DAY, Freeze, Opening, Window
@@ -57,7 +57,6 @@ def _zone(reader: Reader, place: str, row: Mapping[str, Any]) -> str:
     zone = row.get("zone")
     known = available_timezones()
     if isinstance(zone, str) and zone in known:
-        ZoneInfo(zone)
         return zone
     reader.wrong(f"{place}.zone", f"must be a time zone such as Europe/Berlin{likeness(str(zone), known)}")
     return "UTC"

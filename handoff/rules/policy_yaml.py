@@ -85,7 +85,6 @@ def read_text(source: str, of: Kind = POLICY) -> PolicyText:
     """Return what the YAML of a policy, or of a checklist, says. Raises Invalid with the line that is wrong."""
     if len(source) > LIMIT:
         raise of.too_long(f"The {of.name} is longer than 256 KiB.")
-    loader = None
     try:
         loader = PolicyLoader(source)
         node = loader.get_single_node()
@@ -94,9 +93,6 @@ def read_text(source: str, of: Kind = POLICY) -> PolicyText:
         rfc8785.dumps(plain(content) if of is CHECKLIST else content)
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         raise of.not_yaml(f"The {of.name} is not YAML that we accept: {error}") from error
-    finally:
-        if loader is not None:
-            loader.dispose()
     if not isinstance(content, dict):
         raise of.not_yaml(f"A {of.name} is a mapping that starts with '{of.start}: <short name>'.")
     return PolicyText(content, lines)

@@ -21,7 +21,7 @@ LONGEST_TEXT = 1000
 
 def likeness(word: str, known: Iterable[str]) -> str:
     """Return ' (did you mean …?)' where a known word is like the given one, else nothing."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = get_close_matches(word, known)
     return f" (did you mean {found[0]}?)" if found else ""
 
 

@@ -127,7 +127,7 @@ def state_of(item: Difference, answered: Answered | None, *, now: Difference | N
     if now is not None and now.equal and now.holds and not now.waived_until:
         return "resolved"
     until = (now or item).waived_until  # as it is now, where that is known: it may have been revoked or extended
-    if until and until >= today:
+    if until >= today:
         return "waived"
     if answered is not None:
         return "mitigated" if answered.mitigation else "acknowledged"
