@@ -8,7 +8,7 @@ import pytest
 from handoff.rules.aspects import USUAL, Aspect, Case
 from handoff.rules.checklists import ChecklistItem, Included
 from handoff.rules.policies import parse
-from handoff.rules.policy_reader import MOST_REMINDERS, circle_from
+from handoff.rules.policy_reader import MOST_REMINDERS, PolicyReader, circle_from
 from handoff.rules.policy_terms import (
     ELEMENTS,
     MODEL_TYPES,
@@ -166,6 +166,10 @@ def test_a_mistake_in_a_part_is_told(place: str, value: Any, wrong: str, told: s
     found = mistakes(changed(place, value))
     assert found.get(wrong) == told
     assert set(found) <= {wrong, "applies_to.risk_tiers", "applies_to.target_kinds"}
+
+
+def test_where_no_days_are_understood_nobody_is_reminded() -> None:
+    assert PolicyReader().reminders(7) == ()
 
 
 def test_what_is_wrong_in_the_parts_of_a_policy_is_told_of_each() -> None:
