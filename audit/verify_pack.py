@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -406,7 +406,7 @@ def _check_signature(public: bytes, signature: bytes, signed: bytes, what: str) 
             key.verify(signature, signed, PKCS1v15(), SHA256())
         else:
             key.verify(signature, signed)
-    except InvalidSignature:
+    except (InvalidSignature, UnsupportedAlgorithm):
         raise Broken(f"the signature of the signer's own key does not hold for the {what}") from None
 
 

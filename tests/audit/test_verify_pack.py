@@ -535,6 +535,14 @@ def test_an_own_key_is_called_by_its_hash(tmp_path: Path) -> None:
     assert broken(pack.packed(), tmp_path) == f"A personal key is not called by its own hash: {'0' * 64}."
 
 
+def test_an_own_key_of_a_kind_that_nobody_knows_proves_nothing(tmp_path: Path) -> None:
+    raw, pack = bytes.fromhex("300b300506032a030403020001"), a_pack()
+    pack.personal[0] |= {"id": sha256(raw).hexdigest(), "public_key": raw.hex()}
+    by_own_key(pack).says["personal_key"]["key"] = sha256(raw).hexdigest()
+    sentence = "The signature of the signer's own key does not hold for the sign-off es256."
+    assert broken(pack.packed(), tmp_path) == sentence
+
+
 # Trees and archives.
 
 
