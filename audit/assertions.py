@@ -70,7 +70,7 @@ def base64url(raw: bytes) -> str:
 
 
 def _bytes(text: Any) -> bytes:
-    if not isinstance(text, str) or len(text) > LONGEST:
+    if len(text) > LONGEST:
         raise ValueError
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if base64url(raw) != text:  # one way to write it, so that a statement can be compared
