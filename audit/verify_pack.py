@@ -441,7 +441,7 @@ def verify(path: str, trusted: list[str]) -> Verdict:
     try:
         with zipfile.ZipFile(path) as archive:
             return _verdict(Pack(archive), trusted)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise Unreadable(f"{path} cannot be read as an archive: {error}") from None
 
 

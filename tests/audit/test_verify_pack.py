@@ -612,8 +612,20 @@ def test_an_archive_unpacks_to_four_gib_and_no_more(tmp_path: Path) -> None:
             told_of(bytes(raw), tmp_path)
 
 
+def with_first_entry(**bytes_at: int) -> bytes:
+    """Return an archive whose list of files has other bytes in its first row: the offset of each is its name."""
+    raw = bytearray(zipped({"x": b""} | SIGNED))
+    for name, value in bytes_at.items():
+        raw[raw.index(b"PK\x01\x02") + int(name[1:])] = value
+    return bytes(raw)
+
+
+OF_A_LATER_RELEASE = with_first_entry(_6=0xFF)
+NAMED_IN_NO_UTF_8 = with_first_entry(_9=0x08, _46=0xFF)
+
+
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
-    for raw in (b"", b"PK", zipped(SIGNED)[:-30]):
+    for raw in (b"", b"PK", zipped(SIGNED)[:-30], OF_A_LATER_RELEASE, NAMED_IN_NO_UTF_8):
         with pytest.raises(Unreadable, match="cannot be read as an archive: "):
             told_of(raw, tmp_path)
     with pytest.raises(Unreadable, match="cannot be read as an archive: "):
