@@ -9,8 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from rest_framework.test import APIClient
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.test import APIClient, APIRequestFactory
 
+from audit.errors import Refused
+from audit.http import once
 from audit.models import Account, AuditEvent, RequestKey
 from models_registry.models import RegisteredModel
 from tests.site.conftest import bearer
@@ -81,6 +88,71 @@ def test_an_odd_key_is_refused(key: str, client_of: Callable[[Account], APIClien
     answer = client_of(dana).post("/api/v1/models/", model(), format="json", HTTP_IDEMPOTENCY_KEY=key)
     assert (answer.status_code, answer.json()["code"]) == (400, "key_invalid")
     assert not RegisteredModel.objects.exists()
+
+
+def sent(account: Account, create: Callable[[], Response], key: str = "k-1") -> Response:
+    """Send a request under a key to a view of its own."""
+    request = Request(APIRequestFactory().post("/x/", {"a": 1}, format="json"), parsers=[JSONParser()])
+    request.META["HTTP_IDEMPOTENCY_KEY"], request.user = key, account
+    return once(request, create)
+
+
+def test_an_answer_is_kept_with_its_status_its_order_and_what_it_is_about(dana: Account) -> None:
+    headers = {"ETag": '"3"', "Location": "/x/1/", "X-Other": "x"}
+    made = [Response({"b": 1, "a": [2]}, 202, headers=headers), Response({}, 201)]
+    longest = "x" * 100
+    assert sent(dana, lambda: made[0], longest) is made[0]
+    with CaptureQueriesContext(connection) as asked:
+        again = sent(dana, lambda: made[1], longest)
+    assert (again.status_code, list(again.data.items())) == (202, [("b", 1), ("a", [2])])
+    assert dict(again.headers) | {"Content-Type": ""} == {
+        "ETag": '"3"', "Location": "/x/1/", "Idempotent-Replay": "true", "Content-Type": "",
+    }  # fmt: skip
+    assert len(asked) == 1, "nothing is tried to be written"
+    assert sent(dana, lambda: made[1], "k-2") is made[1]
+    assert "ETag" not in sent(dana, lambda: made[0], "k-2")
+    assert RequestKey.objects.count() == 2
+
+
+@pytest.mark.parametrize(("constraint", "raised"), [("model_slug_once", IntegrityError), ("request_key_once", Refused)])
+def test_a_row_that_is_there_before_is_no_twin_unless_it_is_the_key(
+    constraint: str, raised: type[Exception], dana: Account
+) -> None:
+    """The twin's key was there, and is gone when its answer is looked for: whoever asks sends it again."""
+
+    def create() -> Response:
+        raise IntegrityError(f'duplicate key value violates unique constraint "{constraint}"')
+
+    with pytest.raises(raised) as error:
+        sent(dana, create)
+    if isinstance(error.value, Refused):
+        assert error.value.as_dict() == {
+            "code": "key_retry", "message": "The first request under this key left no answer.",
+            "todo": "Send it again.", "fields": {},
+        }  # fmt: skip
+    assert not RequestKey.objects.exists()
+
+
+def test_a_twin_waits_for_the_first_one_and_gets_its_answer(transactional_db: None, dana: Account) -> None:
+    begun, further = threading.Event(), threading.Event()
+
+    def first() -> Response:
+        begun.set()
+        further.wait(20)
+        return Response({"by": "the first"}, 201)
+
+    def run() -> None:
+        sent(dana, first)
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    begun.wait(20)
+    threading.Timer(0.3, further.set).start()
+    answer = sent(dana, lambda: Response({"by": "the twin"}, 201))
+    thread.join()
+    assert (answer.data, answer.headers["Idempotent-Replay"]) == ({"by": "the first"}, "true")
+    assert RequestKey.objects.count() == 1
 
 
 def post(url: str, header: str, key: str, body: dict[str, str], start: threading.Barrier) -> tuple[int, bool, bytes]:
