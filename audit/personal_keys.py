@@ -157,7 +157,7 @@ def use(user: Account, answer: Mapping[str, Any], origin: str, challenge: bytes)
         raise AssertionBroken("it is no key of yours that is in use here")
     assertion = Assertion.of({**answer, "key": key.pk})
     prove(assertion, public_key=bytes(key.public_key), site=key.site, challenge=challenge)
-    if (assertion.counter or key.counter) and assertion.counter <= key.counter:
+    if key.counter and assertion.counter <= key.counter:
         raise AssertionBroken("the key counts backwards, so somebody may have copied it: retire it")
     PersonalKey.objects.filter(pk=key.pk).update(counter=assertion.counter)
     return assertion
