@@ -68,7 +68,11 @@ class Comparison:
 
 
 class FileBroken(Exception):
-    """The file itself was changed."""
+    """The file itself was changed, at a line of it."""
+
+    def __init__(self, place: int, words: str) -> None:
+        super().__init__(f"line {place} {words}")
+        self.place = place
 
 
 def write(path: Path, *, full: bool = False) -> Anchor:
@@ -113,7 +117,7 @@ def compare(path: Path, chain: str | None = None) -> Comparison:
                     if known is None or broken.seq < known.seq:
                         earliest[broken.chain] = broken
     except FileBroken as error:
-        found.broken.append(Broken("the anchors' file", found.lines + 1, "anchor_file", str(error)))
+        found.broken.append(Broken("the anchors' file", error.place, "anchor_file", str(error)))
     found.broken += [earliest[name] for name in sorted(earliest)]
     found.broken += list(islice(_other_heads(found.trees), 1))
     return found
@@ -151,7 +155,7 @@ class _Line:
         try:
             return _anchor_in(orjson.loads(self.raw))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileBroken(f"line {self.place} is not an anchor") from error
+            raise FileBroken(self.place, "is not an anchor") from error
 
 
 def _heads(file: Any, found: Comparison, chain: str | None) -> Iterator[tuple[str, int, str]]:
@@ -178,14 +182,14 @@ def _lines(file: Any, notes: list[str]) -> Iterator[_Line]:
     for place, raw in enumerate(file, 1):
         ending = ENDING.search(raw, max(0, len(raw) - WITHIN))
         if ending is None and _is_json(raw):
-            raise FileBroken(f"line {place} is not an anchor")
+            raise FileBroken(place, "is not an anchor")
         if ending is None:
             notes.append(f"line {place} was cut short while it was written")
             if not raw.endswith(b"\n"):
                 yield _Line(place, b"", 0, previous)
             continue
         if ending[1].decode() != previous:
-            raise FileBroken(f"line {place} does not join on the line before it")
+            raise FileBroken(place, "does not join on the line before it")
         previous = sha256(raw.rstrip(b"\n")).hexdigest()
         yield _Line(place, raw, int(ending[2]), previous)
 
