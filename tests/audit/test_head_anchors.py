@@ -4,9 +4,10 @@ import base64
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,14 +17,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from guardian.shortcuts import assign_perm
 from rest_framework.test import APIClient
 
 from audit import tasks
-from audit.head_anchors import anchor_outside, verify_anchors
+from audit.head_anchors import Anchored, anchor_outside, verify_anchors
 from audit.models import Account, HeadAnchor, TreeHead
 from audit.sealing import seal_all
+from audit.verification import Broken
 from models_registry.models import RegisteredModel
 from tests.audit.building import as_owner_of, write_chain
 
@@ -83,13 +85,14 @@ class Authority:
 
 
 class Outside(ThreadingHTTPServer):
-    """Places outside: /hook keeps what it is sent, /stamp stamps, others fail in some way."""
+    """Places outside: /hook keeps what it is sent, /stamp stamps, /large/9 answers 9 bytes, others fail in some way."""
 
     def __init__(self, authority: Authority | None) -> None:
         """Listen on a free port of this machine."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self.authority = authority
         self.kept: list[bytes] = []
+        self.meanwhile: Callable[[], object] = list
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -109,9 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/hook":
             self.server.kept.append(body)
+            self.server.meanwhile()
+        elif self.path.startswith("/large/"):
+            answer = b"x" * int(self.path.rpartition("/")[2])
         elif self.server.authority is not None and self.path in ("/stamp", "/stale"):
             answer = self._stamp(body)
-        self.send_response(200 if self.path in self.known else 500)
+        self.send_response(200 if self.path in self.known or answer else 500)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -153,18 +159,19 @@ def head(db: None) -> TreeHead:
 
 
 def test_nothing_is_anchored_where_nothing_is_sealed_or_configured(outside: Outside, db: None, settings: Any) -> None:
-    assert anchor_outside().places == []
+    assert anchor_outside() == Anchored()
     write_chain("handoff:a", 1)
-    seal_all()
+    found = seal_all()
+    assert found is not None
     settings.ANCHOR_WEBHOOKS = settings.TIME_STAMPS = []
-    assert anchor_outside().places == []
+    assert anchor_outside() == Anchored(found.size)
     assert (HeadAnchor.objects.count(), outside.kept) == (0, [])
 
 
 def test_a_webhook_gets_the_signed_head_once(outside: Outside, head: TreeHead, settings: Any) -> None:
     settings.TIME_STAMPS = []
     for _ in range(2):
-        assert anchor_outside().places == settings.ANCHOR_WEBHOOKS
+        assert anchor_outside() == Anchored(head.size, settings.ANCHOR_WEBHOOKS)
     assert outside.kept == [head.envelope.encode()]
     anchor = head.anchors.get()
     assert (anchor.kind, anchor.place, anchor.stamped_at, bytes(anchor.stamp)) == (
@@ -221,6 +228,55 @@ def test_a_place_that_fails_keeps_no_other_from_the_head(
         call_command("anchor_audit")
 
 
+@pytest.mark.parametrize(("size", "taken"), [(64 * 1024, True), (64 * 1024 + 1, False)])
+def test_a_place_says_no_more_than_is_read(
+    size: int, taken: bool, outside: Outside, head: TreeHead, settings: Any
+) -> None:
+    place = f"{outside.url}/large/{size}"
+    settings.ANCHOR_WEBHOOKS, settings.TIME_STAMPS = [place], []
+    failed = {} if taken else {place: "its answer is larger than 65536 bytes"}
+    assert anchor_outside() == Anchored(head.size, [place] if taken else [], failed)
+    assert head.anchors.count() == taken
+
+
+@pytest.mark.parametrize(("path", "why"), [("gone", "it answered 500"), ("moved", "it answered 307")])
+def test_why_a_place_failed_is_told(path: str, why: str, outside: Outside, head: TreeHead, settings: Any) -> None:
+    nowhere = "http://127.0.0.1:9/"
+    settings.ANCHOR_WEBHOOKS, settings.TIME_STAMPS = [f"{outside.url}/{path}", nowhere, f"{outside.url}/hook"], []
+    found = anchor_outside()
+    assert found.places == [f"{outside.url}/hook"]
+    assert found.failed.pop(nowhere).startswith("it cannot be reached: ")
+    assert found.failed == {f"{outside.url}/{path}": why}
+
+
+def test_another_process_may_have_told_the_head_meanwhile(
+    transactional_db: None, outside: Outside, head: TreeHead, settings: Any
+) -> None:
+    settings.TIME_STAMPS = []
+
+    def tell() -> None:
+        HeadAnchor.objects.create(head=head, kind="webhook", place=f"{outside.url}/hook")
+        connection.close()
+
+    outside.meanwhile = tell
+    assert anchor_outside() == Anchored(head.size, settings.ANCHOR_WEBHOOKS)
+    assert head.anchors.count() == 1
+
+
+def test_a_head_that_the_database_does_not_take_is_not_said_to_be_known(
+    outside: Outside, head: TreeHead, settings: Any
+) -> None:
+    """Though another place has it, and this one has stamped it."""
+    settings.TIME_STAMPS, place = [], f"{outside.url}/hook"
+    HeadAnchor.objects.create(head=head, kind="webhook", place="elsewhere")
+    HeadAnchor.objects.create(head=head, kind="time_stamp", place=place, stamped_at=datetime.now(UTC), stamp=b"x")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE audit_headanchor ADD CONSTRAINT no_more CHECK (kind = 'none') NOT VALID")
+    with pytest.raises(IntegrityError, match="no_more"):
+        anchor_outside()
+
+
 @needs_openssl
 def test_a_stamp_of_somebody_else_is_not_kept(outside: Outside, head: TreeHead, settings: Any, tmp_path: Path) -> None:
     settings.TIME_STAMP_ROOTS = str(Authority(tmp_path / "other", "Other").roots)
@@ -231,6 +287,26 @@ def test_a_stamp_of_somebody_else_is_not_kept(outside: Outside, head: TreeHead, 
 
 
 @needs_openssl
+def test_all_stamps_are_proven_each_for_itself(outside: Outside, head: TreeHead, tmp_path: Path, settings: Any) -> None:
+    """Those of two heads, of which one was written anew, among what webhooks took."""
+    settings.ANCHORS = str(tmp_path / "none")
+    anchor_outside()
+    write_chain("handoff:b", 1)
+    seal_all()
+    anchor_outside()
+    out = StringIO()
+    call_command("verify_audit", state=str(tmp_path / "state"), stdout=out)
+    assert "\n2 time stamps of heads\n" in out.getvalue()
+    as_owner_of(
+        "audit_treehead",
+        "UPDATE audit_treehead SET envelope = replace(envelope, 'payload', 'payloap') WHERE size = %s",
+        [head.pk],
+    )
+    count, broken = verify_anchors()
+    assert (count, [(one.chain, one.seq, one.rule) for one in broken]) == (2, [("the tree", head.size, "time_stamp")])
+
+
+@needs_openssl
 def test_a_head_written_anew_does_not_fit_its_stamp(outside: Outside, head: TreeHead, tmp_path: Path) -> None:
     anchor_outside()
     as_owner_of(
@@ -238,8 +314,9 @@ def test_a_head_written_anew_does_not_fit_its_stamp(outside: Outside, head: Tree
         "UPDATE audit_treehead SET envelope = replace(envelope, 'payload', 'payloap') WHERE size = %s",
         [head.pk],
     )
-    _, [broken] = verify_anchors()
-    assert (broken.seq, broken.rule) == (head.size, "time_stamp")
+    count, [broken] = verify_anchors()
+    assert (count, broken.chain, broken.seq, broken.rule) == (1, "the tree", head.size, "time_stamp")
+    assert broken.message.startswith(f"the time stamp of {outside.url}/stamp: it proves nothing: ")
     with pytest.raises(CommandError, match="time stamp"):
         call_command("verify_audit", anchors=None, state=str(tmp_path / "state"))
 
@@ -252,8 +329,11 @@ def test_a_stamp_whose_time_was_changed_is_told(outside: Outside, head: TreeHead
         "UPDATE audit_headanchor SET stamped_at = stamped_at - interval '1 year' WHERE kind = %s",
         ["time_stamp"],
     )
-    _, [broken] = verify_anchors()
-    assert broken.rule == "time_stamp"
+    kept = head.anchors.get(kind="time_stamp")
+    assert kept.stamped_at is not None
+    true = kept.stamped_at.replace(year=kept.stamped_at.year + 1)
+    words = f"the time stamp of {kept.place} tells {true.isoformat()}, the record {kept.stamped_at}"
+    assert verify_anchors() == (1, [Broken("the tree", head.size, "time_stamp", words)])
 
 
 @pytest.mark.parametrize("attack", ["update", "delete", "twice", "without a stamp"])
