@@ -23,7 +23,7 @@ from tests.audit.building import CLERK, as_owner, as_owner_of, write_chain
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return where the file goes."""
-    return tmp_path / "deep" / "anchors.jsonl"
+    return tmp_path / "deep" / "deeper" / "anchors.jsonl"
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -200,7 +200,7 @@ def test_lines_that_came_before_the_newest_events_are_not_read(
     for far, readable in ((0, False), (2, False), (4, True)):
         write_chain(f"handoff:{far}", 1)
         newest = AuditEvent.objects.latest("pk").pk
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(
             chained({"chains": 7, "up_to": newest}, {"chains": {}, "up_to": newest + far}, {"chains": {}, "up_to": 1})
         )
@@ -214,7 +214,7 @@ def test_lines_that_came_before_the_newest_events_are_not_read(
 
 
 def test_half_a_first_line_is_passed_over(path: Path, db: None) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_bytes(b'{"at":"2026')
     anchors.write(path)
     assert path.read_bytes().startswith(b'{"at":"2026\n{"at":')
@@ -244,7 +244,7 @@ def test_what_was_written_is_on_the_disk_before_it_is_told(
 
 
 def test_whoever_writes_waits_for_another_who_writes(path: Path, transactional_db: None) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -305,6 +305,6 @@ def test_the_first_head_that_differs_is_named(path: Path, db: None) -> None:
     ],
 )
 def test_where_the_file_was_changed_is_told(raw: bytes, place: int, why: str, path: Path, db: None) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_bytes(raw)
     assert anchors.compare(path).broken == [Broken("the anchors' file", place, "anchor_file", f"line {place} {why}")]
