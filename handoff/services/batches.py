@@ -188,9 +188,9 @@ def follow(run_id: UUID, told: Mapping[str, Any], *, actor: Worker) -> None:
     """Keep what an engine told of a run; once it has ended, that is on record for good."""
     if told.get("ended"):
         _settle(run_id, told, actor=actor)
-        return
-    why = str(told.get("error", {}).get("message", ""))
-    Run.objects.filter(pk=run_id, state=RunState.RUNNING, stop_job=None).update(counts=_counts(told), why=why)
+    else:
+        why = str(told.get("error", {}).get("message", ""))
+        Run.objects.filter(pk=run_id, state=RunState.RUNNING, stop_job=None).update(counts=_counts(told), why=why)
 
 
 @act
