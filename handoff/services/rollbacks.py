@@ -174,7 +174,6 @@ def _finish_rollback(handoff: Handoff, fence: int, report: DeployReport, actor: 
             queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=[f"restore:{fence}"])
         return
     back = Handoff.objects.select_for_update(of=("self",)).get(pk=order.handoff_id)
-    order.handoff = back
     go_live(order, actor=actor, log=report.steps)
     move(back, State.LIVE, actor=actor, because=f"version {order.version.number} was put back: {order.reason}")
     after_rollback(handoff, f"version {order.version.number} was put back", actor=actor)
@@ -185,12 +184,10 @@ def _finish_unload(handoff: Handoff, report: DeployReport, actor: Actor) -> None
     live = handoff.deployments.select_related(*RELATED).filter(state=DeploymentState.LIVE).first()
     if live is None:
         return  # another version took its place meanwhile, and the engine has said so to whoever ordered that
-    live.handoff = handoff
     plan = retirement_of(live)
-    retired = plan is not None and plan.due_at <= timezone.now()
-    because = "it was taken out, and there was no earlier version to go back to"
-    if plan is not None and retired:
-        because = f"it was retired: {plan.reason}"
+    because, retired = "it was taken out, and there was no earlier version to go back to", False
+    if plan is not None and plan.due_at <= timezone.now():
+        because, retired = f"it was retired: {plan.reason}", True
     take_out(live, because, actor=actor, log=report.steps, retired=retired)
     after_rollback(handoff, because, actor=actor)
 

@@ -1,6 +1,7 @@
 """Suspend what is live and lift that again; and let a worker tell the engine until it has confirmed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -105,7 +106,7 @@ def stop_lapsed(*, actor: Worker, handoff_id: UUID | str) -> Suspension | None:
     A finding stops once: what somebody has lifted since is not stopped for it again. None if there is nothing to stop.
     """
     handoff = Handoff.objects.select_for_update(of=("self",)).get(pk=handoff_id)
-    if handoff.state != State.LIVE or rules_of(handoff).lapses != "stop":
+    if rules_of(handoff).lapses != "stop":
         return None
     live = Deployment.objects.select_related("version").filter(handoff=handoff, state=DeploymentState.LIVE).first()
     open_ = handoff.findings.filter(closed_at=None, suspends=True, kind__in=LAPSING, suspensions=None)
@@ -166,7 +167,6 @@ def finish(job_id: UUID | str, fence: int, plan: StopPlan, report: StopReport, *
     if report.error:
         _not_confirmed(suspension, handoff, report.error, actor)
         return
-    suspension.tries, suspension.error = 0, ""
     when = "stopped_at" if plan.on else "resumed_at"
     Suspension.objects.filter(pk=suspension.pk, **{when: None}).update(tries=0, error="", **{when: Clock()})
     told = {"version": suspension.deployment.version.number, "order": plan.order, "runs": sorted(report.stopped)}
@@ -205,16 +205,14 @@ def _keys(stopped: Mapping[str, Any]) -> list[UUID]:
     """Return the runs that have a key of ours among those that an engine names."""
     found = []
     for name in stopped:
-        try:
+        with suppress(ValueError):  # somebody started it at the engine by hand
             found.append(UUID(name))
-        except ValueError:
-            continue  # somebody started it at the engine by hand
     return found
 
 
 def _start_again(deployment: Deployment, handoff: Handoff, actor: Actor) -> None:
     stem = f"streams:{deployment.order}"
-    attempt = handoff.jobs.filter(task=queue.RUN_STREAMS, purpose__startswith=stem).count() + 1
+    attempt = handoff.jobs.filter(purpose__startswith=stem).count() + 1
     job = queue.enqueue(handoff, gate="live", task=queue.RUN_STREAMS, purposes=[f"{stem}:{attempt}"])[0]
     record("job.queued", actor=actor, on=job, chain=chain_of(handoff), data={"purpose": job.purpose})
 
@@ -222,10 +220,7 @@ def _start_again(deployment: Deployment, handoff: Handoff, actor: Actor) -> None
 def unconfirmed() -> list[UUID]:
     """Return the suspensions that the engine has to be told of again by now; the pauses double, up to a minute."""
     waits = Q(ended_at=None, stopped_at=None) | Q(ending=Suspension.Ending.LIFTED, resumed_at=None)
-    over = (JobState.DONE, JobState.REFUSED, JobState.CANCELLED, JobState.DEAD)
-    rows = Suspension.objects.select_related("job").filter(
-        waits, deployment__state=DeploymentState.LIVE, job__state__in=over
-    )
+    rows = Suspension.objects.select_related("job").filter(waits, deployment__state=DeploymentState.LIVE)
     now = timezone.now()
     return [one.pk for one in rows if one.job and one.job.ended_at and one.job.ended_at + _pause(one.tries) <= now]
 
