@@ -68,7 +68,7 @@ def plan(
 @act
 def cancel(*, actor: Person, deployment_id: UUID | str, reason: str) -> Retirement:
     """Cancel a retirement before its work is ordered. Raises Hidden, WrongRole, Invalid or WrongState."""
-    deployment, handoff, known = _lock(actor, deployment_id)
+    deployment, _, known = _lock(actor, deployment_id)
     require_role(actor, known, Role.IT_OPERATIONS, "cancel a retirement")
     found = retirement_of(deployment)
     if found is None:
@@ -79,7 +79,6 @@ def cancel(*, actor: Person, deployment_id: UUID | str, reason: str) -> Retireme
             code="retirement_due",
             todo="Offer the version anew, if it is needed after all.",
         )
-    deployment.handoff = handoff
     end_retirement(deployment, Ending.CANCELLED, _said(reason, "Say why it stays."), actor=actor)
     found.refresh_from_db()
     return found

@@ -1,7 +1,9 @@
 """Retiring what is live: planned with the password, told to whom it feeds, done on its day, and kept on record."""
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pgtrigger
 import pytest
@@ -10,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from audit.actors import Person, Worker
+from audit.actors import Person, ServiceAccount, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from handoff import queue, tasks
+from handoff.errors import Forbidden, Hidden, Invalid, WrongState
 from handoff.models import Deployment, Handoff, Job, OwnerOfRecord, Retirement, RetirementNotice, Suspension
 from handoff.plans import DeployReport, RestorePlan
 from handoff.queries.retirements import notices_for
@@ -314,3 +317,130 @@ def test_a_version_that_is_on_its_way_when_the_worker_comes_goes_first(live: Dep
     plan.refresh_from_db()
     live.handoff.refresh_from_db()
     assert (plan.ending, live.handoff.state) == ("superseded", State.SUPERSEDED)
+
+
+# Beside others, and what is not there
+
+
+def another(place: Place) -> Deployment:
+    """Return what is live of another model, and feeds the same board; the newest there is."""
+    return amending.live(building.a_place("beside"))
+
+
+def story(live: Deployment, action: str) -> dict[str, Any]:
+    """Return what the trail tells of one act."""
+    found: dict[str, Any] = json.loads(AuditEvent.objects.get(subject=f"deployment:{live.pk}", action=action).body)
+    return found
+
+
+def test_a_plan_is_of_the_deployment_that_was_named(live: Deployment, place: Place) -> None:
+    other = another(place)
+    plan = planned(live, place.otto, reason=" A better one is coming. ")
+    theirs = planned(other, place.otto)
+    midnight = datetime.combine(timezone.now().date() + timedelta(days=30), time(), UTC)
+    assert (plan.deployment, plan.due_at, plan.reason, plan.planned_by) == (
+        live, midnight, "A better one is coming.", place.otto,
+    )  # fmt: skip
+    assert story(live, "retirement.planned")["data"] == {
+        "version": 1, "retirement": str(plan.pk), "due": midnight.isoformat(),
+        "told": [f"{place.otto.mark} (Ward board)"],
+    }  # fmt: skip
+    assert retirements.due() == []
+    assert retirements.order_due(actor=Worker("retirer"), retirement_id=plan.pk) is None
+    cancelled = retirements.cancel(actor=by(place.otto), deployment_id=live.pk, reason=" It is needed. ")
+    assert (cancelled.pk, cancelled.ending, cancelled.because) == (plan.pk, "cancelled", "It is needed.")
+    theirs.refresh_from_db()
+    assert theirs.ended_at is None
+    with pytest.raises(Refused) as none:
+        retirements.cancel(actor=by(place.otto), deployment_id=live.pk, reason="Again.")
+    assert none.value.code == "no_retirement"
+    assert not Job.objects.filter(purpose__startswith="unload").exists()
+
+
+def test_what_is_not_there_and_what_is_hidden_are_told_alike(live: Deployment, place: Place) -> None:
+    before = counts()
+    for who, wanted in ((place.otto, uuid4()), (place.otto, live.handoff_id), (place.mallory, live.pk)):
+        told: dict[str, Any] = {"actor": by(who), "deployment_id": wanted, "reason": "Old."}
+        for act in (
+            lambda told=told: retirements.plan(**told, reauthentication=proof(place.otto)),
+            lambda told=told: retirements.cancel(**told),
+        ):
+            with pytest.raises(Hidden) as refusal:
+                act()
+            assert refusal.value.message == "There is no such deployment."
+    assert counts() == before
+
+
+def test_only_a_natural_person_retires(live: Deployment, place: Place) -> None:
+    robot = Account.objects.create(username="robot", kind=Account.Kind.SERVICE, responsible=place.otto)
+    for actor in (Person(robot, "api"), ServiceAccount(robot, "api"), Worker("robot")):
+        told: Any = {"actor": actor, "deployment_id": live.pk, "reason": "Old."}
+        with pytest.raises(Forbidden) as refusal:
+            retirements.plan(**told, reauthentication=proof(place.otto))
+        assert refusal.value.code == "person_required"
+    assert not Retirement.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("reason", "days", "fields"),
+    [
+        ("x", 730, {}),
+        ("x" * 2000, 30, {}),
+        ("", 30, {"reason": "must be 1 to 2000 characters"}),
+        ("x" * 2001, 30, {"reason": "must be 1 to 2000 characters"}),
+        ("x", 731, {"day": "must be a day from {} on, within two years"}),
+        ("x", -1, {"day": "must be a day from {} on, within two years"}),
+    ],
+)
+def test_a_plan_has_a_reason_and_a_day_within_two_years(
+    reason: str, days: int, fields: dict[str, str], live: Deployment, place: Place
+) -> None:
+    if not fields:
+        assert planned(live, place.otto, days, reason=reason).ended_at is None
+        return
+    with pytest.raises(Invalid) as refusal:
+        planned(live, place.otto, days, reason=reason)
+    today = timezone.now().date().isoformat()
+    assert refusal.value.fields == {key: words.format(today) for key, words in fields.items()}
+
+
+def test_each_notice_is_read_by_itself(live: Deployment, place: Place) -> None:
+    first = planned(live, place.otto).notices.get()
+    second = planned(another(place), place.otto).notices.get()
+    for who, notice_id in ((place.otto, first.pk + 1000), (place.iris, second.pk)):
+        with pytest.raises(Hidden) as hidden:
+            retirements.acknowledge(actor=by(who), notice_id=notice_id)
+        assert hidden.value.message == "There is no such notice."
+    found = retirements.acknowledge(actor=by(place.otto), notice_id=first.pk)
+    second.refresh_from_db()
+    assert (found.pk, found.acknowledged_at is None, second.acknowledged_at) == (first.pk, False, None)
+    assert story(live, "retirement.acknowledged")["data"] == {
+        "retirement": str(first.retirement_id), "consumer": "Ward board",
+    }  # fmt: skip
+    with pytest.raises(WrongState) as twice:
+        retirements.acknowledge(actor=by(place.otto), notice_id=first.pk)
+    assert twice.value.code == "notice_acknowledged"
+
+
+def test_what_is_due_is_ordered_until_it_is_done(live: Deployment, place: Place) -> None:
+    robot, plan = Worker("retirer"), planned(live, place.otto)
+    let_its_day_come(plan)
+    planned(another(place), place.otto)  # for a day that has not come
+    retirements.order_due(actor=robot, retirement_id=plan.pk)
+    carried_out(live.handoff, DeployReport(False, "out of reach", (), "unreachable"))
+    assert retirements.due() == [plan.pk]
+    job = retirements.order_due(actor=robot, retirement_id=plan.pk)
+    assert job is not None
+    assert (job.handoff_id, job.purpose.split(":")[0]) == (live.handoff_id, "unload")
+    assert retirements.order_due(actor=robot, retirement_id=plan.pk) is None, "it is under way"
+    carried_out(live.handoff)
+    assert retirements.due() == []
+    assert retirements.order_due(actor=robot, retirement_id=plan.pk) is None
+
+
+def test_what_ended_otherwise_is_not_taken_out(live: Deployment, place: Place) -> None:
+    plan = planned(live, place.otto)
+    let_its_day_come(plan)
+    Deployment.objects.filter(pk=live.pk).update(state="superseded", ended_at=timezone.now())
+    assert retirements.order_due(actor=Worker("retirer"), retirement_id=plan.pk) is None
+    assert not live.handoff.jobs.filter(task=queue.ROLL_BACK).exists()

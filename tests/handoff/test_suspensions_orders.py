@@ -198,6 +198,7 @@ def test_nothing_is_told_again_of_what_is_confirmed_ended_or_waits(
     assert suspensions.unconfirmed() == [resumed.pk]
     amending.live(building_of(other), 2)
     assert suspensions.unconfirmed() == []
+    assert suspensions.order_again(actor=STOPPER, suspension_id=resumed.pk) is None
 
 
 def let_pauses_pass() -> None:
