@@ -77,7 +77,7 @@ def _admit(job_id: UUID | str, fence: int, damage: list[str]) -> _Admitted | Non
     if why:
         end(job, JobState.REFUSED, error=why)
         if handoff.state == State.DEPLOYING:
-            make_ready_again(handoff, why, actor=actor, unknown=job.attempts > 1)
+            make_ready_again(handoff, why, actor=actor, unknown=True)  # an order is there since an earlier attempt
         return None
     deployment = _order(handoff, job, actor)
     fault_point("deploy.ordered")
@@ -104,7 +104,7 @@ def _why_not(handoff: Handoff, job: Job, actor: Actor) -> str:
     other = _in_slot(handoff).exclude(handoff=handoff).first()
     if other is not None:
         return f"version {other.version.number} is being deployed there; deploy again when that has ended"
-    return _still_stopped(under_way(handoff) or _meant(handoff))
+    return _still_stopped(_meant(handoff))
 
 
 def _still_stopped(deployment: Deployment) -> str:
@@ -112,7 +112,7 @@ def _still_stopped(deployment: Deployment) -> str:
 
 
 def _meant(handoff: Handoff) -> Deployment:
-    """Return the order that a handoff would have, not written."""
+    """Return the order that a handoff has or would have, not written."""
     return Deployment(
         model=handoff.model, environment=handoff.target, slot=_slot(handoff), digest=handoff.version.digest
     )
@@ -185,7 +185,6 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
         move(handoff, State.CONFIRMING, actor=actor, because=report.summary)
     known = known_of(handoff)
     if decide(handoff, "confirm", actor=actor, known=known).open:
-        deployment.handoff = handoff
         keep_kind(deployment, known)
         go_live(deployment, actor=actor, log=report.steps if job.gate == "confirm" else ())
         move(handoff, State.LIVE, actor=actor, because=report.summary)
@@ -193,7 +192,6 @@ def finish(job_id: UUID | str, fence: int, report: DeployReport, *, actor: Actor
 
 
 def _failed(handoff: Handoff, deployment: Deployment, report: DeployReport, actor: Actor) -> None:
-    deployment.handoff = handoff
     if report.reason_code in AGAIN and handoff.state == State.CONFIRMING:
         deployment.log = [*deployment.log, *report.steps]
         deployment.save(update_fields=["log"])
