@@ -80,7 +80,7 @@ def places_watched() -> QuerySet[Environment]:
     """Return the environments in which something lasting belongs to no handoff, or did when it was found."""
     kept = Reconciliation.objects.exclude(differences=[]).values_list("environment", "differences")
     about = {pk for pk, rows in kept for one in map(read, rows) if not one.handoff}
-    open_ = Finding.objects.filter(kind=KIND, closed_at=None, environment__isnull=False).values("environment")
+    open_ = Finding.objects.filter(kind=KIND, closed_at=None).values("environment")
     return Environment.objects.filter(Q(pk__in=about) | Q(pk__in=open_)).order_by("pk")
 
 
@@ -125,12 +125,13 @@ def _wrong(on: Handoff | Environment) -> dict[str, Wrong]:
     place, about = (on.target, str(on.pk)) if isinstance(on, Handoff) else (on, "")
     kept = Reconciliation.objects.filter(environment=place).first()
     owner = place.owner if place.owner.is_active else None
+    since = kept.silent_since if kept else None
     found = {}
     for one in lasting(map(read, kept.differences)) if kept else ():
         if one.handoff == about:
             sentence = f"The engine of {place.name} {one.words}."
-            if one.code == "silent" and kept is not None and kept.silent_since is not None:
-                sentence = f"The engine of {place.name} is not reachable since {_at(kept.silent_since)}."
+            if one.code == "silent" and since is not None:
+                sentence = f"The engine of {place.name} is not reachable since {_at(since)}."
             told = {"environment": place.slug, "model": one.model, "difference": one.code}
             found[subject_of(one)] = Wrong(sentence, one.severity, owner, False, told)
     return found

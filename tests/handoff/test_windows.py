@@ -9,12 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from audit.actors import Person
+from audit.actors import Person, Worker
 from handoff import queue, tasks
 from handoff.errors import GateShut
 from handoff.models import Decision, Deployment, Handoff, PolicyRevision
 from handoff.rules.policies import digest_of
-from handoff.services import deployments, handoffs, jobs
+from handoff.services import deployments, handoffs, jobs, windows
 from handoff.states import State
 from tests.handoff import building
 from tests.handoff.test_signoffs_doors import place
@@ -132,3 +132,89 @@ def test_what_failed_for_another_reason_waits_for_operations(place: building.Pla
     tasks.open_windows()
     handoff.refresh_from_db()
     assert (handoff.state, handoff.jobs.filter(task=queue.DEPLOY).count()) == (State.READY, 1)
+
+
+# Of several, and what the last decision has to say
+
+
+def let_open(handoff: Handoff) -> Handoff:
+    """Let a handoff wait for nothing but its window, and the window open."""
+    building.sign(handoff, "release", handoff.target.owner)
+    let_time_pass(handoff, ALWAYS)
+    return handoff
+
+
+def go_on(handoff: Handoff) -> Handoff | None:
+    return windows.go_on(actor=Worker("clock"), handoff_id=handoff.pk)
+
+
+def test_what_waits_is_ready_in_time_and_has_a_window_or_a_freeze(place: building.Place) -> None:
+    timed = ready(place, closed())
+    policy = building.a_policy(("integrity",))
+    others = [building.offered(place, building.a_version(place, number), policy) for number in (2, 3)]
+    frozen, plain = (building.tested(building.open_review(place, one)) for one in others)
+    with pgtrigger.ignore("handoff.Handoff:policy_is_fixed"):
+        Handoff.objects.filter(pk=frozen.pk).update(policy=frozen.policy | {"freezes": []})
+    building.offered(place, building.a_version(place, 4), timed.policy_revision)
+    late = building.offered(place, building.a_version(place, 5), timed.policy_revision)
+    building.tested(building.open_review(place, late))
+    Handoff.objects.filter(pk=late.pk).update(expires_at=timezone.now())
+    assert set(windows.waiting()) == {timed, frozen}
+    assert (plain.state, go_on(plain)) == (State.READY, None)
+
+
+def test_one_goes_on_while_another_waits(place: building.Place) -> None:
+    first = ready(place, closed())
+    second = building.offered(place, building.a_version(place, 2), first.policy_revision)
+    let_open(building.tested(building.open_review(place, second)))
+    let_open(first)
+    queue.enqueue(first, gate="live", task=queue.REPLAY, purposes=["replay:1"])  # work of another kind
+    found = go_on(first)
+    assert found is not None
+    assert (found.pk, found.state) == (first.pk, State.DEPLOYING)
+    second.refresh_from_db()
+    assert (second.state, second.jobs.filter(task=queue.DEPLOY).exists()) == (State.READY, False)
+
+
+def test_what_drifted_while_it_waited_does_not_go_on(place: building.Place) -> None:
+    handoff = let_open(ready(place, closed()))
+    place.target.python = "3.9.1"
+    place.target.save(update_fields=["python"])
+    assert go_on(handoff) is None
+    assert not handoff.jobs.filter(task=queue.DEPLOY).exists()
+
+
+def test_what_a_worker_has_in_hand_is_not_ordered_again(place: building.Place) -> None:
+    handoff = let_open(ready(place, closed()))
+    queue.enqueue(handoff, gate="release", task=queue.DEPLOY, purposes=["deploy:7"])
+    assert (go_on(handoff), handoff.jobs.filter(task=queue.DEPLOY).count()) == (None, 1)
+
+
+def asked(kind: str, *, met: bool = False, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "met": met, **more}
+
+
+@pytest.mark.parametrize(
+    ("told", "goes_on"),
+    [
+        ({"requirements": [asked("window", needed=True), asked("signoff", met=True, needed=True)]}, True),
+        ({"requirements": [asked("freeze", needed=True)]}, True),
+        ({"requirements": [asked("signoff", needed=False), asked("window", needed=True)]}, True),
+        ({"requirements": [asked("signoff", needed=True), asked("window", needed=True)]}, False),
+        ({"requirements": [asked("signoff")]}, False),
+        ({"requirements": [asked("canary", needed=True)]}, False),
+        ({"requirements": [asked("window", needed=True)], "refused": True}, False),
+        ({"requirements": [asked("window", needed=True)], "opened": True}, False),
+        ({"requirements": [asked("signoff", needed=True)], "gate": "confirm", "opened": True}, True),
+    ],
+)
+def test_only_what_the_clock_alone_held_up_goes_on_by_itself(
+    told: dict[str, Any], goes_on: bool, place: building.Place
+) -> None:
+    handoff = let_open(ready(place, closed()))
+    result = {"refused": told.get("refused", False), "requirements": told["requirements"]}
+    Decision.objects.create(
+        handoff=handoff, gate=told.get("gate", "release"), taken_by="Otto", opened=told.get("opened", False), facts={},
+        result=result,
+    )  # fmt: skip
+    assert (go_on(handoff) is not None) is goes_on
