@@ -148,6 +148,9 @@ def test_who_made_the_model_judges_no_evidence(place: Place, handoff: Handoff) -
     )
     told = refused(conditions.accept, place.otto, condition).todo
     assert all(name in told for name in ("Dana", "Noah", "Vera"))
+    for who in (place.dana, place.noah, place.vera):
+        building.ended(RegisteredModelUserGrant, user=who, permission__codename="hold_validator")
+    assert refused(conditions.accept, place.otto, condition).todo == "Those who hold the role: nobody yet."
 
 
 def test_meeting_the_last_condition_opens_the_gate_that_all_have_signed(place: Place) -> None:

@@ -122,6 +122,12 @@ def test_what_an_engine_said_last_stays_while_it_is_silent(place: Place) -> None
     assert acts(far) == [("engine.differs", [("odd", "stranger")])]
 
 
+def test_a_long_error_is_kept_as_far_as_there_is_room(place: Place) -> None:
+    kept = keep(place.target, EngineAnswer(error="x" * 501))
+    assert kept is not None
+    assert kept.error == "x" * 500
+
+
 def test_a_finding_is_of_the_handoff_that_a_difference_is_about(place: Place) -> None:
     one, other = live(place), live(building.a_place("beside"))
     aside = live(building.a_place("third"))

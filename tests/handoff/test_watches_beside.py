@@ -100,6 +100,10 @@ def test_a_watch_begins_with_the_first_look_that_was_answered(place: Place) -> N
     assert not Watch.objects.filter(deployment=of(other)).exists()
 
 
+def test_a_long_error_is_kept_as_far_as_there_is_room(place: Place) -> None:
+    assert kept(deployed(place), Told(error="x" * 501)).error == "x" * 500
+
+
 def test_what_a_run_reads_is_traffic_too(place: Place) -> None:
     handoff = deployed(place)
     assert kept(handoff, counted({200: 0}), minutes=9).streamed == 0
@@ -206,7 +210,8 @@ def test_a_canary_that_is_due_is_confirmed_and_no_other(place: Place) -> None:
     told = json.loads(
         AuditEvent.objects.filter(chain=f"handoff:{handoff.pk}", action="gate.decided").latest("seq").body
     )
-    assert (decision.opened, told["data"]["gate"], "outputs" in told["data"]["requirements"]) == (True, "confirm", True)
+    assert (decision.opened, told["data"]["gate"], told["data"]["open"]) == (True, "confirm", True)
+    assert "outputs" in told["data"]["requirements"]
     assert look(handoff) is None, "a worker has it in hand"
 
 
@@ -217,6 +222,17 @@ def test_work_of_another_kind_holds_no_canary_up(place: Place) -> None:
     job = look(handoff)
     assert job is not None
     assert job.task == queue.CONFIRM
+
+
+def test_while_work_on_a_canary_is_under_way_it_is_left_alone(place: Place) -> None:
+    handoff = canary(place)
+    due(handoff, place)
+    restore = queue.enqueue(handoff, gate="release", task=queue.ROLL_BACK, purposes=["restore:1"])[0]
+    assert look(handoff) is None
+    Job.objects.filter(pk=restore.pk).update(state=JobState.CANCELLED, ended_at=timezone.now())
+    assert look(handoff) is not None
+    watches.keep(of(handoff), counted({200: 200, 500: 99}), asked_at=timezone.now())
+    assert (look(handoff), Return.objects.exists()) == (None, False), "a worker confirms it, and finds the gate shut"
 
 
 def test_a_confirmation_that_did_not_come_about_waits_for_operations(place: Place) -> None:
