@@ -100,8 +100,9 @@ def revoke(
 ) -> Thing:
     """Take a role away at once, or with `ends` as its last day; what was to start later never does.
 
-    What was signed in it before stops counting then, for entitlement is judged when deciding. Raises Hidden, Forbidden,
-    Invalid, or WrongState where they do not hold it.
+    Nobody holds one longer by this: what ends before that day already ends then. What was signed in it before stops
+    counting then, for entitlement is judged when deciding. Raises Hidden, Forbidden, Invalid, or WrongState where they
+    do not hold it, or not beyond that day.
     """
     kind, thing = _thing(actor, model=model, environment=environment, organisation=organisation)
     wanted = _role(role, kind)
@@ -114,9 +115,11 @@ def revoke(
         content_object=thing,
         **_as(who),
     )
-    later = rows.filter(starts_at__gt=last or Now()).update(ends_at=F("starts_at"))
-    if not rows.filter(starts_at__lte=last or Now()).update(ends_at=last or Now()) + later:
-        raise WrongState(f"{holder} does not hold this role.", code="role_not_held_by_them")
+    moment = last or Now()
+    later = rows.filter(starts_at__gt=moment).update(ends_at=F("starts_at"))
+    if not rows.filter(Q(ends_at=None) | Q(ends_at__gt=moment)).update(ends_at=moment) + later:
+        words = f" after {ends.isoformat()}" if ends else ""
+        raise WrongState(f"{holder} does not hold this role{words}.", code="role_not_held_by_them")
     days = {"ends": ends.isoformat()} if ends else {}
     _record("role.revoked", actor, thing, kind, {"role": wanted, "holder": _named(who), **days})
     return thing

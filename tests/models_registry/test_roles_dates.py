@@ -1,7 +1,7 @@
 """Roles that are held from a day to a day: on a model, an environment, or all environments of an organisation."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,11 @@ def day(days: int) -> date:
     return timezone.localdate() + timedelta(days=days)
 
 
+def midnight(day: date) -> datetime:
+    """Return the first moment of a day of the site."""
+    return datetime.combine(day, time.min, tzinfo=timezone.get_current_timezone())
+
+
 def granted(ada: Account, **more: Any) -> Any:
     """Grant mallory the role of a validator."""
     return roles.grant(
@@ -81,7 +86,11 @@ def test_a_role_counts_only_between_its_days(place: Place, ada: Account) -> None
     assert not holders(Role.VALIDATOR, model=place.model).filter(username="mallory").exists()
     begun = granted(ada, role="risk_compliance", ends=day(0))
     assert roles_on(place.mallory, model=place.model) == {Role.RISK_COMPLIANCE}
-    assert timezone.localtime(begun.ends_at).time().isoformat() == "00:00:00"  # the last day is a whole one
+    assert (grant.starts_at, grant.ends_at) == (midnight(day(2)), midnight(day(4)))  # the last day is a whole one
+    assert (begun.starts_at <= timezone.now(), begun.ends_at) == (True, midnight(day(1)))
+    today = granted(ada, role="model_owner", starts=day(0))
+    assert (midnight(day(0)) <= today.starts_at <= timezone.now(), today.ends_at) == (True, None)
+    assert roles_on(place.mallory, model=place.model) == {Role.RISK_COMPLIANCE, Role.MODEL_OWNER}
 
 
 def test_the_end_comes_by_itself_and_the_gate_sees_it(place: Place, ada: Account) -> None:
@@ -109,6 +118,11 @@ def test_days_that_cannot_be_are_refused(place: Place, ada: Account) -> None:
     assert refused("invalid", lambda: granted(ada, ends=day(-1))).fields == {"ends": "is past"}
     late = refused("invalid", lambda: granted(ada, starts=day(3), ends=day(2)))
     assert late.fields == {"ends": "is before the first day"}
+    past = refused("invalid", lambda: granted(ada, starts=day(-2), ends=day(-1)))
+    assert past.fields == {"starts": "is past", "ends": "is past"}
+    assert granted(ada, starts=day(3), ends=day(3)).ends_at == midnight(day(4))
+    act = {"actor": Person(ada, "test"), "role": "validator", "holder": "vera", "model": "tumours"}
+    assert refused("invalid", lambda: roles.revoke(**act, ends=day(-1))).fields == {"ends": "is past"}
 
 
 def test_taking_a_role_away_keeps_it_in_the_history(place: Place, ada: Account) -> None:
@@ -123,6 +137,24 @@ def test_taking_a_role_away_keeps_it_in_the_history(place: Place, ada: Account) 
     assert {one.state for one in queries.holdings(place.model, ended=True) if one.holder == "mallory"} == {"ended"}
     assert not [one for one in queries.holdings(place.model) if one.holder == "mallory"]
     refused("role_not_held_by_them", lambda: roles.revoke(**act))
+
+
+def test_a_last_day_never_lets_a_role_last_longer(place: Place, ada: Account) -> None:
+    """Ada holds a role herself: who could move its end away would grant it to themselves."""
+    building._grant(RegisteredModelUserGrant, ada, "validator", place.model)
+    act = {"actor": Person(ada, "test"), "role": "validator", "model": "tumours"}
+    roles.revoke(**act, holder="ada", ends=day(1))
+    granted(ada, ends=day(1))
+    for holder, days in (("ada", 1), ("ada", 5), ("mallory", 1), ("mallory", 5)):
+        told = {"holder": holder, "ends": day(days)}
+        found = refused("role_not_held_by_them", lambda told=told: roles.revoke(**act, **told))
+        assert found.message == f"{holder} does not hold this role after {day(days).isoformat()}."
+    granted(ada, starts=day(3))
+    roles.revoke(**act, holder="mallory", ends=day(5))
+    held = sorted((one.holder, one.ends) for one in queries.holdings(place.model) if one.ends)
+    assert held == [("ada", day(1)), ("mallory", day(1)), ("mallory", day(5))]
+    roles.revoke(**act, holder="ada", ends=day(0))
+    assert RegisteredModelUserGrant.history.get(user=ada).ends_at == midnight(day(1))
 
 
 def test_who_has_left_can_lose_their_roles(place: Place, ada: Account) -> None:
