@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import F, Max
+from django.db.models import Max
 from django.utils import timezone
 
 from audit.actors import Person, ServiceAccount
@@ -117,7 +117,8 @@ def remove_element(*, actor: Builder, model: str, number: int, name: str, revisi
     gone, _ = Element.objects.filter(version=version, name=name).delete()
     if not gone:
         raise Hidden(f"The draft has no element {name}.")
-    ModelVersion.objects.filter(pk=version.pk).update(revision=F("revision") + 1)
+    version.revision += 1
+    version.save(update_fields=["revision"])
     _record("version.element_removed", actor, version, {"element": name})
     return version
 
@@ -281,7 +282,7 @@ def _check(name: str, chunks: Iterable[bytes], filename: str, format: str) -> Ch
 
 def _label(filename: str) -> str:
     """Return a file's name as a label: it never becomes a path of ours."""
-    plain = filename.replace("\\", "/").rsplit("/", 1)[-1]
+    plain = filename.replace("\\", "/").split("/")[-1]
     return "".join(c for c in plain if c.isprintable() and c not in '<>:"|?*')[:120].strip(". ")
 
 
