@@ -7,6 +7,7 @@ import orjson
 import pytest
 from django.db import DatabaseError, transaction
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from audit.actors import Person
@@ -52,8 +53,8 @@ def counts() -> tuple[int, int]:
     return Consumer.objects.count(), AuditEvent.objects.filter(action__startswith="consumer.").count()
 
 
-def added(**more: Any) -> Consumer:
-    return consumers.add(actor=by("iris"), environment="production", stream="scores", **{**WARD, **more})
+def added(stream: str = "scores", **more: Any) -> Consumer:
+    return consumers.add(actor=by("iris"), environment="production", stream=stream, **{**WARD, **more})
 
 
 def retired(one: Consumer) -> Consumer:
@@ -252,3 +253,116 @@ def test_a_consumer_is_kept_in_the_admin_by_the_integration_owner(
     one.refresh_from_db()
     assert one.retired_at is not None
     assert counts() == (1, 3)
+
+
+# What the acts look for, return and tell
+
+
+def told(action: str) -> tuple[str, int, str, str, Any]:
+    """Return the chain, the actor, the subject, the reason and the data of the only act of its kind."""
+    body = orjson.loads(AuditEvent.objects.get(action=action).body)
+    return body["chain"], body["actor"]["id"], body["subject"], body["reason"], body["data"]
+
+
+def refused(act: Callable[[], object]) -> Refused:
+    """Expect a refusal that changes nothing."""
+    before = (list(Consumer.objects.order_by("pk").values()), counts())
+    with pytest.raises(Refused) as refusal:
+        act()
+    assert (list(Consumer.objects.order_by("pk").values()), counts()) == before
+    return refusal.value
+
+
+def on(one: Consumer, act: str, stream: str = "scores", **values: Any) -> Consumer:
+    """Change or retire a consumer, as the integration owner does."""
+    place = {"environment": "production", "stream": stream, "consumer_id": str(one.pk)}
+    found: Consumer = getattr(consumers, act)(actor=by("iris"), **place, **values)
+    return found
+
+
+def another(slug: str, environment: Any, **more: Any) -> Stream:
+    """Return one more sink, perhaps of another environment."""
+    told_of_it = {"direction": "sink", "descriptor": TABLE, "digest": "a" * 64, **more}
+    return Stream.objects.create(environment=environment, slug=slug, owner=environment.owner, **told_of_it)
+
+
+@pytest.mark.parametrize(
+    ("stream", "code", "message"),
+    [
+        ("nowhere", "not_found", "Production has no stream nowhere."),
+        ("bench", "not_found", "Production has no stream bench."),
+        ("old", "already_retired", "The stream was retired."),
+    ],
+)
+def test_only_a_sink_of_this_environment_that_stands_has_consumers(
+    place: Place, sink: Stream, stream: str, code: str, message: str
+) -> None:
+    another("bench", place.source)
+    another("old", place.target, retired_at=timezone.now())
+    found = refused(lambda: added(stream=stream))
+    assert (found.code, found.message) == (code, message)
+
+
+def test_a_consumer_is_of_the_sink_that_is_named(place: Place, sink: Stream) -> None:
+    archive, bench = another("archive", place.target), another("scores", place.source)
+    assert added().stream == sink
+    assert added(stream="archive").stream == archive
+    assert not Consumer.objects.filter(stream=bench).exists()
+
+
+def test_a_consumer_of_another_sink_or_none_is_not_found(place: Place, sink: Stream) -> None:
+    archive = another("archive", place.target)
+    added()
+    there = added(stream="archive")
+    for one in (there, Consumer()):
+        for act, more in (("change", {"effect": "None."}), ("retire", {"reason": "Over."})):
+            found = refused(lambda one=one, act=act, more=more: on(one, act, **more))
+            assert (found.code, found.message) == ("not_found", "scores has no such consumer.")
+    assert Consumer.objects.get(stream=archive) == there
+
+
+def test_of_two_consumers_only_the_one_that_is_named_changes(sink: Stream, place: Place) -> None:
+    names = ("Board", "Week")
+    rows = {name: added(name=name) for name in names}
+    for name in names:
+        one = on(rows[name], "change", revision=1, effect=f"{name} stops.", owner="vera", fields=[])
+        assert (one.pk, one.revision, one.effect, one.owner, one.fields) == (
+            rows[name].pk, 2, f"{name} stops.", place.vera, []
+        )  # fmt: skip
+    assert dict(Consumer.objects.values_list("name", "effect")) == {name: f"{name} stops." for name in names}
+    gone = on(rows["Week"], "retire", revision=2, reason="Replaced.")
+    assert (gone.pk, gone.revision, gone.retired_at is None) == (rows["Week"].pk, 3, False)
+    assert told("consumer.retired") == (
+        f"environment:{place.target.pk}", place.iris.pk, f"consumer:{gone.pk}", "Replaced.",
+        {"stream": "scores", "consumer": "Week", "name": "Week"},
+    )  # fmt: skip
+    assert Consumer.objects.get(retired_at=None).name == "Board"
+
+
+def test_what_changed_meanwhile_is_fixed_or_over_is_not_changed(sink: Stream) -> None:
+    one = added()
+    on(one, "change", effect="They wait.")
+    for act, more in (("change", {"effect": "x"}), ("retire", {"reason": "x"})):
+        found = refused(lambda act=act, more=more: on(one, act, revision=1, **more))
+        assert found.code == "changed_since_shown"
+    fixed = refused(lambda: on(one, "change", retired_at="now", number=3, effect="x"))
+    assert (fixed.code, fixed.fields) == ("invalid", {"number": "is fixed", "retired_at": "is fixed"})
+    assert refused(lambda: on(one, "change", owner="nobody")).fields == {"owner": "is not an active person"}
+    assert refused(lambda: on(one, "retire", reason=" ")).fields == {"reason": "is empty"}
+    on(one, "retire", reason="Over.")
+    for act, more in (("change", {"effect": "x"}), ("retire", {"reason": "x"})):
+        found = refused(lambda act=act, more=more: on(one, act, **more))
+        assert (found.code, found.message) == ("already_retired", "The consumer was retired.")
+
+
+def test_a_consumer_that_names_no_fields_uses_all(sink: Stream) -> None:
+    assert added(fields=None).fields == []
+
+
+def test_an_act_returns_the_consumer_with_its_sink_and_environment(
+    sink: Stream, django_assert_num_queries: Any
+) -> None:
+    one = added()
+    for found in (one, on(one, "change", effect="They wait."), on(one, "retire", reason="Over.")):
+        with django_assert_num_queries(0):
+            assert (found.stream.slug, found.stream.environment.slug) == ("scores", "production")

@@ -14,7 +14,7 @@ from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from models_registry.duties import current_duties, duties_for, matrix, rows_of
 from models_registry.models import DutyAcknowledgement, DutyRevision, RaciEntry, RaciRevision, RegisteredModelUserGrant
-from models_registry.roles import DUTIES, Role
+from models_registry.roles import DUTIES, Role, digest_of_duty
 from models_registry.rules import strict_yaml
 from models_registry.rules.raci import ACTIVITIES, KINDS, USUAL, gap_of, read
 from models_registry.services import duties
@@ -225,3 +225,84 @@ def test_a_policy_may_ask_that_duties_are_acknowledged(place: Place, ada: Accoun
     ):  # fmt: skip
         acknowledge(site.people[who], role)
     assert walking.handoffs.offer(**offer).state == "in_review"
+
+
+# What the acts keep, return and tell
+
+
+def told(action: str) -> tuple[str, int, str, str, Any]:
+    """Return the chain, the actor, the subject, the reason and the data of the newest act of its kind."""
+    body = json.loads(AuditEvent.objects.filter(action=action).latest("seq").body)
+    return body["chain"], body["actor"]["id"], body["subject"], body["reason"], body["data"]
+
+
+def test_a_duty_is_kept_line_by_line_numbered_by_role_and_told(place: Place, ada: Account) -> None:
+    publish(ada, "I run it.", "it_operations")
+    publish(ada, "I run it well.", "it_operations")
+    actor = Person(ada, "test")
+    made = duties.publish(actor=actor, role="validator", text="\r\n I check. \r\n\n I tell.\t\n", reason=" Clearer.\n")
+    assert (made.number, made.text, made.reason, made.published_by) == (1, "I check.\nI tell.", "Clearer.", ada)
+    assert DutyRevision.objects.get(role="validator").digest == made.digest == digest_of_duty("validator", made.text)
+    data = {"role": "validator", "number": 1, "digest": made.digest}
+    assert told("duty.published") == ("site", ada.pk, f"dutyrevision:{made.pk}", "Clearer.", data)
+    assert publish(ada, "I run it.", "it_operations").number == 3  # words of before are another revision
+    assert current_duties()[Role.VALIDATOR].text == "I check.\nI tell."
+    assert [one.number for one in DutyRevision.objects.filter(role="it_operations")] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"text": "\n".join(["I do."] * 30)}, ""),
+        ({"text": "\n".join(["I do."] * 31)}, "text"),
+        ({"text": "x" * 5000}, ""),
+        ({"text": "  " + "x" * 5000 + "\n\n"}, ""),
+        ({"text": "x" * 5001}, "text"),
+        ({"text": ""}, "text"),
+        ({"reason": "x" * 5000}, ""),
+        ({"reason": "x" * 5001}, "reason"),
+        ({"reason": " "}, "reason"),
+        ({"role": "emperor"}, "role"),
+    ],
+    ids=lambda one: str(one)[:30],
+)
+def test_a_duty_says_what_and_why_in_so_many_words(
+    place: Place, ada: Account, change: dict[str, str], field: str
+) -> None:
+    values = {"actor": Person(ada, "test"), "role": "validator", "text": TEXT, "reason": "It was vague.", **change}
+    if field:
+        assert list(refused("invalid", lambda: duties.publish(**values)).fields) == [field]
+    else:
+        assert duties.publish(**values).number == 1
+
+
+def test_an_acknowledgement_names_the_text_that_was_shown(place: Place, ada: Account) -> None:
+    publish(ada)
+    for who in (place.vera, building.person("olga")):
+        building._grant(RegisteredModelUserGrant, who, "validator", place.model)
+        made = acknowledge(who)
+        assert (made.person, made.role, made.number, made.digest) == (who, "validator", 1, seen("validator"))
+        data = {"role": "validator", "number": 1, "digest": made.digest}
+        assert told("duty.acknowledged") == ("site", who.pk, f"dutyacknowledgement:{made.pk}", "", data)
+    hold_none = {"actor": Person(place.vera, "test"), "role": "emperor", "seen": seen("validator")}
+    assert refused("not_found", lambda: duties.acknowledge(**hold_none)).message == "You hold no such role."
+
+
+def test_a_matrix_is_kept_whole_numbered_and_told(place: Place, ada: Account) -> None:
+    _raci(ada)
+    made = duties.publish_raci(actor=Person(ada, "test"), source=MATRIX, reason=" As agreed.\n")
+    assert (made.number, made.source, made.reason, made.published_by) == (2, MATRIX, "As agreed.", ada)
+    assert told("raci.published") == ("site", ada.pk, f"racirevision:{made.pk}", "As agreed.", {"number": 2})
+    found = matrix()
+    assert (found.number, set(found.entries)) == (2, set(read(USUAL)))
+
+
+def test_a_matrix_is_yaml_of_64_kilobytes_with_a_reason(place: Place, ada: Account) -> None:
+    def given(source: str, reason: str = "As agreed.") -> RaciRevision:
+        return duties.publish_raci(actor=Person(ada, "test"), source=source, reason=reason)
+
+    longest = MATRIX + "#" * (64 * 1024 - len(MATRIX))
+    assert refused("invalid", lambda: given(longest + "#")).fields == {"source": "is too long"}
+    assert list(refused("raci_invalid", lambda: given("a: [1")).fields) == ["source"]
+    assert list(refused("invalid", lambda: given(MATRIX, " ")).fields) == ["reason"]
+    assert given(longest).number == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -375,6 +376,185 @@ def test_a_capture_is_told_what_is_let_in_and_what_is_asked_for(place: Place) ->
     assert verdicts(place) == {"answer": "prohibit", "let_in_until": today(30).isoformat(), "asked_for": False}
     import_exceptions.revoke(actor=by("olga"), environment="production", exception_id=made.pk, reason="A hole.")
     assert verdicts(place) == {"answer": "prohibit", "let_in_until": "", "asked_for": False}
+
+
+# What the acts keep, return and tell
+
+
+def told(action: str) -> tuple[str, int, str, str, Any]:
+    """Return the chain, the actor, the subject, the reason and the data of the only act of its kind."""
+    body = orjson.loads(AuditEvent.objects.get(action=action).body)
+    return body["chain"], body["actor"]["id"], body["subject"], body["reason"], body["data"]
+
+
+def about(place: Place, made: ImportException, who: str, reason: str = "", **more: Any) -> tuple[Any, ...]:
+    """Return what the trail has to tell of an exception in production."""
+    data = {"exception": str(made.pk), "library": made.library, "version": made.version, **more}
+    return (
+        f"environment:{place.target.pk}", place.people[who].pk, f"importexception:{made.pk}", reason, data
+    )  # fmt: skip
+
+
+def refused(act: Callable[[], object]) -> Refused:
+    """Expect a refusal that changes nothing."""
+    before = written()
+    with pytest.raises(Refused) as refusal:
+        act()
+    assert written() == before
+    return refusal.value
+
+
+def on(made: ImportException, who: str, act: str, **values: Any) -> ImportException:
+    """Act on an exception in production."""
+    found: ImportException = getattr(import_exceptions, act)(
+        actor=by(who), environment="production", exception_id=made.pk, **values
+    )
+    return found
+
+
+def test_what_is_asked_for_is_kept_without_blanks_and_told_whole(place: Place) -> None:
+    words = {
+        "library": " Numpy ",
+        "version": " 2.04.0 ",
+        "licence": " GPL-3.0-only ",
+        "reason": " It. ",
+        "measure": " M ",
+    }
+    made = import_exceptions.ask(actor=by("dana"), environment="production", **words)
+    whole = {"library": "numpy", "version": "2.4.0", "licence": "GPL-3.0-only", "reason": "It.", "measure": "M"}
+    assert ImportException.objects.filter(pk=made.pk).values(*whole).get() == whole
+    assert (made.environment, made.asked_by, made.state) == (place.target, place.dana, "open")
+    chain, who, _, reason, data = told("exception.asked")
+    assert (chain, who, reason) == (f"environment:{place.target.pk}", place.dana.pk, "")
+    assert data == {"exception": str(made.pk), **whole}
+
+
+LENGTHS = [("library", 200), ("version", 100), ("licence", 200), ("reason", 5000), ("measure", 5000)]
+
+
+@pytest.mark.parametrize(("name", "longest"), LENGTHS)
+def test_each_text_has_a_length(place: Place, name: str, longest: int) -> None:
+    Environment.objects.filter(slug="production").update(import_policy={"default": "prohibit"})
+    start = "1+" if name == "version" else ""
+    just = start + "x" * (longest - len(start))
+    found = refused(lambda: asked(**{name: just + "x"}))
+    assert found.fields == {name: f"is longer than {longest} characters"}
+    assert getattr(asked(**{name: just}), name) == just
+
+
+def test_why_something_need_not_be_asked_for_is_told(place: Place) -> None:
+    assert "it warns about it, and lets it in." in refused(lambda: asked(library="polars", version="1.0")).message
+    assert "it lets it in." in refused(lambda: asked(version="2.6.1")).message
+
+
+def test_one_version_of_a_library_in_one_environment_is_open_at_a_time(place: Place) -> None:
+    prohibits = {"default": "prohibit"}
+    Environment.objects.update(import_policy=prohibits)
+    first = asked()
+    import_exceptions.ask(actor=by("dana"), environment="workbench", **ASKED)
+    asked(library="torchvision")
+    asked(version="2.5.1")
+    found = refused(lambda: asked("iris", version="2.5"))
+    assert (found.code, found.message) == (
+        "exception_open", "Somebody asks to let torch 2.5 into Production already."
+    )  # fmt: skip
+    on(first, "otto", "answer", answer="refused", comment="No.")
+    assert asked("iris").state == "open"
+
+
+@pytest.mark.parametrize(("days", "why"), [(-1, "is past"), (0, ""), (366, ""), (367, "late"), (None, "none")])
+def test_an_exception_lasts_until_a_day_within_a_year(place: Place, days: int | None, why: str) -> None:
+    made = asked()
+    other = asked(version="2.4.0")
+    until = None if days is None else today(days)
+    if not why:
+        answered = on(made, "otto", "answer", answer="granted", until=until, comment=" Behind a wall. ")
+        assert (answered.pk, answered.until, answered.comment) == (made.pk, until, "Behind a wall.")
+        assert until is not None
+        assert told("exception.granted") == about(
+            place, made, "otto", "Behind a wall.", until=until.isoformat()
+        )  # fmt: skip
+        assert ImportException.objects.get(pk=other.pk).state == "open"
+        return
+    words = {"late": f"must be {today(366).isoformat()} at the latest", "none": "is missing; an exception has an end"}
+    found = refused(lambda: on(made, "otto", "answer", answer="granted", until=until))
+    assert found.fields == {"until": words.get(why, why)}
+
+
+def test_a_refusal_says_why_and_is_told(place: Place) -> None:
+    made = asked()
+    for values, field in (
+        ({"answer": "refused", "comment": " "}, "comment"),
+        ({"answer": "refused", "comment": "No.", "until": today(3)}, "until"),
+        ({"answer": "refused", "comment": "x" * 5001}, "comment"),
+        ({"answer": "perhaps", "comment": "No."}, "answer"),
+        ({"answer": "withdrawn", "comment": "No."}, "answer"),
+    ):
+        assert list(refused(lambda values=values: on(made, "otto", "answer", **values)).fields) == [field]
+    answered = on(made, "otto", "answer", answer="refused", comment=" No. ")
+    assert (answered.state, answered.comment, answered.until, answered.answered_by) == (
+        "refused", "No.", None, place.otto
+    )  # fmt: skip
+    assert told("exception.refused") == about(place, made, "otto", "No.")
+
+
+def test_what_is_taken_back_is_told_and_nothing_else_is(place: Place) -> None:
+    made, other = asked(), asked(version="2.4.0")
+    assert refused(lambda: on(made, "iris", "withdraw")).todo == "Dana asked."
+    assert list(refused(lambda: on(made, "dana", "withdraw", reason="x" * 5001)).fields) == ["reason"]
+    back = on(made, "dana", "withdraw", reason=" We moved on. ")
+    assert (back.pk, back.state, back.comment, back.answered_by) == (made.pk, "withdrawn", "We moved on.", place.dana)
+    assert told("exception.withdrawn") == about(place, made, "dana", "We moved on.")
+    assert ImportException.objects.get(pk=other.pk).state == "open"
+    assert refused(lambda: on(made, "dana", "withdraw")).code == "exception_over"
+
+
+def test_a_robot_takes_nothing_back_and_who_answers_for_it_does(place: Place) -> None:
+    building._grant(EnvironmentUserGrant, place.robot, "it_operations", place.target)
+    of_robot = asked("robot")
+    given = granted(version="2.4.0")
+    assert refused(lambda: on(of_robot, "robot", "withdraw")).code == "person_required"
+    assert refused(lambda: on(given, "robot", "revoke", reason="x")).code == "person_required"
+    assert on(of_robot, "otto", "withdraw").state == "withdrawn"
+
+
+def test_only_what_is_granted_is_revoked_and_told(place: Place) -> None:
+    open_, no, back = asked(version="2.4.0"), asked(version="2.4.1"), asked(version="2.4.2")
+    on(no, "otto", "answer", answer="refused", comment="No.")
+    on(back, "dana", "withdraw")
+    for made, state in ((open_, "open"), (no, "refused"), (back, "withdrawn"), (ended(place), "ended")):
+        found = refused(lambda made=made: on(made, "olga", "revoke", reason="x"))
+        assert (found.code, found.message) == (
+            "exception_over", f"An exception that is {state} cannot be revoked."
+        )  # fmt: skip
+    other, made = granted(version="2.3.0"), granted()
+    for reason in (" ", "x" * 5001):
+        assert list(refused(lambda reason=reason: on(made, "olga", "revoke", reason=reason)).fields) == ["reason"]
+    gone = on(made, "olga", "revoke", reason=" A hole. ")
+    made.refresh_from_db()
+    for one in (gone, made):
+        assert (one.pk, one.state, one.revoked_by, one.revocation) == (made.pk, "revoked", place.olga, "A hole.")
+    assert told("exception.revoked") == about(place, made, "olga", "A hole.")
+    assert ImportException.objects.get(pk=other.pk).state == "granted"
+
+
+def test_an_answer_comes_back_with_its_environment(place: Place, django_assert_num_queries: Any) -> None:
+    found = granted()
+    with django_assert_num_queries(0):
+        assert found.environment.name == "Production"
+
+
+def test_an_exception_that_is_not_there_is_not_found(place: Place) -> None:
+    asked()
+    nobody = ImportException(pk=uuid4())
+    for who, act, values in (
+        ("otto", "answer", the_grant()), ("dana", "withdraw", {}), ("otto", "revoke", {"reason": "x"})
+    ):  # fmt: skip
+        found = refused(lambda who=who, act=act, values=values: on(nobody, who, act, **values))
+        assert (found.code, found.message) == ("not_found", "Production has no such exception.")
+
+
+# What an exception lets in
 
 
 def a_verdict(wanted: str = ">=2.4,<2.6", installed: str = "2.5.0", answer: str = "prohibit") -> AskedVerdict:

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from audit.actors import Person, ServiceAccount
+from audit.actors import Person, ServiceAccount, Worker
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from engine.capture import capture
 from models_registry.errors import Invalid
-from models_registry.models import Environment, EnvironmentProfile, EnvironmentUserGrant
+from models_registry.models import Environment, EnvironmentProfile, EnvironmentUserGrant, Stream
 from models_registry.rules.profiles import digest_of, moved, read
 from models_registry.services import profiles
 from tests.handoff import building
@@ -243,6 +243,115 @@ def test_the_command_reports_to_a_site_that_runs(store: Any, live_server: Any) -
     assert wrong.returncode == 2
     assert "There is no such environment." in wrong.stderr
     assert EnvironmentProfile.objects.count() == 1
+
+
+# Probes: what an engine says of itself, as a worker reports it
+
+
+def probed(place: Place, **more: Any) -> EnvironmentProfile | None:
+    """Report what the engine of production says of itself."""
+    return profiles.probed(actor=Worker("probe"), environment_id=place.target.pk, content=a_profile(**more))
+
+
+def told() -> Any:
+    """Return what the trail tells of the last profile."""
+    return orjson.loads(AuditEvent.objects.filter(action="profile.reported").latest("pk").body)
+
+
+def test_a_probe_records_what_moved_and_nothing_that_is_known(place: Place) -> None:
+    Environment.objects.update(probe_error="It did not answer.")
+    bench = Environment.objects.filter(slug="workbench").values().get()
+    first = probed(place)
+    assert first is not None
+    assert (first.number, first.reported_by, first.environment) == (1, None, place.target)
+    now = Environment.objects.get(slug="production")
+    assert (now.probe_error, now.hardware, now.revision) == ("", "4 CPU, 16 GB, x86_64", 2)
+    assert now.packages == {"numpy": "2.4.6", "onnxruntime": "1.32.0"}
+    assert told()["chain"] == f"environment:{place.target.pk}"
+    assert told()["data"] == {
+        "number": 1,
+        "digest": digest_of(first.content),
+        "set": {
+            "packages": {"numpy": ["", "2.4.6"], "onnxruntime": ["", "1.32.0"]},
+            "hardware": ["", "4 CPU, 16 GB, x86_64"],
+        },
+    }
+    before = written(place)
+    assert probed(place) is None
+    assert probed(place, files=[]) is None  # a probe looks at no files
+    assert written(place) == before
+    again = Environment.objects.get(slug="production")
+    assert now.probed_at is not None
+    assert again.probed_at is not None
+    assert again.probed_at > now.probed_at
+    assert Environment.objects.filter(slug="workbench").values().get() == bench
+
+
+def test_a_probe_tells_what_moved_beside_what_the_environment_is_set_to(place: Place) -> None:
+    probed(place)
+    platform = {"system": "Linux", "release": "6.2", "machine": "x86_64"}
+    second = probed(place, platform=platform, files=[], secrets={})
+    assert second is not None
+    assert (second.number, second.content["platform"]) == (2, platform)
+    moves = ["platform release changed", "secrets DATABASE_PASSWORD removed"]
+    assert told()["data"] == {"number": 2, "digest": second.digest, "moved": moves, "set": {}}
+    assert Environment.objects.get(slug="production").revision == 2
+
+
+def test_what_somebody_typed_over_is_set_right_by_the_next_probe(place: Place) -> None:
+    probed(place)
+    Environment.objects.filter(slug="production").update(python="2.7.18")
+    second = probed(place)
+    assert second is not None
+    assert told()["data"] == {"number": 2, "digest": second.digest, "set": {"python": ["2.7.18", "3.11.7"]}}
+    assert Environment.objects.get(slug="production").python == "3.11.7"
+
+
+def test_the_first_probe_is_kept_even_where_all_was_typed_in_rightly(place: Place) -> None:
+    rightly = {"packages": {"numpy": "2.4.6", "onnxruntime": "1.32.0"}, "hardware": "4 CPU, 16 GB, x86_64"}
+    Environment.objects.filter(slug="production").update(**rightly)
+    first = probed(place)
+    assert first is not None
+    assert (first.number, told()["data"]["set"]) == (1, {})
+    assert Environment.objects.get(slug="production").revision == 1
+
+
+def test_a_probe_that_cannot_be_read_changes_nothing(place: Place) -> None:
+    before = written(place)
+    with pytest.raises(Invalid):
+        probed(place, profile=2)
+    assert (written(place), Environment.objects.get(slug="production").probed_at) == (before, None)
+
+
+def test_each_environment_has_profiles_of_its_own(place: Place) -> None:
+    for content in (a_profile(), a_profile(hardware={"cpus": 8, "memory_mb": 16000})):
+        assert by_service(place.otto, "production", content) == 201
+    assert by_service(place.dana, "workbench", a_profile()) == 201
+    made = EnvironmentProfile.objects.get(environment=place.source)
+    assert (made.number, "moved" in told()["data"]) == (1, False)
+
+
+def test_why_an_engine_was_not_asked_is_kept_for_its_page_alone(place: Place) -> None:
+    before = written(place)
+    profiles.not_probed(place.target.pk, "x" * 301)
+    assert dict(Environment.objects.values_list("slug", "probe_error")) == {"production": "x" * 300, "workbench": ""}
+    assert written(place) == before
+
+
+def test_engines_are_asked_for_the_secrets_that_streams_of_their_environment_name(place: Place) -> None:
+    told_of_it = {"slug": "annex", "name": "The annex", "kind": "test", "organisation": place.target.organisation}
+    annex = Environment.objects.create(**told_of_it, owner=place.otto, python="3.11.7", engine="annex")
+    table = {"transport": "sql", "location": {"url": "postgresql://db.example/scores", "table": "scores"}}
+    for environment, slug, secret in (
+        (place.target, "alerts", "B"), (place.target, "scores", "A"), (place.target, "plain", ""),
+        (place.target, "old", "OLD"), (place.source, "bench", "BENCH"),
+    ):  # fmt: skip
+        descriptor = table | ({"secret": secret} if secret else {})
+        Stream.objects.create(
+            environment=environment, slug=slug, direction="sink", descriptor=descriptor, digest="a" * 64,
+            owner=place.otto, retired_at=timezone.now() if slug == "old" else None,
+        )  # fmt: skip
+    assert profiles.to_probe() == [(annex, []), (place.target, ["B", "A"])]
 
 
 PACKAGES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["1", "2", "2.1"]))

@@ -7,13 +7,14 @@ import orjson
 import pytest
 from django.db import DatabaseError, transaction
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from audit.actors import Person
 from audit.errors import Refused
 from audit.models import Account, AuditEvent
 from engine.schemas import Schema
-from models_registry.models import Stream
+from models_registry.models import Consumer, Environment, Stream
 from models_registry.rules.streams import digest_of, fit
 from models_registry.rules.strict_yaml import text_of
 from models_registry.services import streams
@@ -283,3 +284,247 @@ def test_a_stream_is_kept_in_the_admin_by_whoever_keeps_streams(place: Place, tr
     assert made.retired_at is not None
     assert client_of(place.otto).get(change).status_code == 200
     assert AuditEvent.objects.filter(chain=f"environment:{place.target.pk}").count() == 3
+
+
+# What the acts look for, return and tell
+
+
+def told(action: str) -> tuple[str, int, str, str, Any]:
+    """Return the chain, the actor, the subject, the reason and the data of the only act of its kind."""
+    body = orjson.loads(AuditEvent.objects.get(action=action).body)
+    return body["chain"], body["actor"]["id"], body["subject"], body["reason"], body["data"]
+
+
+def refused(act: Callable[[], object]) -> Refused:
+    """Expect a refusal that changes nothing."""
+    before = (list(Stream.objects.order_by("pk").values()), counts())
+    with pytest.raises(Refused) as refusal:
+        act()
+    assert (list(Stream.objects.order_by("pk").values()), counts()) == before
+    return refusal.value
+
+
+def on(act: str, slug: str = "patients", **values: Any) -> Stream:
+    """Change or retire a stream of production, as otto does."""
+    found: Stream = getattr(streams, act)(actor=by("otto"), environment="production", stream=slug, **values)
+    return found
+
+
+def there(place: Place, slug: str, **more: Any) -> Stream:
+    """Return a stream of the workbench."""
+    told_of_it = {"direction": "source", "descriptor": SOURCE, "digest": digest_of(SOURCE), **more}
+    return Stream.objects.create(environment=place.source, slug=slug, owner=place.dana, **told_of_it)
+
+
+def test_what_is_declared_is_kept_and_told_whole(place: Place) -> None:
+    made = declared(place, "scores", TABLE, direction="sink", owner="rita")
+    whole = {"direction": "sink", "descriptor": TABLE, "digest": digest_of(TABLE), "purpose": FORM["purpose"]}
+    assert Stream.objects.filter(pk=made.pk).values(*whole).get() == whole
+    assert (made.environment, made.slug, made.owner) == (place.target, "scores", place.rita)
+    assert told("stream.declared") == (
+        f"environment:{place.target.pk}", place.otto.pk, f"stream:{made.pk}", "",
+        {"stream": "scores", **whole, "owner": place.rita.mark},
+    )  # fmt: skip
+    for change, code, field in (
+        ({"direction": "sideways"}, "invalid", "direction"),
+        ({"owner": "nobody"}, "invalid", "owner"),
+        ({"slug": "scores"}, "name_taken", "slug"),
+    ):
+        found = refused(lambda change=change: declared(place, **{"slug": "patients", **change}))
+        assert (found.code, list(found.fields)) == (code, [field])
+
+
+def test_a_name_is_free_again_in_another_environment(place: Place) -> None:
+    there(place, "patients")
+    assert declared(place).environment == place.target
+
+
+def test_only_what_is_named_changes_and_is_told(place: Place) -> None:
+    declared(place)
+    declared(place, "others")
+    there(place, "patients")
+    before = list(Stream.objects.exclude(environment=place.target, slug="patients").order_by("pk").values())
+    changed = on("change", revision=1, purpose="All patients.", owner="iris")
+    now = Stream.objects.get(environment=place.target, slug="patients")
+    for one in (changed, now):
+        assert (one.pk, one.revision, one.purpose, one.owner, one.descriptor, one.digest) == (
+            now.pk, 2, "All patients.", place.iris, SOURCE, digest_of(SOURCE)
+        )  # fmt: skip
+    assert told("stream.changed") == (
+        f"environment:{place.target.pk}", place.otto.pk, f"stream:{now.pk}", "",
+        {
+            "stream": "patients",
+            "before": {"purpose": FORM["purpose"], "owner": place.otto.mark},
+            "after": {"purpose": "All patients.", "owner": place.iris.mark},
+        },
+    )  # fmt: skip
+    gone = on("retire", revision=2, reason="Over.")
+    assert (gone.pk, gone.revision, gone.retired_at is None) == (now.pk, 3, False)
+    assert told("stream.retired") == (
+        f"environment:{place.target.pk}", place.otto.pk, f"stream:{now.pk}", "Over.",
+        {"stream": "patients", "digest": now.digest},
+    )  # fmt: skip
+    rest = Stream.objects.exclude(environment=place.target, slug="patients")
+    assert list(rest.order_by("pk").values()) == before
+
+
+def test_a_change_that_cannot_be_changes_nothing(place: Place) -> None:
+    declared(place)
+    there(place, "bench")
+    for slug in ("nowhere", "bench"):
+        for act, more in (("change", {"purpose": "x"}), ("retire", {"reason": "x"})):
+            found = refused(lambda act=act, slug=slug, more=more: on(act, slug, **more))
+            assert (found.code, found.message) == ("not_found", f"Production has no stream {slug}.")
+    for act, more in (("change", {"purpose": "x"}), ("retire", {"reason": "x"})):
+        found = refused(lambda act=act, more=more: on(act, revision=2, **more))
+        assert found.code == "changed_since_shown"
+    fixed = refused(lambda: on("change", direction="sink", digest="x", purpose="x"))
+    assert fixed.fields == {"digest": "is fixed", "direction": "is fixed"}
+    assert refused(lambda: on("change", owner="nobody")).fields == {"owner": "is not an active person"}
+    assert refused(lambda: on("retire", reason=" ")).fields == {"reason": "is empty"}
+    on("retire", reason="Over.")
+    for act, more in (("change", {"purpose": "x"}), ("retire", {"reason": "x"})):
+        found = refused(lambda act=act, more=more: on(act, **more))
+        assert (found.code, found.message) == ("already_retired", "The stream was retired.")
+
+
+def test_an_act_returns_the_stream_with_its_environment(place: Place, django_assert_num_queries: Any) -> None:
+    for found in (declared(place), on("change", purpose="x"), on("retire", reason="x")):
+        with django_assert_num_queries(0):
+            assert found.environment.slug == "production"
+
+
+def a_consumer(stream: Stream, name: str, fields: list[str], **more: Any) -> Consumer:
+    told_of_it = {"kind": "report", "purpose": "x", "criticality": "low", "effect": "x", "owner": stream.owner}
+    return Consumer.objects.create(stream=stream, name=name, fields=fields, **told_of_it, **more)
+
+
+def test_only_what_its_own_consumers_use_is_kept(place: Place) -> None:
+    sink = declared(place, "scores", {**TABLE, "fields": ["score", "band", "why"]}, direction="sink")
+    other = declared(place, "archive", TABLE, direction="sink")
+    a_consumer(other, "Archive", ["why"])
+    a_consumer(sink, "Old board", ["why"], retired_at=timezone.now())
+    a_consumer(sink, "Week", ["band"])
+    a_consumer(sink, "Ward board", ["score", "band"])
+    found = refused(lambda: on("change", "scores", descriptor={**TABLE, "fields": ["band", "why"]}))
+    assert (found.code, found.fields) == ("consumer_depends", {"descriptor.fields": "must keep score"})
+    assert found.message == "Ward board uses score, which this descriptor would take away."
+    assert on("change", "scores", descriptor={**TABLE, "fields": ["score", "band"]}).revision == 2
+    assert on("change", "scores", descriptor=TABLE).revision == 3  # which fields it carries only the model tells
+    assert refused(lambda: on("retire", "scores", reason="x")).message == "scores still feeds Ward board, Week."
+    Consumer.objects.filter(stream=sink, retired_at=None).update(retired_at=timezone.now())
+    assert on("retire", "scores", reason="x").retired_at is not None
+
+
+# Whether streams answer, as an engine says
+
+
+def an_engine(place: Place) -> Environment:
+    """Return one more environment with an engine."""
+    told_of_it = {"slug": "annex", "name": "The annex", "kind": "test", "organisation": place.target.organisation}
+    return Environment.objects.create(**told_of_it, owner=place.otto, python="3.11.7", engine="annex")
+
+
+def test_engines_are_asked_for_the_streams_of_their_environment_that_stand(place: Place) -> None:
+    annex = an_engine(place)
+    a_table = {"direction": "sink", "descriptor": TABLE, "digest": digest_of(TABLE)}
+    Stream.objects.create(environment=annex, slug="alerts", owner=place.otto, **a_table)
+    there(place, "bench")  # which has no engine
+    declared(place)
+    declared(place, "scores", TABLE, direction="sink")
+    declared(place, "old")
+    on("retire", "old", reason="Over.")
+    a_source = {"direction": "source", "descriptor": SOURCE, "digest": digest_of(SOURCE)}
+    assert streams.to_ask() == [
+        (annex, {"alerts": a_table}),
+        (place.target, {"patients": a_source, "scores": a_table}),
+    ]
+
+
+def faults() -> dict[tuple[str, str], tuple[Any, str, str]]:
+    """Return by environment and stream since when it does not answer, and why."""
+    rows = Stream.objects.values_list("environment__slug", "slug", "failing_since", "fault_code", "fault")
+    return {(place, slug): (since, code, words) for place, slug, since, code, words in rows}
+
+
+NO_FAULT = (None, "", "")
+
+
+def test_a_stream_that_does_not_answer_is_told_once_and_since_when(place: Place) -> None:
+    there(place, "patients")
+    for slug in ("patients", "others"):
+        declared(place, slug)
+    events = AuditEvent.objects.count()
+    told_of_it = {"patients": {"digest": digest_of(SOURCE)}}
+    bad = {"patients": {"code": "target_missing", "message": "There is no file."}, "others": {"code": "x"}}
+    assert not streams.asked(place.target, told_of_it, {})  # it answers, as before
+    begun = timezone.now()
+    assert streams.asked(place.target, told_of_it, bad)
+    since, *why = faults()["production", "patients"]
+    assert (begun <= since <= timezone.now(), why) == (True, ["target_missing", "There is no file."])
+    assert not streams.asked(place.target, told_of_it, bad)
+    for change in ({"code": "access_denied"}, {"message": "Not you."}):
+        bad["patients"] |= change
+        assert streams.asked(place.target, told_of_it, bad)
+        assert not streams.asked(place.target, told_of_it, bad)
+        assert faults()["production", "patients"] == (since, bad["patients"]["code"], bad["patients"]["message"])
+    assert faults()["production", "others"] == faults()["workbench", "patients"] == NO_FAULT
+    assert streams.asked(place.target, told_of_it, {"patients": {}})
+    assert faults()["production", "patients"] == NO_FAULT
+    assert not streams.asked(place.target, told_of_it, {"patients": None})
+    assert AuditEvent.objects.count() == events
+
+
+def test_a_stream_that_answers_again_heals_no_other(place: Place) -> None:
+    there(place, "patients")
+    for slug in ("patients", "others"):
+        declared(place, slug)
+    since = timezone.now()
+    Stream.objects.update(failing_since=since, fault_code="unreachable", fault="No.")
+    assert streams.asked(place.target, {"patients": {"digest": digest_of(SOURCE)}}, {})
+    still = (since, "unreachable", "No.")
+    assert faults() == {
+        ("production", "patients"): NO_FAULT, ("production", "others"): still, ("workbench", "patients"): still
+    }  # fmt: skip
+
+
+def test_of_many_streams_one_piece_of_news_is_news(place: Place) -> None:
+    for slug in ("alerts", "patients", "others"):
+        declared(place, slug)
+    told_of_it = {slug: {"digest": digest_of(SOURCE)} for slug in ("alerts", "patients", "others")}
+    assert streams.asked(place.target, told_of_it, {"patients": {"code": "unreachable"}})
+    assert streams.asked(place.target, told_of_it, {"alerts": {"code": "unreachable"}})
+    assert [slug for (_, slug), (since, *_) in faults().items() if since] == ["alerts"]
+    assert streams.asked(place.target, told_of_it, {})
+
+
+def test_what_was_asked_and_is_not_there_any_more_is_not_told(place: Place) -> None:
+    declared(place)
+    declared(place, "old")
+    on("retire", "old", reason="Over.")
+    told_of_it = {"patients": {"digest": "b" * 64}, "old": {"digest": digest_of(SOURCE)}}
+    bad = {slug: {"code": "unreachable"} for slug in told_of_it}
+    assert not streams.asked(place.target, told_of_it, bad)
+    assert set(faults().values()) == {NO_FAULT}
+
+
+def test_a_fault_without_words_is_kept_and_a_long_one_cut(place: Place) -> None:
+    declared(place)
+    told_of_it = {"patients": {"digest": digest_of(SOURCE)}}
+    for fault, kept in (
+        ({"message": "No."}, ("unreachable", "No.")),
+        ({"code": "lost"}, ("lost", "")),
+        ({"code": "c" * 51, "message": "m" * 301}, ("c" * 50, "m" * 300)),
+    ):
+        assert streams.asked(place.target, told_of_it, {"patients": fault})
+        assert faults()["production", "patients"][1:] == kept
+
+
+def test_a_fault_goes_with_the_place_that_it_was_of(place: Place) -> None:
+    declared(place)
+    streams.asked(place.target, {"patients": {"digest": digest_of(SOURCE)}}, {"patients": {"code": "unreachable"}})
+    on("change", purpose="Newer.")
+    assert faults()["production", "patients"][1] == "unreachable"
+    changed = on("change", descriptor={**SOURCE, "secret": "OTHER"})
+    assert (changed.failing_since, changed.fault_code, changed.fault) == NO_FAULT
+    assert faults()["production", "patients"] == NO_FAULT
