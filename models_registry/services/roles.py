@@ -73,10 +73,10 @@ def grant(
             todo="Ask another administrator to grant it to you.",
         )
     period = _period(starts, ends)
-    row = _rows(kind, who)(permission=permission_of(wanted, KINDS[kind][0]), content_object=thing, **_as(who), **period)
+    held = {"permission": permission_of(wanted, KINDS[kind][0]), "content_object": thing, **_as(who)}
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
+            row = _rows(kind, who)._default_manager.create(**held, **period)
     except IntegrityError as error:
         raise RoleHeld(
             f"{holder} holds the role {wanted.label} here already on one of these days.",
