@@ -122,6 +122,11 @@ def test_a_new_owner_is_told_by_marks_beside_what_else_changed(place: Place) -> 
     }
     assert [one.person for one in EnvironmentOwner.objects.filter(environment=place.target)] == [place.rita]
     assert not EnvironmentOwner.objects.filter(environment=place.source).exists()
+    environments.change(actor=by("ada"), slug="production", owner="otto")
+    first, second = place.target.owners.order_by("period")
+    assert (first.person, second.person, first.period.upper) == (place.rita, place.otto, second.period.lower)
+    environments.change(actor=by("ada"), slug="production", owner="iris")
+    assert [one.person for one in place.target.owners.order_by("period")] == [place.rita, place.otto, place.iris]
 
 
 NOT_CHANGED: list[tuple[str, dict[str, Any], str, list[str]]] = [

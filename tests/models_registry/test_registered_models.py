@@ -12,7 +12,7 @@ from models_registry.access import roles_on
 from models_registry.models import RegisteredModel, RegisteredModelUserGrant
 from models_registry.roles import Role
 from models_registry.services import registered_models, versions
-from tests.handoff import building
+from tests.handoff import artifacts, building
 from tests.handoff.building import Place
 
 PRICES: dict[str, Any] = {"slug": "prices", "name": "Prices", "purpose": "Tells prices.", "owner_team": "Sales"}
@@ -123,6 +123,8 @@ def test_a_change_that_is_refused_changes_nothing(
 def test_a_draft_and_the_versions_of_other_models_fix_nothing(place: Place) -> None:
     building.a_version(building.a_place("prices"))
     versions.draft(actor=by("dana"), model="tumours")
+    limits = artifacts.elements()["thresholds"]  # measured by roc_auc
+    versions.set_element(actor=by("dana"), model="tumours", number=1, name="thresholds", chunks=[limits])
     for told_of_it in ({"risk_tier": "low"}, {"model_type": "regression"}, {"model_type": "other"}, {"model_type": ""}):
         model = changed(**told_of_it)
         assert {name: getattr(model, name) for name in told_of_it} == told_of_it
