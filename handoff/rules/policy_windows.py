@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -55,11 +56,16 @@ def _freeze(reader: Reader, place: str, row: Mapping[str, Any]) -> Freeze:
 
 def _zone(reader: Reader, place: str, row: Mapping[str, Any]) -> str:
     zone = row.get("zone")
-    known = available_timezones()
-    if isinstance(zone, str) and zone in known:
+    if isinstance(zone, str) and zone in _zones():
         return zone
-    reader.wrong(f"{place}.zone", f"must be a time zone such as Europe/Berlin{likeness(str(zone), known)}")
+    reader.wrong(f"{place}.zone", f"must be a time zone such as Europe/Berlin{likeness(str(zone), _zones())}")
     return "UTC"
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Return all zones; they are looked for once, for that reads every file of the data base."""
+    return frozenset(available_timezones())
 
 
 def _minute(reader: Reader, place: str, raw: Any) -> int:
