@@ -76,7 +76,7 @@ def _keep(
         environment=place,
         number=number,
         captured_at=profile.captured_at,
-        reported_by=None if isinstance(actor, Worker) else actor.user,
+        reported_by=actor.user,
         content=profile.content,
         digest=digest_of(profile.content),
     )
