@@ -9,9 +9,10 @@ from tests.queries.counting import Site, a_site
 
 
 @pytest.fixture(autouse=True)
-def number_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the number in the menu for as long as the counting takes, on a slow machine, too."""
-    monkeypatch.setattr("handoff.web.context.KEPT", 3600)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the number in the menu, and that somebody is there, for as long as the counting takes on a slow machine."""
+    for name in ("handoff.web.context.KEPT", "mdlc_site.sessions.STEP"):
+        monkeypatch.setattr(name, 3600)
 
 
 @pytest.fixture
