@@ -23,6 +23,7 @@ from models_registry.models import Environment
 from models_registry.store import path_of
 from tests.handoff import building
 from tests.handoff.building import Place
+from tests.handoff.test_deployments_orders import released
 
 pytestmark = pytest.mark.django_db
 WHY = "It scores everybody as ill."
@@ -38,13 +39,6 @@ def place(db: None, store: Path, settings: Any) -> Place:
     """Return a model, its environments and its people; no test here calls the engine."""
     settings.ENGINE_URLS = {"production": "http://engine.example"}
     return building.a_place()
-
-
-def released(place: Place, number: int = 1, *, confirm: bool = False) -> Handoff:
-    """Return a handoff whose deployment is queued."""
-    version = building.a_version(place, number, latency_p99_ms=100 + number)
-    handoff = building.offered(place, version, building.a_policy(("integrity",), confirm=confirm))
-    return building.open_release(place, building.tested(building.open_review(place, handoff)))
 
 
 def live(place: Place, number: int = 1, *, confirm: bool = False, report: DeployReport = DONE) -> Handoff:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 import pytest
 
 from audit.actors import Person
@@ -14,6 +13,7 @@ from models_registry.roles import Role
 from models_registry.services import registered_models, versions
 from tests.handoff import artifacts, building
 from tests.handoff.building import Place
+from tests.models_registry.test_environments import told
 
 PRICES: dict[str, Any] = {"slug": "prices", "name": "Prices", "purpose": "Tells prices.", "owner_team": "Sales"}
 
@@ -26,12 +26,6 @@ def kept() -> tuple[Any, ...]:
     """Return all that these acts write."""
     models = list(RegisteredModel.objects.order_by("pk").values())
     return models, RegisteredModelUserGrant.history.count(), AuditEvent.objects.count()
-
-
-def told(action: str) -> tuple[str, int, str, Any]:
-    """Return the chain, the actor, the subject and the data of the only event of an action."""
-    body = orjson.loads(AuditEvent.objects.get(action=action).body)
-    return body["chain"], body["actor"]["id"], body["subject"], body["data"]
 
 
 def refused(who: str, act: Any, **values: Any) -> tuple[str, list[str]]:
