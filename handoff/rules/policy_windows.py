@@ -3,11 +3,10 @@
 import re
 from collections.abc import Mapping
 from datetime import date
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from handoff.rules.reading import Reader, likeness
+from handoff.rules.schedules import zones
 from handoff.rules.windows import DAYS, WHOLE_DAY, Freeze, Opening, Window
 
 WINDOW_KEYS = ("zone", "open")
@@ -56,16 +55,10 @@ def _freeze(reader: Reader, place: str, row: Mapping[str, Any]) -> Freeze:
 
 def _zone(reader: Reader, place: str, row: Mapping[str, Any]) -> str:
     zone = row.get("zone")
-    if isinstance(zone, str) and zone in _zones():
+    if isinstance(zone, str) and zone in zones():
         return zone
-    reader.wrong(f"{place}.zone", f"must be a time zone such as Europe/Berlin{likeness(str(zone), _zones())}")
+    reader.wrong(f"{place}.zone", f"must be a time zone such as Europe/Berlin{likeness(str(zone), zones())}")
     return "UTC"
-
-
-@cache
-def _zones() -> frozenset[str]:
-    """Return all zones; they are looked for once, for that reads every file of the data base."""
-    return frozenset(available_timezones())
 
 
 def _minute(reader: Reader, place: str, raw: Any) -> int:

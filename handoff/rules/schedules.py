@@ -102,8 +102,8 @@ def read_schedule(raw: Any) -> dict[str, str]:
             raise _odd("schedule.cron", f"has {part!r} as {name}, which no cron knows")
     if not _reads(" ".join(parts)):
         raise _odd("schedule.cron", "is never due: no month of these has such a day")
-    if not isinstance(zone, str) or zone not in _zones():
-        near = get_close_matches(str(zone), _zones())
+    if not isinstance(zone, str) or zone not in zones():
+        near = get_close_matches(str(zone), zones())
         mean = f"; did you mean {near[0]}?" if near else ", such as Europe/Berlin or UTC"
         raise _odd("schedule.zone", f"must be a time zone of the IANA data base{mean}")
     return {"cron": " ".join(parts), "zone": zone}
@@ -118,7 +118,8 @@ def _reads(cron: str) -> bool:
 
 
 @cache
-def _zones() -> frozenset[str]:
+def zones() -> frozenset[str]:
+    """Return all time zones; they are looked for once, for that reads every file of the data base."""
     return frozenset(available_timezones())
 
 
