@@ -8,7 +8,7 @@ from django.db.models import Model, Q, QuerySet
 
 from audit.actors import Person
 from audit.admin_acts import Act
-from audit.admin_doors import ActForm, Configuration, Records
+from audit.admin_doors import ActForm, Configuration, Records, is_administrator
 from audit.models import Account, NameHold
 from handoff.models import FormerPerson, Leaver
 from handoff.queries.leavers import going_of, leavers, still_answers_for, traces_of
@@ -108,13 +108,8 @@ class LeaverAdmin(Records):
     fields = ("printed_name", "username", "left", "goes", "kept_by", "owed")
 
     def get_queryset(self, request: Any) -> QuerySet[Any]:
-        """Return the rows with what is known of each."""
-        found = super().get_queryset(request).values("pk")
-        return leavers().filter(pk__in=found)
-
-    def visible_to(self, user: Account) -> QuerySet[Any]:
-        """Return all of them, to every administrator of the site."""
-        return Leaver.objects.filter(pk__in=leavers().values("pk"))
+        """Return who has left, with what is known of each, to every administrator of the site."""
+        return leavers() if is_administrator(request) else leavers().none()
 
     @admin.display(description="Left", ordering="left_at")
     def left(self, one: Any) -> Any:
