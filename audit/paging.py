@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from audit.planning import planned_once, rows_of
+from audit.planning import RowsByKey, planned_once
 
 
 class ByCursor(CursorPagination):
@@ -26,7 +26,7 @@ def page_of(
     out: type[BaseSerializer[Any]],
     *,
     ordering: str,
-    shown: QuerySet[Any] | None = None,
+    shown: RowsByKey | None = None,
 ) -> Response:
     """Answer with one page of a list: {"next", "previous", "results"}.
 
@@ -41,5 +41,5 @@ def page_of(
             rows: list[Any] = pages.paginate_queryset(ordered, request) or []
     else:
         keys = pages.paginate_queryset(ordered.values("pk", ordering.lstrip("-")), request) or []
-        rows = rows_of(shown, [one["pk"] for one in keys])
+        rows = shown([one["pk"] for one in keys])
     return pages.get_paginated_response(out(rows, many=True).data)

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from audit.actors import Actor, Person
 from audit.models import Account
-from audit.planning import planned_once
+from audit.planning import Prepared, planned_once
 from handoff.errors import Forbidden, Hidden, WrongRole
 from handoff.facts import Known, known_of
 from handoff.models import AskedConsumer, Deployment, Handoff, OwnerOfRecord
@@ -19,28 +19,40 @@ from models_registry.roles import Role
 def handoffs_visible_to(user: Account, held: Held | None = None, **only: Any) -> QuerySet[Handoff]:
     """Return the handoffs of models, or to environments, on which an account holds a role; only some of them, if told.
 
-    And those that asked the account, or whoever was before it, as the owner of a consumer. Each way by itself, for
-    with OR between them the database would look at every handoff there is. `held` is what the account holds, where
-    that was read already.
+    And those that asked the account, or whoever was before it, as the owner of a consumer. `held` is what the account
+    holds, where that was read already.
+    """
+    if held is not None:
+        return handoffs_by(user, held.all_models(), held.all_environments(), **only)
+    holds = holdings_of(user)
+    places = holds.exclude(environment=None).values("environment")
+    return handoffs_by(user, holds.exclude(model=None).values("model"), places, **only)
+
+
+def handoffs_by(user: Any, models: Any, places: Any, **only: Any) -> QuerySet[Handoff]:
+    """Return the handoffs of some models, or to some environments, or that asked an account; only some, if told.
+
+    Each way by itself, for with OR between them the database would look at every handoff there is.
     """
     found = Handoff.objects.filter(**only).order_by().values("pk")
     asked = AskedConsumer.objects.filter(consumer__owner=user, consumer__retired_at=None)
-    if held is None:
-        holds = holdings_of(user)
-        of_models = found.filter(model__in=holds.exclude(model=None).values("model"))
-        of_places = found.filter(target__in=holds.exclude(environment=None).values("environment"))
-    else:
-        of_models = found.filter(model__in=held.all_models())
-        of_places = found.filter(target__in=held.all_environments())
-    return Handoff.objects.filter(pk__in=of_models.union(of_places, found.filter(pk__in=asked.values("handoff"))))
+    ways = found.filter(target__in=places), found.filter(pk__in=asked.values("handoff"))
+    return Handoff.objects.filter(pk__in=found.filter(model__in=models).union(*ways))
 
 
 def sees(user: Account, handoff: Handoff) -> bool:
     """Tell of one handoff, whose model and target were fetched, whether an account may know of it."""
-    asked = AskedConsumer.objects.filter(handoff=handoff, consumer__owner=user, consumer__retired_at=None)
-    return bool(roles_on(user, model=handoff.model, environment=handoff.target)) or asked.exists()
+    return bool(roles_on(user, model=handoff.model, environment=handoff.target) or ASKED(user.pk, handoff.pk))
 
 
+ASKED = Prepared(
+    lambda user, handoff: (
+        AskedConsumer.objects.filter(handoff=handoff, consumer__owner=user, consumer__retired_at=None)
+        .order_by()
+        .values_list("pk")[:1]
+    ),
+    *("bigint", "uuid"),
+)
 STOPPERS = (Role.IT_OPERATIONS, Role.RISK_COMPLIANCE)
 
 

@@ -14,7 +14,7 @@ from django.db.models import Model, Q, QuerySet
 
 from audit.actors import Actor
 from audit.models import Account
-from audit.planning import planned_once
+from audit.planning import Prepared
 from models_registry.errors import Forbidden, Hidden, Invalid
 from models_registry.models import (
     Delegation,
@@ -78,13 +78,20 @@ def holdings_of(user: Account, *roles: Role) -> QuerySet[Holding]:
     return found.filter(role__in=roles) if roles else found
 
 
+HELD = Prepared(lambda user: Holding.objects.filter(account=user).values_list("role", "model", "environment"), "bigint")
+HELD_ON = Prepared(
+    lambda user, model, environment: Holding.objects.filter(
+        Q(model=model) | Q(environment=environment), account=user
+    ).values_list("role", flat=True),
+    *("bigint", "uuid", "uuid"),
+)
+
+
 def held_by(user: Account) -> Held:
     """Return what an account holds now, by one query. It is not kept: a right that is taken away is gone at once."""
     models: dict[str, set[UUID]] = {}
     environments: dict[str, set[UUID]] = {}
-    with planned_once():
-        rows = list(holdings_of(user).values_list("role", "model", "environment"))
-    for role, model, environment in rows:
+    for role, model, environment in HELD(user.pk) if user.is_authenticated and user.is_active else ():
         found, key = (models, model) if model else (environments, environment)
         found.setdefault(role, set()).add(key)
     return Held(
@@ -101,19 +108,30 @@ def is_site_administrator(user: Account) -> bool:
 def models_visible_to(user: Account, held: Held | None = None) -> QuerySet[RegisteredModel]:
     """Return the models an account may read: those it holds a role on, and those meant for an environment it has.
 
-    Each way by itself, for with OR between them the database would look at every model there is. `held` is what the
-    account holds, where that was read already.
+    `held` is what the account holds, where that was read already.
     """
-    own: Any
-    places: Any
     if held is None:
-        own = holdings_of(user).exclude(model=None).values("model")
-        places = environments_held_by(user).values("pk")
-    else:
-        own = RegisteredModel.objects.filter(pk__in=held.all_models()).order_by().values("pk")
-        places = held.all_environments()
+        return _models_by(holdings_of(user))
+    own = RegisteredModel.objects.filter(pk__in=held.all_models()).order_by().values("pk")
+    return _either_way(own, held.all_environments())
+
+
+def _models_by(held: QuerySet[Holding]) -> QuerySet[RegisteredModel]:
+    """Return the models that may be read by some holdings."""
+    places = held.exclude(environment=None).values("environment")
+    return _either_way(held.exclude(model=None).values("model"), places)
+
+
+def _either_way(own: QuerySet[Any, Any], places: Any) -> QuerySet[RegisteredModel]:
+    """Return some models, and those meant for some environments.
+
+    Each way by itself, for with OR between them the database would look at every model there is.
+    """
     meant = RegisteredModel.destinations.through.objects.filter(environment__in=places).values("registeredmodel")
     return RegisteredModel.objects.filter(pk__in=own.union(meant))
+
+
+FIND = Prepared(lambda user, slug: _models_by(Holding.objects.filter(account=user)).filter(slug=slug), "bigint", "text")
 
 
 def environments_visible_to(user: Account, held: Held | None = None) -> QuerySet[Environment]:
@@ -131,12 +149,10 @@ def roles_on(
     user: Account, *, model: RegisteredModel | None = None, environment: Environment | None = None
 ) -> set[Role]:
     """Return the roles an account holds now on a model, an environment, or either of both, by one query."""
-    if model is None and environment is None:
+    if not user.is_authenticated or not user.is_active or (model is None and environment is None):
         return set()
-    on = Q(model=model) if model is not None else Q()
-    on = on | Q(environment=environment) if environment is not None else on
-    with planned_once():
-        return {Role(role) for role in holdings_of(user).filter(on).values_list("role", flat=True)}
+    found = HELD_ON(user.pk, model and model.pk, environment and environment.pk)
+    return {Role(role) for role in found}
 
 
 def permission_of(role: Role, kind: type[Model]) -> Permission:
@@ -147,7 +163,11 @@ def permission_of(role: Role, kind: type[Model]) -> Permission:
 
 def accounts_of(user: Account) -> QuerySet[Account]:
     """Return every account of the natural person behind one, service accounts that they answer for among them."""
-    person = user.natural_person_id
+    return accounts_behind(user.natural_person_id)
+
+
+def accounts_behind(person: Any) -> QuerySet[Account]:
+    """Return every account of a natural person, by the key of the main one."""
     own = Q(pk=person) | Q(same_person=person)
     return Account.objects.filter(own | Q(responsible=person) | Q(responsible__same_person=person))
 
@@ -208,8 +228,7 @@ def delegations_visible_to(user: Account) -> QuerySet[Delegation]:
 
 def find_model(actor: Actor, slug: str) -> RegisteredModel:
     """Return a model the actor may read. Raises Hidden."""
-    with planned_once():
-        found = models_visible_to(actor.user).filter(slug=slug).first() if actor.user else None
+    found = FIND.first(actor.user.pk, slug) if actor.user and actor.user.is_active else None
     if found is None:
         raise Hidden("There is no such model.")
     return found

@@ -14,12 +14,13 @@ from packaging.utils import canonicalize_name
 
 from audit.actors import Person, ServiceAccount
 from audit.models import Account, AuditEvent
+from audit.planning import Each, Prepared, RowsByKey
 from engine.import_policy import Verdict
 from engine.schemas import Schema
 from models_registry.access import (
     PREFIX,
     Held,
-    accounts_of,
+    accounts_behind,
     environments_visible_to,
     find_environment,
     find_model,
@@ -67,12 +68,7 @@ class GrantView:
 
 def models_listed(user: Account, **filters: Any) -> QuerySet[RegisteredModel]:
     """Return the models an account may read; filters are risk_tier, model_type and text."""
-    versions = ModelVersion.objects.filter(model=OuterRef("pk")).order_by().values("model")
-    newest = versions.filter(state=VersionState.NOMINATED).annotate(newest=Max("number")).values("newest")
-    found = models_visible_to(user).annotate(
-        versions_count=Coalesce(Subquery(versions.annotate(count=Count("pk")).values("count")), 0),
-        newest=Subquery(newest),
-    )
+    found = models_visible_to(user)
     for name in ("risk_tier", "model_type"):
         if filters.get(name):
             found = found.filter(**{name: filters[name]})
@@ -80,6 +76,17 @@ def models_listed(user: Account, **filters: Any) -> QuerySet[RegisteredModel]:
         text = filters["text"]
         found = found.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(purpose__icontains=text))
     return found.order_by("name", "pk")
+
+
+def with_versions(found: QuerySet[RegisteredModel]) -> QuerySet[Any]:
+    """Return models with how many versions each has, and the newest that was nominated."""
+    versions = ModelVersion.objects.filter(model=OuterRef("pk")).order_by().values("model")
+    newest = versions.filter(state=VersionState.NOMINATED).annotate(newest=Max("number")).values("newest")
+    count = Coalesce(Subquery(versions.annotate(count=Count("pk")).values("count")), 0)
+    return found.annotate(versions_count=count, newest=Subquery(newest))
+
+
+ROWS = RowsByKey(lambda: with_versions(RegisteredModel.objects.all()), "uuid")
 
 
 def environments_listed(user: Account, **filters: Any) -> QuerySet[Environment]:
@@ -241,12 +248,20 @@ def import_exception(reader: Reader, environment: str, exception_id: UUID) -> Im
     return found
 
 
-def exceptions_to_answer(user: Account, held: Held) -> QuerySet[ImportException]:
+def unanswered(person: Any, places: Any) -> QuerySet[ImportException]:
+    """Return the open requests of others than a natural person in some environments, the oldest first."""
+    found = ImportException.objects.filter(answer="", environment__in=places)
+    others = found.exclude(asked_by__in=accounts_behind(person).values("pk"))
+    return others.select_related("environment", "asked_by").order_by("asked_at", "pk")
+
+
+UNANSWERED = Prepared(lambda person, places: unanswered(person, Each(places, "uuid")), "bigint", "uuid[]")
+
+
+def exceptions_to_answer(user: Account, held: Held) -> list[ImportException]:
     """Return the open requests that wait for an account, the oldest first: those of others, where it runs IT."""
-    mine = Q(asked_by__in=accounts_of(user).values("pk"))
     run = held.environments.get(Role.IT_OPERATIONS, ())
-    found = ImportException.objects.filter(answer="", environment__in=run).exclude(mine)
-    return found.select_related("environment", "asked_by").order_by("asked_at", "pk")
+    return UNANSWERED(user.natural_person_id, list(run)) if run else []
 
 
 def versions_listed(reader: Reader, slug: str) -> QuerySet[ModelVersion]:

@@ -11,7 +11,6 @@ from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
 from handoff.api.serializers import DeploymentOut, HandoffOut, JobOut, ReasonIn, WayBackOut
-from handoff.models import Deployment
 from handoff.queries import deployments as queries
 from handoff.queries import rollbacks
 from handoff.services import deployments
@@ -29,8 +28,8 @@ class Deployments(APIView):
     def get(self, request: Request) -> Response:
         filters = known_parameters(request, ("state", "model", "environment"))
         user = actor_at(request, "api").user
-        found, shown = queries.listed(user, held_by(user), **filters), queries.shown(Deployment.objects.all())
-        return page_of(request, found, DeploymentOut, ordering="-ordered_at", shown=shown)
+        found = queries.listed(user, held_by(user), **filters)
+        return page_of(request, found, DeploymentOut, ordering="-ordered_at", shown=queries.ROWS)
 
 
 class OneDeployment(APIView):

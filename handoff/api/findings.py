@@ -13,7 +13,7 @@ from audit.actors import Person, actor_at
 from audit.http import known_parameters, once
 from audit.paging import page_of
 from handoff.models import Finding
-from handoff.queries.findings import findings_in, findings_of, open_findings, shown
+from handoff.queries.findings import ROWS, findings_in, findings_of, open_findings
 from handoff.services import findings
 from models_registry.access import held_by
 
@@ -91,7 +91,7 @@ class OpenFindings(APIView):
         filters = known_parameters(request, FILTERS)
         user = actor_at(request, "api").user
         found = open_findings(user, held_by(user), **filters)
-        return page_of(request, found, FindingOut, ordering="due_at", shown=shown(Finding.objects.all()))
+        return page_of(request, found, FindingOut, ordering="due_at", shown=ROWS)
 
 
 class Findings(APIView):

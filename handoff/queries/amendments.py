@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit.models import Account
 from audit.models.names import NameJSON
+from audit.planning import Each, Given, Prepared
 from handoff.access import handoffs_visible_to
 from handoff.amended import given, scope_now
 from handoff.errors import Hidden
@@ -89,17 +90,26 @@ def amendments_of(user: Account, deployment: Any) -> list[Amendment]:
     return list(listed(user, deployment=deployment)) if deployment.bindings.get("outputs") else []
 
 
+def _applied(since: Given, models: Given) -> QuerySet[Amendment]:
+    """Return the newest amendments of what some models have live that were applied since a time."""
+    found = Amendment.objects.filter(state=AmendmentState.APPLIED, ended_at__gte=since)
+    return (
+        found.filter(deployment__model__in=Each(models, "uuid"))
+        .select_related("deployment__model", "deployment__version", "deployment__environment", "proposed_by")
+        .order_by("-ended_at")[:MOST_NEWS]
+    )
+
+
+APPLIED = Prepared(_applied, "timestamptz", "uuid[]")
+
+
 def news_for(held: Held) -> list[Amendment]:
     """Return what was changed lately in what data scientists have built, for one who holds that role.
 
     They are informed, and not asked.
     """
-    lately = Amendment.objects.filter(state=AmendmentState.APPLIED, ended_at__gte=timezone.now() - NEWS)
-    return list(
-        lately.filter(deployment__model__in=held.models.get(Role.DATA_SCIENTIST, ()))
-        .select_related("deployment__model", "deployment__version", "deployment__environment", "proposed_by")
-        .order_by("-ended_at")[:MOST_NEWS]
-    )
+    built = held.models.get(Role.DATA_SCIENTIST, ())
+    return APPLIED(timezone.now() - NEWS, list(built)) if built else []
 
 
 def sheet_for(user: Account, amendment_id: UUID | str) -> Sheet:

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from audit.models import Account
+from audit.planning import RowsByKey
 from handoff.access import handoffs_visible_to, owned_by
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
@@ -19,6 +20,9 @@ RELATED = ("model", "version", "environment", "handoff", "rollback_of__version",
 def shown(found: QuerySet[Deployment]) -> QuerySet[Any]:
     """Return deployments with all that a row of a list shows."""
     return with_suspension(with_bindings(with_mark(found, "handoff"))).select_related(*RELATED)
+
+
+ROWS = RowsByKey(lambda: shown(Deployment.objects.all()), "uuid")
 
 
 def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Any]:

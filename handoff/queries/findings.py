@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
+from audit.planning import Prepared, RowsByKey
 from handoff.access import handoffs_visible_to
 from handoff.errors import Hidden
 from handoff.models import Finding
@@ -15,6 +16,16 @@ from handoff.states import UNDER_OFFER, State
 from models_registry.access import Held, environments_answered_for
 
 PEOPLE = ("closed_by", "raised_by", "owner")
+
+
+OF_HANDOFF = Prepared(
+    lambda handoff: (
+        Finding.objects.filter(handoff=handoff)
+        .select_related(*PEOPLE, "inherited_from__handoff")
+        .order_by("-raised_at")
+    ),
+    "uuid",
+)
 
 
 def findings_of(user: Account, handoff_id: UUID | str) -> QuerySet[Finding]:
@@ -42,6 +53,9 @@ def of_environments(user: Account, *, settled: bool = False) -> QuerySet[Finding
 def shown(found: QuerySet[Finding]) -> QuerySet[Finding]:
     """Return findings with all that a row of a list over many handoffs shows."""
     return found.select_related(*PEOPLE, "handoff__model", "handoff__version", "handoff__target", "environment")
+
+
+ROWS = RowsByKey(lambda: shown(Finding.objects.all()), "uuid")
 
 
 def open_findings(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Finding]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from audit.models import Account, AuditEvent
-from audit.planning import planned_once, rows_of
+from audit.planning import Prepared, RowsByKey
 from handoff.access import handoffs_visible_to, sees
 from handoff.emergencies import with_mark
 from handoff.errors import Hidden
@@ -15,7 +15,7 @@ from handoff.facts import Known, known_of, rules_of
 from handoff.models import Answer, BreakGlass, Handoff, Job, SignOff
 from handoff.queries.consumers import AskedRow, asked_of, to_be_asked
 from handoff.queries.gates import GateView, Task, gates_of, tasks_for
-from handoff.queries.page import WITH_EVIDENCE, jobs_of
+from handoff.queries.page import answers_of, jobs_of
 from handoff.readiness import Offer, offer_of
 from handoff.rules.standard_changes import Judged
 from handoff.rules.standard_signoffs import kind_of
@@ -31,6 +31,18 @@ COLUMNS: tuple[tuple[str, tuple[State, ...]], ...] = (
     ("Deploying", (State.DEPLOYING, State.CONFIRMING)),
     ("Live", (State.LIVE,)),
     ("Returned", (State.RETURNED,)),
+)
+
+
+EVENTS = Prepared(
+    lambda chain: AuditEvent.objects.named().filter(chain=chain).order_by("-seq"),
+    "text",
+)
+SIGNOFFS = Prepared(
+    lambda handoff: (
+        SignOff.objects.filter(handoff=handoff).select_related("signer", "reauthentication").order_by("signed_at")
+    ),
+    "uuid",
 )
 
 
@@ -57,6 +69,20 @@ def shown(found: QuerySet[Handoff]) -> QuerySet[Handoff]:
     return with_mark(found).select_related(*RELATED)
 
 
+ROWS = RowsByKey(lambda: shown(Handoff.objects.all()), "uuid")
+ONE = Prepared(
+    lambda key: Handoff.objects.filter(pk=key).select_related(
+        *RELATED,
+        "source__organisation",
+        "target__organisation",
+        "source__owner",
+        "target__owner",
+        "return_note__returned_by",
+    ),
+    "uuid",
+)
+
+
 def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[Handoff]:
     """Return the handoffs an account may know of; filters are state, model, target, open and text."""
     found = shown(handoffs_visible_to(user, held))
@@ -77,18 +103,14 @@ def listed(user: Account, held: Held | None = None, **filters: Any) -> QuerySet[
 def board(user: Account, held: Held, **filters: Any) -> tuple[list[tuple[str, list[Handoff]]], int]:
     """Return the columns of the board, from the newest five hundred handoffs, and how many of them have no column."""
     keys = list(listed(user, held, **filters).values_list("pk", flat=True)[:500])
-    rows = rows_of(shown(Handoff.objects.all()), keys)
+    rows = ROWS(keys)
     columns = [(title, [h for h in rows if h.state in states]) for title, states in COLUMNS]
     return columns, len(rows) - sum(len(found) for _, found in columns)
 
 
 def fetch(user: Account, handoff_id: UUID | str) -> Handoff:
     """Return one handoff that an account may know of. Raises Hidden."""
-    found = Handoff.objects.select_related(*RELATED, "source__organisation", "target__organisation").select_related(
-        "source__owner", "target__owner", "return_note__returned_by"
-    )
-    with planned_once():
-        handoff = found.filter(pk=handoff_id).first()
+    handoff = ONE.first(handoff_id)
     if handoff is None or not sees(user, handoff):
         raise Hidden("There is no such handoff.")
     return handoff
@@ -99,7 +121,6 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
     jobs = jobs_of(handoff_id)
     handoff = fetch(user, handoff_id)
     known = known_of(handoff)
-    answers = handoff.answers.select_related("answered_by").prefetch_related(WITH_EVIDENCE).order_by("pk")
     offer = offer_of(handoff, known) if handoff.state == State.DRAFT else None
     return HandoffView(
         handoff=handoff,
@@ -107,10 +128,10 @@ def view_of(user: Account, handoff_id: UUID | str) -> HandoffView:
         gates=gates_of(handoff, known),
         tasks=tasks_for(user, handoff, known),
         offer=offer,
-        answers={answer.item: answer for answer in answers},
+        answers=answers_of(handoff),
         signoffs=_signoffs(handoff),
         jobs=jobs,
-        events=list(AuditEvent.objects.named().filter(chain=f"handoff:{handoff.pk}").order_by("-seq")),
+        events=EVENTS(f"handoff:{handoff.pk}"),
         consumers=to_be_asked(offer.questions) if offer else asked_of(handoff, known),
         break_glass=_break_glass(handoff, known),
         change=kind_of(rules_of(handoff), known.facts) if known.facts.change else None,
@@ -126,7 +147,9 @@ def _break_glass(handoff: Handoff, known: Known) -> list[BreakGlass]:
 
 def _signoffs(handoff: Handoff) -> list[SignOff]:
     """Return the sign-offs of a handoff, with the conditions of those that have some: more queries only then."""
-    found = list(handoff.signoffs.select_related("signer", "reauthentication").order_by("signed_at"))
+    found = SIGNOFFS(handoff.pk)
+    for one in found:
+        one.handoff = handoff
     conditional = [one for one in found if one.decision == SignOff.Decision.CONDITIONAL]
     prefetch_related_objects(conditional, "conditions__owner", "conditions__steps__taken_by")
     return found

@@ -11,15 +11,15 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Account
-from audit.planning import planned_once, rows_of
-from handoff.access import handoffs_visible_to
+from audit.planning import Each, Given, Prepared, RowsByKey, planned_once
+from handoff.access import handoffs_by
 from handoff.facts import Known, known_of_many, rules_of
 from handoff.models import Finding, Handoff
 from handoff.queries.gates import Task, tasks_for
 from handoff.queries.handoffs import RELATED
 from handoff.states import OPEN, UNDER_OFFER, BreakGlassState, State
 from models_registry.access import Held, held_by
-from models_registry.queries import exceptions_to_answer
+from models_registry.queries import unanswered
 from models_registry.roles import Role
 
 PAGE = 25  # handoffs
@@ -78,6 +78,9 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
+ROWS = RowsByKey(lambda: Handoff.objects.select_related(*RELATED), "uuid")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that waits, with the time by which it is wanted."""
@@ -104,15 +107,32 @@ def count_of(user: Account) -> tuple[int, bool]:
     """
     held = held_by(user)
     first = inbox_of(user, held)
-    beside = [exceptions_to_answer(user, held), to_see_to(user, held)]
-    others = beside[0].order_by().values("pk").union(beside[1].order_by().values("pk"))
-    return len(first.entries) + others.count(), first.after is not None
+    places = [list(one) for one in (held.environments.get(Role.IT_OPERATIONS, ()), held.all_environments())]
+    beside = BESIDE(user.pk, user.natural_person_id, *places)
+    return len(first.entries) + len(beside), first.after is not None
 
 
-def to_see_to(user: Account, held: Held) -> QuerySet[Finding]:
-    """Return the open findings of environments that an account sees to, the soonest due first, by what it holds."""
-    answered_for = Q(environment__owner=user) | Q(environment__in=held.all_environments())
+def _seen_to(user: Given, places: Given) -> QuerySet[Finding]:
+    """Return the open findings of environments that an account sees to, by those that it holds a role on."""
+    answered_for = Q(environment__owner=user) | Q(environment__in=Each(places, "uuid"))
     return Finding.objects.filter(answered_for, owner=user, closed_at=None).order_by("due_at", "pk")
+
+
+SEEN_TO = Prepared(_seen_to, "bigint", "uuid[]")
+BESIDE = Prepared(
+    lambda user, person, run, places: (
+        unanswered(person, Each(run, "uuid"))
+        .order_by()
+        .values_list("pk")
+        .union(_seen_to(user, places).order_by().values_list("pk"))
+    ),
+    *("bigint", "bigint", "uuid[]", "uuid[]"),
+)
+
+
+def to_see_to(user: Account, held: Held) -> list[Finding]:
+    """Return the open findings of environments that an account sees to, the soonest due first, by what it holds."""
+    return SEEN_TO(user.pk, list(held.all_environments()))
 
 
 def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
@@ -128,7 +148,7 @@ def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
     behind = None
     for at in range(0, MOST, at_once):
         stopped = dict(found[at : at + at_once])
-        rows = rows_of(Handoff.objects.select_related(*RELATED), stopped)
+        rows = ROWS(stopped)
         known = known_of_many(rows)
         waits += [(one, tasks) for one in rows if (tasks := _tasks_of(user, one, known[one.pk], stopped[one.pk], now))]
         if len(waits) > PAGE or len(rows) < at_once:
@@ -139,16 +159,26 @@ def inbox_of(user: Account, held: Held, after: UUID | None = None) -> Inbox:
     return Inbox(sorted(entries, key=lambda one: (not one.overdue, one.due is None, one.due or now)), behind)
 
 
-def _handoffs_of(user: Account, held: Held) -> list[UUID]:
-    """Return the handoffs in which something may wait for an account.
+def _mine(user: Given, models: Given, places: Given, built: Given) -> QuerySet[Any, UUID]:
+    """Return the handoffs in which something may wait for an account, by what it holds and what it has built.
 
     Asked by itself: together with what waits there, the database would look at every handoff there is.
     """
-    under_way = handoffs_visible_to(user, held, state__in=(*OFFERED, *ON_THE_WAY))
-    to_go_back = handoffs_visible_to(user, held, state=State.SUPERSEDED, break_glass__state=BreakGlassState.ASKED)
-    to_fix = Handoff.objects.filter(model__in=held.models.get(Role.DATA_SCIENTIST, ()), state=State.RETURNED)
-    ways = [way.order_by().values("pk") for way in (under_way, to_go_back, to_fix)]
-    return [row["pk"] for row in ways[0].union(*ways[1:])]
+    on = Each(models, "uuid"), Each(places, "uuid")
+    under_way = handoffs_by(user, *on, state__in=(*OFFERED, *ON_THE_WAY))
+    to_go_back = handoffs_by(user, *on, state=State.SUPERSEDED, break_glass__state=BreakGlassState.ASKED)
+    to_fix = Handoff.objects.filter(model__in=Each(built, "uuid"), state=State.RETURNED)
+    ways = [way.order_by().values_list("pk", flat=True) for way in (under_way, to_go_back, to_fix)]
+    return ways[0].union(*ways[1:])
+
+
+MINE = Prepared(_mine, "bigint", "uuid[]", "uuid[]", "uuid[]")
+
+
+def _handoffs_of(user: Account, held: Held) -> list[UUID]:
+    """Return the handoffs in which something may wait for an account."""
+    built = held.models.get(Role.DATA_SCIENTIST, ())
+    return MINE(user.pk, list(held.all_models()), list(held.all_environments()), list(built))
 
 
 def _waiting_of(mine: Collection[UUID], user: Account, last: UUID | None) -> list[tuple[UUID, UUID | None]]:

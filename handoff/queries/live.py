@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from audit.models import Account
-from audit.planning import rows_of
+from audit.planning import RowsByKey
 from handoff.facts import known_of
 from handoff.models import Deployment, Job, OwnerOfRecord
 from handoff.queries.deployments import fetch, listed, shown
@@ -17,6 +17,7 @@ from models_registry.models import ModelVersion
 from models_registry.store import open_blob
 
 LONGEST_LINE = 1 << 20
+ROWS = RowsByKey(lambda: shown(Deployment.objects.select_related("environment__organisation")), "uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def live_now(user: Account, held: Held | None = None) -> list[Live]:
     """Return what is live, by environment and model, with its owner of record."""
     found = listed(user, held, state=DeploymentState.LIVE).order_by("environment__name", "model__name")
     keys = list(found.values_list("pk", flat=True))
-    rows = rows_of(shown(Deployment.objects.select_related("environment__organisation")), keys)
+    rows = ROWS(keys)
     owners = OwnerOfRecord.objects.filter(
         model__in=[row.model_id for row in rows],
         environment__in=[row.environment_id for row in rows],

@@ -1,13 +1,15 @@
 """Read retirements: those of a deployment, and what the owner of a consumer was told."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from audit.models import Account
+from audit.planning import Prepared
 from handoff.models import Deployment, Retirement, RetirementNotice
 from handoff.queries.deployments import fetch
-from models_registry.access import accounts_of
+from models_registry.access import accounts_behind
 
 
 def retirements_of(deployment: Deployment) -> list[Retirement]:
@@ -27,7 +29,14 @@ def _of(deployment_id: UUID) -> QuerySet[Retirement]:
 
 def notices_for(user: Account) -> QuerySet[RetirementNotice]:
     """Return what an account was told of retirements that stand, by the day."""
-    found = RetirementNotice.objects.filter(owner__in=accounts_of(user), retirement__ended_at=None)
+    return _told(user.natural_person_id)
+
+
+def _told(person: Any) -> QuerySet[RetirementNotice]:
+    found = RetirementNotice.objects.filter(owner__in=accounts_behind(person), retirement__ended_at=None)
     return found.select_related(
         "consumer__stream", "retirement__deployment__model", "retirement__deployment__environment"
     ).order_by("retirement__due_at", "pk")
+
+
+NOTICES = Prepared(_told, "bigint")

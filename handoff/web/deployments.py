@@ -54,7 +54,7 @@ def index(request: HttpRequest) -> HttpResponse:
     user = account_of(request)
     filters = {name: request.GET.get(name, "").replace("\0", "").strip() for name in FILTERS}
     held = held_by(user)
-    pages = Pages(queries.listed(user, held, **filters), queries.shown(Deployment.objects.all()), PER_PAGE)
+    pages = Pages(queries.listed(user, held, **filters), queries.ROWS, PER_PAGE)
     history = pages.get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)

@@ -8,6 +8,7 @@ from django.urls import reverse
 from audit.models import Account
 from handoff.facts import Known
 from handoff.models import Finding, Handoff
+from handoff.queries.findings import OF_HANDOFF
 from handoff.rules.findings import SEVERITIES, barred_from_closing
 from handoff.states import UNDER_OFFER, State
 from handoff.web.doors import Choice, Form
@@ -33,7 +34,9 @@ def findings_context(handoff: Handoff, user: Account, known: Known, form: Form |
     """Return what the page says of findings; nothing of a draft, for it has none."""
     found: list[Finding] = []
     if handoff.state != State.DRAFT:
-        found = list(handoff.findings.select_related("closed_by", "raised_by", "owner", "inherited_from__handoff"))
+        found = OF_HANDOFF(handoff.pk)
+        for one in found:
+            one.handoff = handoff
     open_ = [one for one in found if one.closed_at is None]
     may_raise = user.is_person and handoff.state in (*UNDER_OFFER, State.LIVE)
     typed = form.typed if form and form.name == "raise" else {}

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from handoff.facts import rules_of
-from handoff.models import Condition, ConditionStep, Handoff, Job, Return, SignOff
+from handoff.models import Condition, ConditionStep, Handoff, Job, SignOff
 from handoff.queries.differences import may_answer
 from handoff.queries.gates import GateView
 from handoff.queries.handoffs import HandoffView, view_of
@@ -126,7 +126,7 @@ def context_of(request: HttpRequest, handoff_id: UUID, form: Form | None = None)
         "consumers": view.consumers,
         "change": view.change,
         "signoffs": [_signoff(one, user.pk, view, form) for one in view.signoffs],
-        "returned": Return.objects.select_related("returned_by").filter(handoff=handoff).first(),
+        "returned": getattr(handoff, "return_note", None),
         "may_withdraw": Role.DATA_SCIENTIST in roles
         and handoff.state in OPEN
         and handoff.state not in (State.DEPLOYING, State.CONFIRMING),

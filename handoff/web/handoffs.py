@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.actors import Person, actor_at
-from handoff.models import Handoff
 from handoff.queries import handoffs as queries
 from handoff.queries.page import jobs_of
 from handoff.services import deployments, handoffs
@@ -46,7 +45,7 @@ def index(request: HttpRequest) -> HttpResponse:
         ],
     }
     if as_list:
-        pages = Pages(queries.listed(user, held, **filters), queries.shown(Handoff.objects.all()), PER_PAGE)
+        pages = Pages(queries.listed(user, held, **filters), queries.ROWS, PER_PAGE)
         found = pages.get_page(request.GET.get("page"))
         context |= {"page": found, "query": _query_of_the_list(request), "empty": not found.paginator.count}
     else:

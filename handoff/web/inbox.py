@@ -14,7 +14,7 @@ from handoff.queries.amendments import news_for
 from handoff.queries.gates import Task
 from handoff.queries.inbox import Entry, inbox_of, to_see_to
 from handoff.queries.leavers import announced_to
-from handoff.queries.retirements import notices_for
+from handoff.queries.retirements import NOTICES
 from handoff.web.context import keep, told
 from handoff.web.doors import account_of, page
 from models_registry.access import held_by
@@ -90,11 +90,11 @@ def inbox(request: HttpRequest) -> HttpResponse:
     held = held_by(user)
     behind = _key(request.GET.get("after", ""))
     waits = inbox_of(user, held, behind)
-    exceptions = list(exceptions_to_answer(user, held)) if behind is None else []
-    findings = list(to_see_to(user, held)) if behind is None else []
+    exceptions = exceptions_to_answer(user, held) if behind is None else []
+    findings = to_see_to(user, held) if behind is None else []
     count = len(waits.entries) + len(exceptions) + len(findings)
     context = {
-        "notices": list(notices_for(user)) if behind is None else [],
+        "notices": NOTICES(user.natural_person_id) if behind is None else [],
         "bundles": bundled(waits.entries),
         "names": announced_to(user) if behind is None else [],
         "exceptions": exceptions,

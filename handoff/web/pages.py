@@ -5,7 +5,7 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
-from audit.planning import rows_of
+from audit.planning import RowsByKey
 
 
 class Pages(Paginator):
@@ -14,7 +14,7 @@ class Pages(Paginator):
     In one statement the database would put all rows together with what belongs to them before it sorts them.
     """
 
-    def __init__(self, found: QuerySet[Any], shown: QuerySet[Any], per_page: int) -> None:
+    def __init__(self, found: QuerySet[Any], shown: RowsByKey, per_page: int) -> None:
         """Take what is listed, in order, and the rows as they are shown."""
         super().__init__(found.values_list("pk", flat=True), per_page)
         self.shown = shown
@@ -22,5 +22,5 @@ class Pages(Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Return one page. Raises InvalidPage."""
         found = super().page(number)
-        found.object_list = rows_of(self.shown, list(found.object_list))
+        found.object_list = self.shown(list(found.object_list))
         return found

@@ -31,7 +31,8 @@ def index(request: HttpRequest) -> HttpResponse:
     with planned_once():
         page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
         first = PER_PAGE * (page.number - 1)
-        page.object_list = list(found[first : first + PER_PAGE])  # a short page in the words of a full one
+        keys = list(found[first : first + PER_PAGE].values_list("pk", flat=True))  # a short page in a full one's words
+    page.object_list = queries.ROWS(keys)
     context = {
         "page": page,
         "filters": filters,
