@@ -2,7 +2,8 @@
 
 A site with ten thousand versions live would else compare each of them every minute. A digest is taken of everything
 that the comparison reads: both environments with their owners, streams, consumers and exceptions, the handoff's own
-trail, on which its amendments and findings are, its state, the model's risk tier, and the day.
+trail, on which its amendments and findings are, its state, and the model's risk tier. A new day changes only where an
+exception ended with the one before.
 """
 
 from collections.abc import Iterator
@@ -27,14 +28,14 @@ WITH places AS MATERIALIZED (
          FROM models_registry_consumer c JOIN models_registry_stream s ON s.id = c.stream_id
          JOIN audit_account u ON u.id = c.owner_id
         WHERE s.environment_id = e.id AND c.retired_at IS NULL),
-      (SELECT jsonb_agg(to_jsonb(x) ORDER BY x.id) FROM models_registry_importexception x
-        WHERE x.environment_id = e.id))::text) AS digest
+      (SELECT jsonb_agg(to_jsonb(x) || jsonb_build_object('over', x.until < %(today)s) ORDER BY x.id)
+         FROM models_registry_importexception x WHERE x.environment_id = e.id))::text) AS digest
     FROM models_registry_environment e)
 SELECT h.id, concat_ws(' ', h.state, m.risk_tier, source.digest, target.digest,
        (SELECT e.seq FROM audit_auditevent e WHERE e.chain = 'handoff:' || h.id ORDER BY e.seq DESC LIMIT 1))
   FROM handoff_handoff h JOIN models_registry_registeredmodel m ON m.id = h.model_id
   JOIN places source ON source.id = h.source_id JOIN places target ON target.id = h.target_id
- WHERE h.state = ANY(%s) ORDER BY h.id
+ WHERE h.state = ANY(%(states)s) ORDER BY h.id
 """
 STATES = [str(state) for state in (*UNDER_OFFER, State.LIVE)]
 ANYWAY = 60  # looks after which one is compared even where nothing changed
@@ -51,8 +52,8 @@ def changed() -> Iterator[UUID]:
     now = timezone.localtime()
     turn = int(now.timestamp()) // 60 % ANYWAY
     with connection.cursor() as cursor:
-        cursor.execute(WATCHED, [STATES])
-        watched = {key: f"{digest} {now.date()}" for key, digest in cursor.fetchall()}
+        cursor.execute(WATCHED, {"states": STATES, "today": now.date()})
+        watched = dict(cursor.fetchall())
     for key in _compared.keys() - watched.keys():
         _compared.pop(key, None)
     for key, digest in watched.items():

@@ -75,12 +75,17 @@ def test_what_it_does_not_read_is_none(place: Place, handoff: Handoff) -> None:
     assert list(surroundings.changed()) == []
 
 
-def test_the_day_is_one_as_exceptions_end_by_it(
+def test_a_new_day_is_one_only_where_an_exception_ended_with_the_one_before(
     place: Place, handoff: Handoff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tomorrow = timezone.localtime() + timedelta(days=1)
-    monkeypatch.setattr(surroundings.timezone, "localtime", lambda: tomorrow)
+    now = timezone.localtime()
+    asked_for(place)
+    last = now.date() + timedelta(days=9)
+    ImportException.objects.update(answer="granted", answered_by=place.vera, answered_at=now, until=last)
     assert list(surroundings.changed()) == [handoff.pk]
+    for days, found in ((1, []), (9, []), (10, [handoff.pk]), (11, [])):
+        monkeypatch.setattr(surroundings.timezone, "localtime", lambda days=days: now + timedelta(days=days))
+        assert list(surroundings.changed()) == found, days
 
 
 def test_in_its_turn_everything_is_compared_whatever_changed(
