@@ -3,13 +3,13 @@
 Both take longer than running them.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connection, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import BooleanField, Expression, F, Func, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
@@ -19,13 +19,18 @@ from django.db.models.sql.compiler import SQLCompiler
 def planned_once() -> Iterator[None]:
     """Let what is asked inside be planned once a session: its values go beside the statement, and not into it.
 
-    For statements whose words are always the same, and that join much or read a view.
+    For statements whose words are always the same, and that join much or read a view. Where a migration has widened a
+    column meanwhile, PostgreSQL refuses the plan (NotSupportedError): the session forgets its plans, and makes others.
     """
     connection.ensure_connection()
     session = connection.connection
     before, session.cursor_factory = session.cursor_factory, ServerBindingCursor
     try:
         yield
+    except NotSupportedError:
+        if not connection.in_atomic_block:  # else the end of the transaction does it
+            session.execute("DEALLOCATE ALL")
+        raise
     finally:
         session.cursor_factory = before
 
@@ -77,17 +82,25 @@ class Prepared(Generic[Row]):
     def _made(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
         found = self.asked(*(Given(place, kind) for place, kind in enumerate(self.kinds)))
         compiler = found.query.get_compiler(found.db)
-        words, places = compiler.as_sql()
+        words, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, *_ in compiler.select[: compiler.col_count]])
-        vars(compiler).update(get_converters=lambda _: converters)
-        return found, compiler, words, places
+        vars(compiler).update(get_converters=lambda _: converters, connection=None)
+        return found, compiler, words, parameters
 
     def __call__(self, *values: Any) -> list[Row]:
         """Return the rows for some values."""
-        found, made, words, places = self._made
-        told = words, tuple(values[one.place] if isinstance(one, Given) else one for one in places)
+        try:
+            return self._rows(values)
+        except NotSupportedError:
+            if connection.in_atomic_block:
+                raise
+            return self._rows(values)
+
+    def _rows(self, values: Sequence[Any]) -> list[Row]:
+        found, made, words, parameters = self._made
+        told = words, tuple(values[one.place] if isinstance(one, Given) else one for one in parameters)
         compiler, rows = copy(made), found.all()
-        vars(compiler).update(connection=connections[found.db], as_sql=lambda *_, **__: told)
+        vars(compiler).update(connection=connections[DEFAULT_DB_ALIAS], as_sql=lambda *_, **__: told)
         vars(rows.query).update(get_compiler=lambda *_, **__: compiler)
         with planned_once():
             return list(rows)

@@ -40,19 +40,22 @@ def handoffs_by(user: Any, models: Any, places: Any, **only: Any) -> QuerySet[Ha
     return Handoff.objects.filter(pk__in=found.filter(model__in=models).union(*ways))
 
 
-def sees(user: Account, handoff: Handoff) -> bool:
-    """Tell of one handoff, whose model and target were fetched, whether an account may know of it."""
-    return bool(roles_on(user, model=handoff.model, environment=handoff.target) or ASKED(user.pk, handoff.pk))
-
-
 ASKED = Prepared(
     lambda user, handoff: (
         AskedConsumer.objects.filter(handoff=handoff, consumer__owner=user, consumer__retired_at=None)
         .order_by()
         .values_list("pk")[:1]
     ),
-    *("bigint", "uuid"),
+    "bigint",
+    "uuid",
 )
+
+
+def sees(user: Account, handoff: Handoff) -> bool:
+    """Tell of one handoff, whose model and target were fetched, whether an account may know of it."""
+    return bool(roles_on(user, model=handoff.model, environment=handoff.target) or ASKED(user.pk, handoff.pk))
+
+
 STOPPERS = (Role.IT_OPERATIONS, Role.RISK_COMPLIANCE)
 
 

@@ -83,7 +83,9 @@ HELD_ON = Prepared(
     lambda user, model, environment: Holding.objects.filter(
         Q(model=model) | Q(environment=environment), account=user
     ).values_list("role", flat=True),
-    *("bigint", "uuid", "uuid"),
+    "bigint",
+    "uuid",
+    "uuid",
 )
 
 

@@ -126,7 +126,10 @@ BESIDE = Prepared(
         .values_list("pk")
         .union(_seen_to(user, places).order_by().values_list("pk"))
     ),
-    *("bigint", "bigint", "uuid[]", "uuid[]"),
+    "bigint",
+    "bigint",
+    "uuid[]",
+    "uuid[]",
 )
 
 

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, NotSupportedError, connection, transaction
 from django.db.models import Q, Value
 from django.utils import timezone
 
@@ -138,6 +138,31 @@ def test_every_thread_asks_by_its_own_connection() -> None:
     thread.join()
     assert told[0] == []
     assert told[1] is not connection.connection
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_a_migration_widens_meanwhile_stops_nobody() -> None:
+    dana = Account.objects.create_user("dana")
+    query, _ = by_name()
+    before = Account._meta.get_field("title").max_length or 0
+    try:
+        assert [query("dana") for _ in range(3)] == [[dana]] * 3
+        widened(before + 1)
+        assert [query("dana") for _ in range(3)] == [[dana]] * 3
+        widened(before + 2)
+        with pytest.raises(NotSupportedError), transaction.atomic():
+            query("dana")
+        assert query("dana") == [dana]
+    finally:
+        widened(before)
+
+
+def widened(length: int) -> None:
+    """Give the title of an account so much room, as another process would."""
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE audit_account ALTER COLUMN title TYPE varchar({length})")
+    other.close()
 
 
 def everything_prepared() -> Iterator[Prepared[Any]]:
